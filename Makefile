@@ -114,6 +114,7 @@ policy-format: build
 # Independent programs against the running server; see tests/peers/README.md.
 peers: install build
 	$(heading) 'peers'
+	@cargo build --quiet --locked --example s3_server
 	@cd $(PEERS) && ../../.venv/bin/python -m pytest
 
 peers-lint: install

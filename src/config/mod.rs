@@ -17,6 +17,7 @@ mod secret_file;
 mod setting;
 mod settings_reader;
 mod sources;
+mod stores;
 mod table;
 
 use std::path::Path;

@@ -68,33 +68,35 @@ impl SecretFile {
                 expected: "the path of a file".to_owned(),
             });
         }
-        self.try_read().map_err(|problem| ConfigError::SecretFile {
+        read_secret(&self.path).map_err(|problem| ConfigError::SecretFile {
             setting: self.setting.name,
             named_in: self.named_in.clone(),
             path: self.path.clone(),
             problem,
         })
     }
-
-    fn try_read(&self) -> Result<String, String> {
-        let bytes = read_bounded(&self.path)?;
-        let text = text_file::decode(bytes).map_err(|error| error.to_string())?;
-        let text = text.strip_suffix('\n').unwrap_or(&text);
-        let text = text.strip_suffix('\r').unwrap_or(text);
-        if text.trim().is_empty() {
-            return Err("it is empty".to_owned());
-        }
-        if text.contains(['\n', '\r', '\0']) {
-            return Err(
-                "it has more than one line, or a NUL character; it has to hold the value and nothing else"
-                    .to_owned(),
-            );
-        }
-        Ok(text.to_owned())
-    }
 }
 
-fn read_bounded(path: &Path) -> Result<Vec<u8>, String> {
+/// The secret in a file, which has nothing else in it.
+pub(super) fn read_secret(path: &Path) -> Result<String, String> {
+    let bytes = read_bounded(path)?;
+    let text = text_file::decode(bytes).map_err(|error| error.to_string())?;
+    let text = text.strip_suffix('\n').unwrap_or(&text);
+    let text = text.strip_suffix('\r').unwrap_or(text);
+    if text.trim().is_empty() {
+        return Err("it is empty".to_owned());
+    }
+    if text.contains(['\n', '\r', '\0']) {
+        return Err(
+            "it has more than one line, or a NUL character; it has to hold the value and nothing else"
+                .to_owned(),
+        );
+    }
+    Ok(text.to_owned())
+}
+
+/// The bytes of a file of at most 64 KiB.
+pub(super) fn read_bounded(path: &Path) -> Result<Vec<u8>, String> {
     // Opening a pipe may wait for ever.
     let metadata = std::fs::metadata(path).map_err(|error| describe(&error))?;
     if !metadata.is_file() {

@@ -2,8 +2,8 @@
 
 The blocks of a page run in order, in a folder like a clone in which `make run` is running: `sh`,
 `python` and `js` unchanged except for the address of the server, `toml` as the catalog file that
-the page names, as the settings file if it is about issuers, or as a file of networks. A `cedar`
-block must be the text of a file in the repository, a `json` block must parse. Blocks that cannot
+the page names, as the settings file if it is about issuers or stores, or as a file of networks. A
+`cedar` block must be the text of a file in the repository, a `json` block must parse. Blocks that cannot
 run have another language and are counted in NOT_RUN.
 
 Run as a program, this file updates the table of settings in docs/operators.md.
@@ -163,7 +163,7 @@ def settings_table():
 
 
 def toml_name(text):
-    if text.startswith("[[issuers]]"):
+    if text.startswith(("[[issuers]]", "[[stores]]")):
         return "cedargate.toml"
     return "catalog.toml" if "[[" in text else "networks.toml"
 

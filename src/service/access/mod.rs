@@ -11,11 +11,11 @@ use std::sync::Arc;
 use crate::domain::action::Action;
 use crate::domain::audit::AuditRecord;
 use crate::domain::caller::Caller;
-use crate::domain::dataset::StoredFile;
+use crate::domain::dataset::DatasetFile;
 use crate::domain::decision::Decision;
 use crate::domain::id::DatasetId;
 use crate::domain::resource::Resource;
-use crate::files::{FileStore, FilesError};
+use crate::files::{FileStore, FileVersion, FilesError};
 
 use super::catalog_cache::CatalogCache;
 use super::error::ServiceError;
@@ -25,8 +25,8 @@ use decisions::{Authorizer, Decisions};
 /// The file of a dataset that the caller may read.
 #[derive(Clone, Debug)]
 pub struct ReadableFile {
-    /// The file.
-    pub file: StoredFile,
+    /// The file as it is now.
+    pub file: FileVersion,
     /// The decision that permitted it.
     pub decision: Decision,
 }
@@ -81,18 +81,24 @@ impl Access {
         if !decision.is_permitted {
             return Err(deny_read(authorizer, &resource, record));
         }
-        match dataset.file.clone() {
-            Some(file) if self.files.contains(&file).await? => Ok(ReadableFile { file, decision }),
-            Some(file) => {
+        let Some(file) = &dataset.file else {
+            record.reason = Some("the dataset has no file".to_owned());
+            return Err(ServiceError::FileNotFound { dataset_id });
+        };
+        if let Some(file) = self.files.locate(file).await? {
+            return Ok(ReadableFile { file, decision });
+        }
+        match file {
+            DatasetFile::Stored(file) => {
                 tracing::error!(%dataset_id, sha256 = file.sha256, "file missing from the file store");
                 record.reason = Some("the file is missing from the file store".to_owned());
-                Err(ServiceError::FileNotFound { dataset_id })
             }
-            None => {
-                record.reason = Some("the dataset has no file".to_owned());
-                Err(ServiceError::FileNotFound { dataset_id })
+            DatasetFile::Remote(file) => {
+                tracing::error!(%dataset_id, %file, "file missing from its store");
+                record.reason = Some("the file is missing from its store".to_owned());
             }
         }
+        Err(ServiceError::FileNotFound { dataset_id })
     }
 }
 
@@ -102,6 +108,10 @@ pub fn read_error(dataset_id: DatasetId, error: FilesError) -> ServiceError {
     match error {
         FilesError::Missing { sha256, .. } => {
             tracing::error!(%dataset_id, sha256, "file missing from the file store");
+            ServiceError::FileNotFound { dataset_id }
+        }
+        FilesError::RemoteMissing { file } => {
+            tracing::error!(%dataset_id, %file, "file missing from its store");
             ServiceError::FileNotFound { dataset_id }
         }
         other => other.into(),

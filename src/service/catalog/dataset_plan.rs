@@ -11,7 +11,7 @@ use super::removals::{RemovalCount, RemovalKind};
 use super::report::{ItemKind, ItemOutcome, ItemReport};
 use super::update::{foreign_dataset, updated_dataset};
 use super::user_plan::UserPlan;
-use crate::domain::dataset::{Dataset, StoredFile};
+use crate::domain::dataset::{Dataset, DatasetFile, StoredFile};
 use crate::domain::id::{DatasetId, UserId};
 use crate::domain::name::{RoleName, Username};
 use crate::domain::share_ends::ShareEnds;
@@ -281,13 +281,21 @@ fn build_dataset(
         .file
         .as_ref()
         .and_then(|path| prepared.files.get(path.get_ref()));
-    let kept = before.and_then(|before| before.file.as_ref());
+    let kept = before.and_then(|before| before.file.as_ref()?.stored());
     // The same content keeps the time it was first stored: its Last-Modified must not change.
     let is_kept = |new: &StoredFile, old: &StoredFile| new.sha256 == old.sha256;
     let modified = match (file, kept) {
         (Some(new), Some(old)) if is_kept(new, old) => Some(old.modified),
         _ => None,
     };
+    let stored = file.map(|file| {
+        DatasetFile::Stored(StoredFile {
+            modified: modified.unwrap_or(file.modified),
+            ..file.clone()
+        })
+    });
+    let remote = item.remote_file.as_ref();
+    let remote = remote.map(|place| DatasetFile::Remote(place.get_ref().clone()));
     let id_of = |name: &toml::Spanned<Username>| ids.get(name.get_ref()).copied();
     let ends = item.share_ends.users.iter();
     let user_ends = ends.filter_map(|(name, until)| Some((*ids.get(name)?, *until)));
@@ -309,9 +317,6 @@ fn build_dataset(
         },
         tags: item.tags.clone(),
         attributes: prepared.attributes.of_dataset(*item.id.get_ref()),
-        file: file.map(|file| StoredFile {
-            modified: modified.unwrap_or(file.modified),
-            ..file.clone()
-        }),
+        file: stored.or(remote),
     }
 }

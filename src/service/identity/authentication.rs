@@ -346,6 +346,17 @@ impl Authenticator {
         .await
     }
 
+    /// How many whole seconds are left of a download token that was authenticated before; none if it has died.
+    pub(in crate::service) fn download_token_seconds_left(
+        &self,
+        token: &Secret<String>,
+    ) -> Option<u32> {
+        let verified = self.key_ring.verify_download(token.reveal(), || Ok(()));
+        let claims = verified.ok().flatten()?;
+        let left = claims.expires_at.saturating_sub(self.clock.unix_seconds());
+        u32::try_from(left).ok()
+    }
+
     async fn active_principal(&self, user_id: UserId) -> Result<Principal, ServiceError> {
         match self.catalog_cache.user(user_id).await? {
             Some(user) if !user.is_disabled => Ok(Principal::User(user)),

@@ -6,15 +6,16 @@
 
 use std::ops::Range;
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures_util::{StreamExt, TryStreamExt};
+use url::Url;
 
 use crate::domain::audit::{AuditEvent, AuditOutcome, AuditRecord};
 use crate::domain::caller::Caller;
 use crate::domain::clock::Clock;
-use crate::domain::dataset::StoredFile;
 use crate::domain::id::DatasetId;
-use crate::files::{ByteStream, FileStore};
+use crate::files::{ByteStream, FileStore, FileVersion, FilesError};
 use crate::service::access::{Access, ReadableFile, read_error};
 use crate::service::audit_trail::AuditTrail;
 use crate::service::error::ServiceError;
@@ -23,12 +24,27 @@ use crate::service::identity::authentication::{Authenticator, CredentialSource};
 use crate::service::identity::request_context::{Credential, RequestContext};
 use crate::service::rate_limits::RateLimits;
 
+/// The longest life of a presigned URL, in seconds; with a download token it is what is left of the token.
+const MAX_REDIRECT_LIFETIME: u32 = 60;
+/// How often a URL is signed anew because a second passed meanwhile.
+const MAX_SIGNATURES: usize = 3;
+
 /// An opened download.
 pub struct Download {
     /// The file.
-    pub file: StoredFile,
-    /// The bytes of the selected span; none if no span was selected.
-    pub bytes: Option<ByteStream>,
+    pub file: FileVersion,
+    /// What is sent of it.
+    pub content: DownloadContent,
+}
+
+/// What is sent of a file.
+pub enum DownloadContent {
+    /// Nothing: no span was selected.
+    Nothing,
+    /// The bytes of the selected span.
+    Bytes(ByteStream),
+    /// A presigned URL, at which its store has the file.
+    Redirect(Url),
 }
 
 /// Opens downloads.
@@ -48,7 +64,8 @@ pub struct Downloads {
 }
 
 impl Downloads {
-    /// Opens a dataset's file; `select_span` selects the span to read once the file is known.
+    /// Opens a dataset's file; `select_span` selects the span to read once the file is known, and again if the file
+    /// was replaced meanwhile.
     ///
     /// The audit record is durable before the first byte is read. The spans of one credential that follow
     /// from the same network are decided each, and counted in that record.
@@ -56,7 +73,7 @@ impl Downloads {
         &self,
         request: &RequestContext,
         dataset_id: DatasetId,
-        select_span: impl FnOnce(&StoredFile) -> Option<Range<u64>>,
+        mut select_span: impl FnMut(&FileVersion) -> Option<Range<u64>>,
     ) -> Result<Download, ServiceError> {
         // Before anything is done for it.
         self.rate_limits
@@ -73,16 +90,68 @@ impl Downloads {
         let closing = self
             .audit
             .close_folded_record(credential, record, result, admit_refusal);
-        let (ReadableFile { file, .. }, counted) = closing.await?;
-        let bytes = match select_span(&file) {
-            Some(span) => {
-                let reading = self.files.read(&file, span).await;
-                let bytes = reading.map_err(|error| read_error(dataset_id, error))?;
-                Some(count_bytes(bytes, counted))
-            }
-            None => None,
+        let (ReadableFile { mut file, .. }, counted) = closing.await?;
+        let mut content = self.content(request, &file, select_span(&file)).await;
+        if let Err(FilesError::RemoteReplaced { .. }) = content {
+            let located = self.files.locate_anew(&file).await;
+            let located = located.map_err(|error| read_error(dataset_id, error))?;
+            file = located.ok_or(ServiceError::FileNotFound { dataset_id })?;
+            content = self.content(request, &file, select_span(&file)).await;
+        }
+        let content = match content.map_err(|error| read_error(dataset_id, error))? {
+            DownloadContent::Bytes(bytes) => DownloadContent::Bytes(count_bytes(bytes, counted)),
+            other => other,
         };
-        Ok(Download { file, bytes })
+        Ok(Download { file, content })
+    }
+
+    async fn content(
+        &self,
+        request: &RequestContext,
+        file: &FileVersion,
+        span: Option<Range<u64>>,
+    ) -> Result<DownloadContent, FilesError> {
+        let Some(span) = span else {
+            return Ok(DownloadContent::Nothing);
+        };
+        if file.is_redirected
+            && let Some(url) = self.presign(request, file).await?
+        {
+            return Ok(DownloadContent::Redirect(url));
+        }
+        let bytes = self.files.read_version(file, span).await?;
+        Ok(DownloadContent::Bytes(bytes))
+    }
+
+    /// A presigned URL that dies with the download token, or before; none if the file has to be streamed.
+    async fn presign(
+        &self,
+        request: &RequestContext,
+        file: &FileVersion,
+    ) -> Result<Option<Url>, FilesError> {
+        for _ in 0..MAX_SIGNATURES {
+            let Some(lifetime) = self.redirect_lifetime(request) else {
+                return Ok(None);
+            };
+            let url = self.files.presign(file, lifetime).await?;
+            // Its life begins when it is signed, which may have had to wait for credentials.
+            if self.redirect_lifetime(request) == Some(lifetime) {
+                return Ok(url);
+            }
+        }
+        Ok(None)
+    }
+
+    /// How long a presigned URL may live: no longer than the download token that it stands for. None if there is
+    /// nothing left of the token.
+    fn redirect_lifetime(&self, request: &RequestContext) -> Option<Duration> {
+        let seconds = match &request.credential {
+            Credential::DownloadToken(token) => {
+                self.authenticator.download_token_seconds_left(token)?
+            }
+            _ => MAX_REDIRECT_LIFETIME,
+        };
+        (seconds > 0).then(|| Duration::from_secs(seconds.into()))
     }
 
     async fn authorize(
