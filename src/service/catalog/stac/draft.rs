@@ -13,6 +13,7 @@ use crate::domain::attributes::Attributes;
 use crate::domain::dataset::{MAX_TITLE_LENGTH, RecordStatus, Visibility, check_tags};
 use crate::domain::id::DatasetId;
 use crate::domain::principal::Tags;
+use crate::domain::remote_store::RemoteStore;
 
 use super::super::file::{CatalogFile, DatasetItem};
 use super::super::given_attributes::GivenAttributes;
@@ -23,6 +24,7 @@ use super::document::LocatedItem;
 use super::error::StacError;
 use super::item::{StacAsset, StacItem, kind_of};
 use super::options::{PropertyMapping, SkippedItem, StacOptions};
+use super::remote_place::remote_file;
 use super::source::without_query;
 
 /// The tag with the id of the Collection.
@@ -145,6 +147,7 @@ impl<'a> Drafts<'a> {
                 .clone()
                 .map(|owner| Spanned::new(span.clone(), owner)),
             file: None,
+            remote_file: None,
             reader_roles: Vec::new(),
             reader_users: Vec::new(),
             share_ends: ShareEndsByName::default(),
@@ -156,7 +159,7 @@ impl<'a> Drafts<'a> {
                 is_overwriting: self.options.is_overwriting,
             }),
         };
-        put_file(&mut dataset, referred, context, span)?;
+        put_file(&mut dataset, referred, &self.options.stores, context, span)?;
         Ok(dataset)
     }
 
@@ -286,24 +289,23 @@ fn attributes_of(
     GivenAttributes::of_values(values.collect::<Attributes>(), span.clone())
 }
 
-/// Says where the file of a dataset is.
+/// Says where the file of a dataset is: files on disk are copied into the file store, others stay where they are.
 fn put_file(
     dataset: &mut DatasetItem,
     referred: ReferredPlace,
+    stores: &[RemoteStore],
     context: ReferenceContext<'_>,
     span: Range<usize>,
 ) -> Result<(), StacError> {
     match referred {
         ReferredPlace::File(path) => dataset.file = Some(Spanned::new(span, path)),
         ReferredPlace::Url(url) => {
-            return Err(StacError::Member {
+            let remote = remote_file(&url, stores).map_err(|problem| StacError::Member {
                 place: context.place.to_owned(),
                 member: context.member.to_owned(),
-                problem: format!(
-                    "{} is not on this machine, and files elsewhere are not supported yet",
-                    without_query(url.as_str())
-                ),
-            });
+                problem,
+            })?;
+            dataset.remote_file = Some(Spanned::new(span, remote));
         }
     }
     Ok(())

@@ -14,6 +14,7 @@ mod error;
 mod item;
 mod media_type;
 mod options;
+mod remote_place;
 mod source;
 
 use std::collections::BTreeSet;

@@ -6,6 +6,7 @@ use serde::Serialize;
 
 use crate::domain::dataset::{RecordStatus, Visibility};
 use crate::domain::name::Username;
+use crate::domain::remote_store::RemoteStore;
 
 /// How to import.
 #[derive(Clone, Debug)]
@@ -28,6 +29,8 @@ pub struct StacOptions {
     pub namespace: String,
     /// The folder in which the files of a document on disk may be; its own if there is none.
     pub files: Option<PathBuf>,
+    /// The stores in which files may be that are neither on disk nor at an https URL.
+    pub stores: Vec<RemoteStore>,
     /// How many items there may be.
     pub max_items: usize,
 }
