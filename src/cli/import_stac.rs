@@ -97,7 +97,7 @@ pub(super) async fn import_stac(
         let error = "--overwrite needs at least one of --visibility, --status and --owner";
         return Err(CommandError::usage(error));
     }
-    let options = arguments.options();
+    let options = arguments.options(settings);
     let bar = print::progress("reading STAC documents");
     let progress = |items, documents| {
         bar.set_message(format!("reading STAC documents: {documents} read"));
@@ -154,7 +154,7 @@ impl ImportStacArguments {
         self.visibility.is_some() || self.status.is_some() || self.owner.is_some()
     }
 
-    fn options(&self) -> StacOptions {
+    fn options(&self, settings: &Settings) -> StacOptions {
         StacOptions {
             visibility: self.visibility,
             record_status: self.status,
@@ -165,6 +165,7 @@ impl ImportStacArguments {
             attributes: self.attribute.clone(),
             namespace: self.namespace.clone(),
             files: self.files.clone(),
+            stores: settings.stores.clone(),
             max_items: self.max_items,
         }
     }

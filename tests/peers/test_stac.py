@@ -1,18 +1,23 @@
 """STAC of other programs is imported: what pystac and rio-stac write, and real documents."""
 
+import contextlib
 import json
 import os
 import subprocess
+import threading
 from datetime import UTC, datetime
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 
 import pystac
 import pytest
 import rio_stac
 
 from demo import OWNER, PUBLIC, RESTRICTED, file_of
-from server import BINARY, DEADLINE
+from server import BINARY, DEADLINE, until
 
 COLLECTION = "relief"
+REAL = Path(__file__).parent / "stac"
 
 
 class Importer:
@@ -131,11 +136,155 @@ def test_an_imported_dataset_is_minted_for_and_downloaded_at_once(make_server, t
     imported = server.run("catalog", "import-stac", document, "--adopt", "--json", *given)
     [line] = json.loads(imported.stdout)["lines"]
     dataset = line["name"].split()[0]
-    answer = server.post_mint(dataset)
-    while answer.status_code == 404:  # in force within a second
-        answer = server.post_mint(dataset)
-    token = answer.json()["token"]
+    token = until(lambda: server.mint_or_none(dataset), "the dataset is in force")
     got = server.get(f"{server.download_path(dataset)}?token={token}")
     assert got.content == file_of(PUBLIC).read_bytes()
     record = next(r for r in server.audit() if "item.json" in (r["reason"] or ""))
     assert (record["event"], record["outcome"]) == ("administer", "granted")
+
+
+def test_items_of_public_catalogs_are_imported_and_their_files_stay_where_they_are(importer):
+    for name, items, datasets in [
+        ("cop-dem-glo-30", 3, 3),
+        ("naip", 2, 2),
+        ("sentinel-1-rtc-item", 1, 2),
+    ]:
+        document = REAL / f"{name}.json"
+        options = ["--visibility", "public", "--tag", "platform=platform"]
+        report = importer.imported(document, *options)
+        assert (report["items"], report["datasets"], report["skipped"]) == (items, datasets, [])
+        assert outcomes(report) == ["created"] * datasets
+        assert outcomes(importer.imported(document, *options)) == ["left"] * datasets
+        found = importer.datasets()
+        parsed = json.loads(document.read_text())
+        for item in map(pystac.Item.from_dict, parsed.get("features", [parsed])):
+            cogs = {k: a for k, a in item.assets.items() if a.media_type == pystac.MediaType.COG}
+            for key, asset in cogs.items():
+                title = item.id if len(cogs) == 1 else f"{item.id}: {asset.title or key}"
+                dataset = found[title]
+                assert dataset["remote_file"]["url"] == asset.href
+                assert dataset["tags"]["collection"] == [item.collection_id]
+                platform = item.properties.get("platform")
+                assert dataset["tags"].get("platform") == (platform and [platform])
+    refused = importer.refused(REAL / "3dep-lidar-copc-item.json")
+    assert "nothing to import in 1 item: none of its assets is a COG" in refused
+
+
+class Pages(BaseHTTPRequestHandler):
+    """Serves the pages of `server.pages`: a status, headers and a body by path and query."""
+
+    def do_GET(self):
+        self.server.asked.append(self.path)
+        status, headers, body = self.server.pages.get(self.path, (404, {}, b"{}"))
+        self.send_response(status)
+        for name, value in {**headers, "Content-Length": str(len(body))}.items():
+            self.send_header(name, value)
+        self.end_headers()
+        with contextlib.suppress(ConnectionError):
+            self.wfile.write(body)
+
+    do_HEAD = do_GET
+
+    def log_message(self, *_):
+        pass
+
+
+@pytest.fixture
+def pages():
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Pages)
+    server.pages, server.asked = {}, []
+    server.base = f"http://127.0.0.1:{server.server_port}"
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    yield server
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+def feature(name, href, **more):
+    asset = {"href": href, "type": pystac.MediaType.COG, "roles": ["data"]}
+    return {
+        "type": "Feature", "stac_version": "1.0.0", "id": name, "collection": "c", "links": [],
+        "properties": {}, "assets": {"data": asset}, **more,
+    }  # fmt: skip
+
+
+def page(features, *links):
+    document = {"type": "FeatureCollection", "features": features, "links": list(links)}
+    return (200, {"Content-Type": "application/geo+json"}, json.dumps(document).encode())
+
+
+def test_the_pages_of_a_search_are_followed_and_references_are_resolved(importer, pages):
+    own = [{"rel": "self", "href": "https://files.example/c/b/item.json"}]
+    pages.pages = {
+        "/start?secret=1": (302, {"Location": "/stac/search?limit=2"}, b""),
+        "/stac/search?limit=2": page(
+            [feature("a", "../a.tif"), feature("b", "./b.tif?v=1", links=own)],
+            {"rel": "next", "href": "search?limit=2&page=2"},
+        ),
+        "/stac/search?limit=2&page=2": page(
+            [feature("c", "https://other.example/c.tif")],
+            {"rel": "next", "href": f"{pages.base}/stac/search?limit=2", "method": "get"},
+        ),
+    }
+    importer.environment["CEDARGATE_REMOTE_NETWORKS"] = "127.0.0.1/32"
+    source = f"{pages.base}/start?secret=1"
+    report = importer.imported(source)
+    # The last page leads back to the first, whose Items were read before.
+    assert report["datasets"] == 3 and {s["item"] for s in report["skipped"]} <= {"a", "b"}
+    found = importer.datasets()
+    assert {name: dataset["remote_file"]["url"] for name, dataset in found.items()} == {
+        "a": f"{pages.base}/a.tif",
+        "b": "https://files.example/c/b/b.tif?v=1",
+        "c": "https://other.example/c.tif",
+    }
+    assert len(pages.asked) <= 5
+    assert "secret" not in importer.run("audit", "export").stdout
+    assert "more than 2 items" in importer.refused(source, "--max-items", "2")
+
+
+def test_documents_of_the_network_that_cannot_be_imported_change_nothing(importer, pages):
+    post = {"rel": "next", "href": "/x", "method": "POST", "body": {"page": 2}}
+    local = f"file://{file_of(PUBLIC)}"
+    plain = feature("a", "http://files.example/a.tif")
+    pages.pages = {
+        "/post": page([feature("a", "a.tif")], post),
+        "/file": page([feature("a", local)]),
+        "/next-file": page([], {"rel": "next", "href": "file:///etc/hostname"}),
+        "/html": (200, {}, b"<html>"),
+        "/error": (503, {}, b"{}"),
+        "/loop": (302, {"Location": "/loop"}, b""),
+        "/bucket": page([feature("a", "s3://bucket/a.tif")]),
+        "/plain": page([plain]),
+    }
+    for path, expected in [
+        ("/post", "its next page is a POST request"),
+        ("/file", "item a: `assets.data.href`: "),
+        ("/file", "is a file of this machine, which a document of the network may not name"),
+        ("/next-file", "is a file of this machine, which a document of the network may not name"),
+        ("/html", "is not JSON: expected value at line 1 column 1"),
+        ("/error", "it answered 503 Service Unavailable"),
+        ("/loop", "too many redirects"),
+        ("/missing?key=secret", "/missing: it answered 404 Not Found"),
+        ("/bucket", "item a: `assets.data.href`: no store of the settings has s3://bucket/a.tif"),
+        ("/plain", "c/a data http://files.example/a.tif"),
+    ]:
+        refused = importer.refused(pages.base + path)
+        assert expected in refused and "secret" not in refused, refused
+    assert importer.run("dataset", "list").returncode == 1 or importer.datasets() == {}
+
+
+def test_an_asset_at_a_url_is_downloaded_through_the_server(make_server, pages):
+    server = make_server(CEDARGATE_REMOTE_NETWORKS="127.0.0.1/32").start()
+    content = file_of(PUBLIC).read_bytes()
+    pages.pages = {
+        "/item.json": (200, {}, json.dumps(feature("a", "a.tif")).encode()),
+        "/a.tif": (200, {"Content-Type": "image/tiff", "ETag": '"1"'}, content),
+    }
+    source = f"{pages.base}/item.json"
+    imported = server.run("catalog", "import-stac", source, "--visibility", "public", "--json")
+    dataset = json.loads(imported.stdout)["lines"][0]["name"].split()[0]
+    token = until(lambda: server.mint_or_none(dataset), "the dataset is in force")
+    got = server.get(f"{server.download_path(dataset)}?token={token}")
+    assert (got.status_code, got.content) == (200, content)

@@ -13,6 +13,7 @@ use crate::domain::attributes::Attributes;
 use crate::domain::dataset::{MAX_TITLE_LENGTH, RecordStatus, Visibility, check_tags};
 use crate::domain::id::DatasetId;
 use crate::domain::principal::Tags;
+use crate::domain::remote_store::RemoteStore;
 
 use super::super::file::{CatalogFile, DatasetItem};
 use super::super::given_attributes::GivenAttributes;
@@ -22,8 +23,9 @@ use super::asset_place::{ReferenceContext, ReferredPlace};
 use super::document::LocatedItem;
 use super::error::StacError;
 use super::item::{StacAsset, StacItem, kind_of};
+use super::options::{PropertyMapping, SkippedItem, StacOptions};
+use super::remote_place::remote_file;
 use super::source::without_query;
-use super::{PropertyMapping, SkippedItem, StacImport, StacOptions};
 
 /// The tag with the id of the Collection.
 const COLLECTION_TAG: &str = "collection";
@@ -38,7 +40,8 @@ pub(super) struct Drafts<'a> {
     files: Option<PathBuf>,
     datasets: Vec<DatasetItem>,
     ids: BTreeSet<DatasetId>,
-    skipped: Vec<SkippedItem>,
+    /// The Items that have no asset to import.
+    pub(super) skipped: Vec<SkippedItem>,
     /// One line for each dataset, which errors about it show.
     lines: String,
 }
@@ -80,13 +83,9 @@ impl<'a> Drafts<'a> {
         Ok(())
     }
 
-    /// The import of all that was added.
-    pub(super) fn into_import(self, name: &str) -> StacImport {
-        StacImport {
-            file: CatalogFile::of_datasets(name, &self.lines, self.datasets),
-            items: self.items,
-            skipped: self.skipped,
-        }
+    /// The datasets as a catalog file.
+    pub(super) fn into_file(self, name: &str) -> CatalogFile {
+        CatalogFile::of_datasets(name, &self.lines, self.datasets)
     }
 
     fn skip(&mut self, item: &StacItem, reason: String) {
@@ -148,6 +147,7 @@ impl<'a> Drafts<'a> {
                 .clone()
                 .map(|owner| Spanned::new(span.clone(), owner)),
             file: None,
+            remote_file: None,
             reader_roles: Vec::new(),
             reader_users: Vec::new(),
             share_ends: ShareEndsByName::default(),
@@ -159,7 +159,7 @@ impl<'a> Drafts<'a> {
                 is_overwriting: self.options.is_overwriting,
             }),
         };
-        put_file(&mut dataset, referred, context, span)?;
+        put_file(&mut dataset, referred, &self.options.stores, context, span)?;
         Ok(dataset)
     }
 
@@ -177,6 +177,16 @@ impl<'a> Drafts<'a> {
         let end = self.lines.len();
         self.lines.push('\n');
         start..end
+    }
+}
+
+impl CatalogFile {
+    /// A catalog file of datasets alone, each described by a line of `text`.
+    fn of_datasets(name: &str, text: &str, datasets: Vec<DatasetItem>) -> Self {
+        let mut file = Self::parse(name, "", std::path::Path::new(""));
+        file.redacted_text = text.into();
+        file.datasets = datasets;
+        file
     }
 }
 
@@ -279,24 +289,23 @@ fn attributes_of(
     GivenAttributes::of_values(values.collect::<Attributes>(), span.clone())
 }
 
-/// Says where the file of a dataset is.
+/// Says where the file of a dataset is: files on disk are copied into the file store, others stay where they are.
 fn put_file(
     dataset: &mut DatasetItem,
     referred: ReferredPlace,
+    stores: &[RemoteStore],
     context: ReferenceContext<'_>,
     span: Range<usize>,
 ) -> Result<(), StacError> {
     match referred {
         ReferredPlace::File(path) => dataset.file = Some(Spanned::new(span, path)),
         ReferredPlace::Url(url) => {
-            return Err(StacError::Member {
+            let remote = remote_file(&url, stores).map_err(|problem| StacError::Member {
                 place: context.place.to_owned(),
                 member: context.member.to_owned(),
-                problem: format!(
-                    "{} is not on this machine, and files elsewhere are not supported yet",
-                    without_query(url.as_str())
-                ),
-            });
+                problem,
+            })?;
+            dataset.remote_file = Some(Spanned::new(span, remote));
         }
     }
     Ok(())

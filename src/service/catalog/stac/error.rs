@@ -21,7 +21,7 @@ pub enum StacError {
         /// Why not.
         cause: String,
     },
-    /// The document is larger than [`super::source::MAX_DOCUMENT_SIZE`].
+    /// The document is too large.
     #[error("{source_name} is larger than {max_mebibytes} MiB")]
     TooLarge {
         /// The document.

@@ -13,77 +13,27 @@ mod draft;
 mod error;
 mod item;
 mod media_type;
+mod options;
+mod remote_place;
 mod source;
 
 use std::collections::BTreeSet;
 use std::collections::VecDeque;
-use std::path::PathBuf;
 
-use serde::Serialize;
-
-use super::file::{CatalogFile, DatasetItem};
-use crate::domain::dataset::{RecordStatus, Visibility};
-use crate::domain::name::Username;
+use super::file::CatalogFile;
 
 use self::document::StacDocument;
 use self::draft::Drafts;
 use self::source::Fetcher;
 
 pub use error::StacError;
+pub use options::{PropertyMapping, SkippedItem, StacOptions};
 pub use source::StacSource;
 
 /// How many items an import has at most unless it is told otherwise.
 pub const DEFAULT_MAX_ITEMS: usize = 10_000;
 /// How many documents an import reads at most, besides one for each item.
 const MAX_DOCUMENTS: usize = 10_000;
-
-/// How to import.
-#[derive(Clone, Debug)]
-pub struct StacOptions {
-    /// The visibility of new datasets; private if there is none.
-    pub visibility: Option<Visibility>,
-    /// The record status of new datasets; published if there is none.
-    pub record_status: Option<RecordStatus>,
-    /// The owner of new datasets.
-    pub owner: Option<Username>,
-    /// Whether datasets that exist get those of these three that are given, too.
-    pub is_overwriting: bool,
-    /// The keys of the assets to import; all that are COGs if there are none.
-    pub assets: Vec<String>,
-    /// The tags to fill, and the property of the Item that each has the value of.
-    pub tags: Vec<PropertyMapping>,
-    /// The attributes to fill, and the property of the Item that each has the value of.
-    pub attributes: Vec<PropertyMapping>,
-    /// Keeps the ids of Items apart from the same ones of another namespace.
-    pub namespace: String,
-    /// The folder in which the files of a document on disk may be; its own if there is none.
-    pub files: Option<PathBuf>,
-    /// How many items there may be.
-    pub max_items: usize,
-}
-
-/// A tag or an attribute, and the property of the Item that it has the value of.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct PropertyMapping {
-    /// The name of the tag or attribute.
-    pub name: String,
-    /// The name of the property.
-    pub property: String,
-}
-
-impl std::str::FromStr for PropertyMapping {
-    type Err = &'static str;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        match text.split_once('=') {
-            Some((name, property)) if !name.is_empty() && !property.is_empty() => Ok(Self {
-                name: name.to_owned(),
-                property: property.to_owned(),
-            }),
-            Some(_) | None => Err("expected NAME=PROPERTY, such as platform=platform"),
-        }
-    }
-}
 
 /// What a STAC document has.
 #[derive(Debug)]
@@ -94,17 +44,6 @@ pub struct StacImport {
     pub items: usize,
     /// The Items that have no asset to import.
     pub skipped: Vec<SkippedItem>,
-}
-
-/// An Item that is not imported.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct SkippedItem {
-    /// Its id.
-    pub item: String,
-    /// The id of its Collection, if it has one.
-    pub collection: Option<String>,
-    /// Why not.
-    pub reason: String,
 }
 
 impl StacImport {
@@ -143,22 +82,16 @@ impl StacImport {
             queue.extend(document.links);
             progress(drafts.items, documents);
         }
-        Ok(drafts.into_import(&name))
+        Ok(Self {
+            items: drafts.items,
+            skipped: std::mem::take(&mut drafts.skipped),
+            file: drafts.into_file(&name),
+        })
     }
 
     /// The number of datasets.
     #[must_use]
     pub fn datasets(&self) -> usize {
         self.file.datasets.len()
-    }
-}
-
-impl CatalogFile {
-    /// A catalog file of datasets alone, each described by a line of `text`.
-    fn of_datasets(name: &str, text: &str, datasets: Vec<DatasetItem>) -> Self {
-        let mut file = Self::parse(name, "", std::path::Path::new(""));
-        file.redacted_text = text.into();
-        file.datasets = datasets;
-        file
     }
 }
