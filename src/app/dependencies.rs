@@ -36,6 +36,7 @@ use crate::service::rate_limits::{RateLimits, Rates};
 use crate::service::readiness_probe::ReadinessProbe;
 use crate::service::tokens::download::Downloads;
 use crate::service::tokens::download_token::DownloadTokens;
+use crate::service::tokens::forward_auth::ForwardAuth;
 use crate::service::tokens::key_ring::KeyRing;
 use crate::service::tokens::mint_contexts::MintContexts;
 use crate::storage::Database;
@@ -98,12 +99,7 @@ impl Dependencies {
             session_sweeper,
             clock,
         } = self;
-        let decisions = Arc::new(Decisions::new(Arc::clone(&bundle), clock.clone()));
-        let access = Arc::new(Access {
-            catalog_cache: Arc::clone(&catalog_cache),
-            decisions,
-            files: files.clone(),
-        });
+        let access = access(settings, &catalog_cache, &bundle, &files, &clock);
         let passwords = Arc::new(passwords);
         let administration = Arc::new(Administration::with_policies(
             database.clone(),
@@ -159,6 +155,7 @@ impl Dependencies {
             audit: Arc::clone(&audit),
             clock,
         });
+        let forward_auth = Arc::new(forward_auth(settings, &downloads));
         let probe = ReadinessProbe::new(database, files, Arc::clone(&key_ring), health_clock);
         let health = Arc::new(Health {
             probe: Arc::new(probe),
@@ -176,11 +173,39 @@ impl Dependencies {
             api_keys,
             body_gate,
             downloads,
+            forward_auth,
             catalog_view,
             key_ring,
             health,
             metrics,
         }
+    }
+}
+
+fn access(
+    settings: &Settings,
+    catalog_cache: &Arc<CatalogCache>,
+    bundle: &Arc<LiveBundle>,
+    files: &FileStore,
+    clock: &Clock,
+) -> Arc<Access> {
+    Arc::new(Access {
+        catalog_cache: Arc::clone(catalog_cache),
+        decisions: Arc::new(Decisions::new(Arc::clone(bundle), clock.clone())),
+        files: files.clone(),
+        has_files_elsewhere: !settings.forward_auth_paths.is_empty(),
+    })
+}
+
+/// Forward-auth is a download without its bytes.
+fn forward_auth(settings: &Settings, downloads: &Downloads) -> ForwardAuth {
+    ForwardAuth {
+        authenticator: Arc::clone(&downloads.authenticator),
+        rate_limits: Arc::clone(&downloads.rate_limits),
+        access: Arc::clone(&downloads.access),
+        audit: Arc::clone(&downloads.audit),
+        clock: downloads.clock.clone(),
+        check: settings.forward_auth_check,
     }
 }
 

@@ -143,6 +143,7 @@ impl App {
             services: dependencies.services(settings, metrics),
             http_config: HttpConfig {
                 trusted_proxies: trusted_proxies.clone(),
+                forward_auth_paths: settings.forward_auth_paths.clone(),
                 allowed_origins: settings.allowed_origins.clone(),
                 issuer: settings.issuer.clone(),
                 key_schedule: key_schedule(settings),

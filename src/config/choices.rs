@@ -49,6 +49,17 @@ pub enum ForwardedHeader {
     Forwarded,
 }
 
+/// What forward-auth checks of a download token.
+#[derive(Display, EnumString, VariantNames)]
+#[strum(serialize_all = "lowercase", ascii_case_insensitive)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ForwardAuthCheck {
+    /// That it is valid for the dataset, and that the policies of now permit it.
+    Policy,
+    /// That it is valid for the dataset.
+    Signature,
+}
+
 /// Whether an edit of the policies has to meet its cases.
 #[derive(Display, EnumString, VariantNames)]
 #[strum(serialize_all = "lowercase", ascii_case_insensitive)]

@@ -4,6 +4,7 @@ use std::io;
 use std::path::PathBuf;
 
 use super::origin::Origin;
+use super::path_pattern::PathPatternError;
 
 /// Why the settings could not be loaded.
 #[derive(Debug, thiserror::Error)]
@@ -108,6 +109,18 @@ pub enum ConfigError {
         /// Why not.
         problem: &'static str,
     },
+    /// A path pattern cannot be used.
+    #[error("the setting {setting} ({origin}): the pattern {pattern:?} {problem}")]
+    UnusablePathPattern {
+        /// The name of the setting.
+        setting: &'static str,
+        /// Where it came from.
+        origin: Origin,
+        /// The pattern.
+        pattern: String,
+        /// What is wrong with it.
+        problem: PathPatternError,
+    },
     /// A table of the setting `issuers` cannot be used.
     #[error("the setting issuers ({origin}), table {number}: {problem}")]
     InvalidIssuer {
@@ -154,6 +167,11 @@ impl ConfigError {
                 Some("CEDARGATE_CONFIG names it: correct or unset that variable".into())
             }
             Self::BothForms { .. } => Some("keep one of the two".into()),
+            Self::UnusablePathPattern { .. } => Some(
+                "a pattern is the path of a URL with one {dataset_id}, such as /cogs/{dataset_id}.tif or \
+                 /tiles/{dataset_id}/*"
+                    .into(),
+            ),
             _ => None,
         }
     }

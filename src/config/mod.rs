@@ -12,6 +12,7 @@ mod error;
 mod issuers;
 pub mod limits;
 mod origin;
+mod path_pattern;
 mod reference;
 mod secret_file;
 mod secret_text;
@@ -25,10 +26,12 @@ use std::path::Path;
 
 pub use address::{AllowedOrigins, is_loopback};
 pub use choices::{
-    ForwardedHeader, FreeDiskFloor, GateCases, GateInvariants, GateProofs, LogFormat, LogLevel,
+    ForwardAuthCheck, ForwardedHeader, FreeDiskFloor, GateCases, GateInvariants, GateProofs,
+    LogFormat, LogLevel,
 };
 pub use error::ConfigError;
 pub use origin::Origin;
+pub use path_pattern::{PathPatternError, PathPatterns};
 pub use reference::markdown_reference;
 pub use setting::{EffectiveSetting, Setting, SettingFormat};
 pub use sources::SettingSources;

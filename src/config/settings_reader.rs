@@ -13,6 +13,7 @@ use serde::de::DeserializeOwned;
 use super::address::{self, AllowedOrigins};
 use super::error::ConfigError;
 use super::origin::Origin;
+use super::path_pattern::PathPatterns;
 use super::setting::{ENVIRONMENT, EffectiveSetting, SECRET_FILE, Setting, SettingFormat};
 use crate::domain::key_set_lifetime::KeySetLifetime;
 use crate::domain::secret::Secret;
@@ -243,6 +244,23 @@ impl SettingsReader {
         let shown: Vec<String> = blocks.iter().map(ToString::to_string).collect();
         self.record(setting, shown.join(","));
         Ok(blocks)
+    }
+
+    /// The paths of a file server, and where the dataset id is in them.
+    pub(super) fn path_patterns(&mut self, setting: &Setting) -> Result<PathPatterns, ConfigError> {
+        let list = self.list(setting)?;
+        let patterns = PathPatterns::parse(&list).map_err(|(pattern, problem)| {
+            let origin = self.origin(setting);
+            let pattern = pattern.chars().take(200).collect();
+            ConfigError::UnusablePathPattern {
+                setting: setting.name,
+                origin,
+                pattern,
+                problem,
+            }
+        })?;
+        self.record(setting, patterns.to_string());
+        Ok(patterns)
     }
 
     /// The origins of web pages that may call the API.

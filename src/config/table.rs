@@ -12,10 +12,12 @@ use strum::VariantNames;
 
 use super::address::AllowedOrigins;
 use super::choices::{
-    ForwardedHeader, FreeDiskFloor, GateCases, GateInvariants, GateProofs, LogFormat, LogLevel,
+    ForwardAuthCheck, ForwardedHeader, FreeDiskFloor, GateCases, GateInvariants, GateProofs,
+    LogFormat, LogLevel,
 };
 use super::error::ConfigError;
 use super::issuers::read_issuers;
+use super::path_pattern::PathPatterns;
 use super::setting::SettingFormat::{
     Integer, List, OneOf, Secret as SecretText, SecretTables, Tables, Text,
 };
@@ -191,6 +193,15 @@ settings! {
     /// The header in which the trusted proxies name the client's address; the other one is never looked at.
     /// A proxy must set or extend this one itself and not pass on what clients send.
     forwarded_header: ForwardedHeader = "x-forwarded-for", OneOf(ForwardedHeader::VARIANTS),
+        SettingsReader::parse;
+    /// The paths that a file server asks about with `/auth/verify`, and where the dataset id is in them; a final `/*` is everything below.
+    /// A path is compared as the client sent it. With none, `/auth/verify` refuses everything.
+    /// With some, tokens are minted for datasets without a file here too.
+    forward_auth_paths: PathPatterns = "", List("paths with one {dataset_id}, such as /cogs/{dataset_id}.tif"),
+        SettingsReader::path_patterns;
+    /// What `/auth/verify` checks of a download token: with `policy` that the policies still permit it, with `signature` only that it is valid for the dataset, as any other verifier does.
+    /// Of session tokens and API keys the policies are always asked.
+    forward_auth_check: ForwardAuthCheck = "policy", OneOf(ForwardAuthCheck::VARIANTS),
         SettingsReader::parse;
     /// The web pages that may call the API from a browser (CORS).
     /// `*` is safe because credentials are bearer tokens and never cookies: a page has only what it was given.

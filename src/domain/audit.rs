@@ -23,6 +23,8 @@ pub enum AuditEvent {
     Mint,
     /// A dataset's file, or a span of it.
     Download,
+    /// A dataset's file that another server has and asks about.
+    Verify,
     /// A session.
     Login,
     /// A session's next tokens, for its refresh token.

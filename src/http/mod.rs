@@ -19,10 +19,10 @@ use poem::{Endpoint, EndpointExt, Response, Route};
 use poem_openapi::OpenApiService;
 use serde_json::Value;
 
-use crate::config::AllowedOrigins;
 use crate::config::limits::{
     MAX_DATASET_BODY_SIZE, MAX_USER_BODY_SIZE, POLICY_CHECK_TIMEOUT, UPLOAD_TIMEOUT,
 };
+use crate::config::{AllowedOrigins, PathPatterns};
 use crate::domain::audit::AuditEvent;
 use crate::domain::clock::Clock;
 use crate::service::access::catalog_view::CatalogView;
@@ -33,6 +33,7 @@ use crate::service::identity::body_gate::BodyGate;
 use crate::service::identity::sessions::Sessions;
 use crate::service::tokens::download::Downloads;
 use crate::service::tokens::download_token::DownloadTokens;
+use crate::service::tokens::forward_auth::ForwardAuth;
 use crate::service::tokens::key_ring::KeyRing;
 use crate::service::tokens::key_schedule::KeySchedule;
 
@@ -50,6 +51,7 @@ use api::admin::users::{self, AdminUsersApi};
 use api::api_keys::{self, ApiKeysApi};
 use api::catalog::CatalogApi;
 use api::download::DownloadApi;
+use api::forward_auth::ForwardAuthApi;
 use api::health::HealthApi;
 use api::key_set::{KEY_SET_PATH, KeySetApi};
 use api::mint::{self, MintApi};
@@ -60,6 +62,7 @@ use api::server_metadata::{
 use api::sessions::SessionApi;
 use server::cors::Cors;
 use server::final_slash::IgnoreFinalSlash;
+use server::forward_auth_statuses::{FORWARD_AUTH_PATH, OnlyForwardAuthStatuses};
 use server::issuer_path::IssuerPath;
 use server::operations::OperationTable;
 use server::own_origins::OwnOrigins;
@@ -82,6 +85,8 @@ pub struct Services {
     pub body_gate: Arc<BodyGate>,
     /// Downloads files.
     pub downloads: Arc<Downloads>,
+    /// Decides for file servers.
+    pub forward_auth: Arc<ForwardAuth>,
     /// Lists the datasets that a caller may discover.
     pub catalog_view: Arc<CatalogView>,
     /// Publishes the key set.
@@ -121,6 +126,8 @@ const ALWAYS_ANSWERED: [&str; 5] = [
 pub struct HttpConfig {
     /// Proxies whose word about the client's address is believed.
     pub trusted_proxies: TrustedProxies,
+    /// The paths that proxies ask about.
+    pub forward_auth_paths: PathPatterns,
     /// The origins whose pages may read responses.
     pub allowed_origins: AllowedOrigins,
     /// The URL that clients use, whose own pages are no foreign ones.
@@ -147,6 +154,7 @@ type CallerApis = (
     SessionApi,
     ApiKeysApi,
     DownloadApi,
+    ForwardAuthApi,
     CatalogApi,
     KeySetApi,
     ServerMetadataApi,
@@ -223,6 +231,10 @@ fn api_service(services: &Services, config: &HttpConfig) -> OpenApiService<Apis,
         DownloadApi {
             downloads: Arc::clone(&services.downloads),
         },
+        ForwardAuthApi::new(
+            Arc::clone(&services.forward_auth),
+            config.forward_auth_paths.clone(),
+        ),
         CatalogApi {
             view: Arc::clone(&services.catalog_view),
         },
@@ -281,7 +293,10 @@ pub fn routes(
         .into_iter()
         .chain([docs::DOCUMENT_PATH, metrics_page::PATH])
         .collect();
-    let ignoring_queries: Vec<&str> = docs::PAGE_PATHS.into_iter().chain([mint::PATH]).collect();
+    let ignoring_queries: Vec<&str> = docs::PAGE_PATHS
+        .into_iter()
+        .chain([mint::PATH, FORWARD_AUTH_PATH])
+        .collect();
     let operations = OperationTable::from_document(&document, &get_paths)
         .with_ignored_queries(&ignoring_queries)
         .with_anonymous_bodies(&[mint_batch::PATH]);
@@ -309,8 +324,8 @@ pub fn routes(
         clock: config.clock,
     };
     let issuer_path = IssuerPath::new(&config.issuer, &METADATA_PATHS);
-    let route = route.with(middleware).with(cors);
-    route.with(issuer_path).with(IgnoreFinalSlash)
+    let route = route.with(middleware).with(cors).with(issuer_path);
+    route.with(IgnoreFinalSlash).with(OnlyForwardAuthStatuses)
 }
 
 /// The OpenAPI document, complete.
@@ -338,6 +353,7 @@ mod tests {
     fn only_a_reload_may_wait_for_proofs() {
         let limits = route_limits(&HttpConfig {
             trusted_proxies: TrustedProxies::default(),
+            forward_auth_paths: PathPatterns::default(),
             allowed_origins: AllowedOrigins::Any,
             issuer: "http://x".to_owned(),
             key_schedule: KeySchedule {

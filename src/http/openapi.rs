@@ -39,7 +39,7 @@ pub enum ApiTag {
     ApiKeys,
     /// Users, roles, datasets, the audit log and the policies, for callers whom the policies permit.
     Administration,
-    /// Health, for operators.
+    /// Health, and decisions for proxies: for operators.
     Operators,
 }
 
@@ -59,6 +59,10 @@ const LENIENT_BODIES: [&str; 1] = ["RefreshRequest"];
 
 /// Where the document describes the login.
 const PASSWORD_FLOW: &str = "/components/securitySchemes/OAuth2PasswordBearer/flows/password";
+/// Where the document describes forward-auth, which answers with 403 whatever is malformed.
+const FORWARD_AUTH: &str = "/paths/~1auth~1verify/get";
+/// The id of that operation.
+const FORWARD_AUTH_ID: &str = "verify_proxied_request";
 /// The path of the login.
 const LOGIN_PATH: &str = "/auth/login";
 
@@ -79,6 +83,27 @@ fn download_parameters() -> [Value; 2] {
             "required": false,
             "schema": {"type": "string"}
         }),
+    ]
+}
+
+/// The headers in which proxies name the original request, which its extractor reads itself.
+fn forwarded_parameters() -> Vec<Value> {
+    let header = |name: &str, description: &str| {
+        json!({
+            "name": name,
+            "in": "header",
+            "description": description,
+            "required": false,
+            "schema": {"type": "string"}
+        })
+    };
+    let uri = "The path and the query of the original request, as the client sent them.";
+    let method = "The method of the original request; GET if no header names it.";
+    vec![
+        header("X-Original-URI", uri),
+        header("X-Original-Method", method),
+        header("X-Forwarded-Uri", uri),
+        header("X-Forwarded-Method", method),
     ]
 }
 
@@ -120,6 +145,12 @@ pub fn complete_document(mut document: Value, issuer: &str) -> Value {
         && let Some(parameters) = operation.as_array_mut()
     {
         parameters.extend(download_parameters());
+    }
+    if let Some(operation) = document
+        .pointer_mut(FORWARD_AUTH)
+        .and_then(Value::as_object_mut)
+    {
+        operation.insert("parameters".to_owned(), forwarded_parameters().into());
     }
     if let Some(flow) = document
         .pointer_mut(PASSWORD_FLOW)
@@ -163,7 +194,12 @@ fn mark_strict_bodies(document: &mut Value) {
 
 /// Every operation that looks at its query refuses parameters that it does not have.
 fn add_unknown_parameter_responses(document: &mut Value) {
-    for operation in operations(document) {
+    let looks_at_query = |operation: &&mut Value| {
+        operation
+            .get("operationId")
+            .is_none_or(|id| id != FORWARD_AUTH_ID)
+    };
+    for operation in operations(document).filter(looks_at_query) {
         let responses = operation.get_mut("responses");
         let Some(responses) = responses.and_then(Value::as_object_mut) else {
             continue;

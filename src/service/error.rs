@@ -31,6 +31,9 @@ pub enum ServiceError {
         /// What is wrong, for the caller; never in a way that helps guessing.
         detail: &'static str,
     },
+    /// The download token is valid, but for another dataset.
+    #[error("the download token is for another dataset")]
+    TokenOfOtherDataset,
     /// The user name and the password do not match.
     #[error("the user name or the password is wrong")]
     LoginFailed,

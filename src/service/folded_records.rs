@@ -197,7 +197,8 @@ impl OpenRecord {
     /// Whether a request may be counted here: it is like the first one, and not long after it.
     fn takes(&self, record: &AuditRecord) -> bool {
         let first = &self.first;
-        let longest = if first.event == AuditEvent::Download {
+        let is_download = matches!(first.event, AuditEvent::Download | AuditEvent::Verify);
+        let longest = if is_download {
             DOWNLOAD_MILLIS
         } else {
             FAILURE_MILLIS

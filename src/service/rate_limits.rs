@@ -143,7 +143,16 @@ impl RateLimits {
 
     /// Counts one download of a caller.
     pub fn check_download(&self, caller: &Caller) -> Result<(), ServiceError> {
-        self.downloads.take(&caller_shares(caller))
+        self.count_download_of(caller.principal.user_id(), caller.address.for_limits())
+    }
+
+    /// Counts one download of a user, or of an address whose caller is anonymous.
+    pub fn count_download_of(
+        &self,
+        user: Option<UserId>,
+        address: IpAddr,
+    ) -> Result<(), ServiceError> {
+        self.downloads.take(&shares_of(user, address))
     }
 
     /// Counts one download of a network, before anything is done for it.

@@ -171,7 +171,9 @@ impl Database {
     /// Writes the totals of records in one transaction. Totals only grow, so that they may be written again if
     /// the response was lost.
     pub async fn write_record_totals(&self, totals: &[RecordTotals]) -> Result<(), StorageError> {
-        const SQL: &str = "UPDATE audit_records SET requests = $2, bytes = $3
+        // A record that has no bytes is of requests that have none.
+        const SQL: &str = "UPDATE audit_records
+            SET requests = $2, bytes = CASE WHEN bytes IS NULL THEN NULL ELSE $3 END
             WHERE id = $1 AND (requests < $2 OR bytes < $3)";
         if totals.is_empty() {
             return Ok(());

@@ -43,6 +43,7 @@ mod field_habits;
 mod file_names;
 mod file_store;
 mod final_slash;
+mod forward_auth;
 mod header_credentials;
 mod health;
 mod hidden_catalog;

@@ -83,7 +83,7 @@ pub(super) async fn find_record(
 fn action_of(record: &AuditRecord) -> Option<Action> {
     match (record.event, record.action) {
         (_, Some(action)) => Some(action).filter(|it| Action::DATASET_ACTIONS.contains(it)),
-        (AuditEvent::Mint | AuditEvent::Download, None) => Some(Action::Read),
+        (AuditEvent::Mint | AuditEvent::Download | AuditEvent::Verify, None) => Some(Action::Read),
         (_, None) => None,
     }
 }

@@ -44,6 +44,11 @@ fn every_setting_can_be_set_by_its_variable() {
         ("trusted_proxies", "10.0.0.0/8,127.0.0.1/32"),
         ("forwarded_header", "forwarded"),
         (
+            "forward_auth_paths",
+            "/cogs/{dataset_id}.tif,/tiles/{dataset_id}/*",
+        ),
+        ("forward_auth_check", "signature"),
+        (
             "allowed_origins",
             "https://maps.example.org,http://localhost:3000",
         ),

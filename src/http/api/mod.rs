@@ -5,6 +5,7 @@ pub mod api_keys;
 pub mod attributes;
 pub mod catalog;
 pub mod download;
+pub mod forward_auth;
 pub mod health;
 pub mod key_set;
 pub mod mint;

@@ -4,6 +4,7 @@
 //! its place in the order and it never becomes anonymous. They do not read the body, so a handler
 //! may take them before or after it. Whether a credential is valid, the service decides.
 
+use poem::http::HeaderMap;
 use poem::{Request, RequestBody};
 use poem_openapi::registry::{MetaOAuthFlow, MetaOAuthFlows, MetaSecurityScheme, Registry};
 use poem_openapi::{ApiExtractor, ApiExtractorType, ExtractParamOptions};
@@ -13,6 +14,7 @@ use crate::http::server::request_info::RequestInfo;
 use crate::service::identity::request_context::{Credential, RequestContext};
 
 use super::authorization::{credential_from_headers, is_b64token};
+use super::original_request::OriginalRequest;
 
 /// The query parameter that takes a download token.
 pub(crate) const TOKEN_PARAMETER: &str = "token";
@@ -22,6 +24,10 @@ pub struct HeaderCredentials(pub RequestContext);
 
 /// The request context with the credential in `?token=`, or else in the headers.
 pub struct HeaderOrQueryCredentials(pub RequestContext);
+
+/// The request context with the credential of the request that a proxy asks about: in its `?token=`, or else in the
+/// headers; none if the proxy names no request.
+pub struct ForwardedCredentials(pub RequestContext);
 
 /// The request context of a caller who is about to log in; its headers are ignored.
 pub struct NoCredentials(pub RequestContext);
@@ -44,14 +50,28 @@ fn request_context(request: &Request, credential: Credential) -> RequestContext 
 }
 
 /// The credential in `?token=`, or else in the headers.
-///
-/// A `?token=` alone counts, and the headers are not looked at: viewers and `.netrc` add one to everything.
 fn credential_from_headers_or_query(request: &Request) -> Credential {
     let query = request.uri().query().unwrap_or_default();
+    credential_of_query(query, request.headers())
+}
+
+/// The credential in the `?token=` of the original URI, or else in the headers.
+fn credential_of_original_request(request: &Request) -> Credential {
+    let headers = request.headers();
+    match OriginalRequest::from_headers(headers) {
+        Ok(original) => credential_of_query(original.query, headers),
+        Err(_) => Credential::None,
+    }
+}
+
+/// The credential in the `token` of a query, or else in the headers.
+///
+/// A `?token=` alone counts, and the headers are not looked at: viewers and `.netrc` add one to everything.
+fn credential_of_query(query: &str, headers: &HeaderMap) -> Credential {
     let mut tokens = url::form_urlencoded::parse(query.as_bytes())
         .filter_map(|(name, value)| (name == TOKEN_PARAMETER).then_some(value));
     match (tokens.next(), tokens.next()) {
-        (None, _) => credential_from_headers(request.headers()),
+        (None, _) => credential_from_headers(headers),
         (Some(token), None) if is_b64token(&token) => {
             Credential::DownloadToken(Secret::new(token.into_owned()))
         }
@@ -147,6 +167,7 @@ impl_optional_credentials!(HeaderCredentials, |request: &Request| {
     credential_from_headers(request.headers())
 });
 impl_optional_credentials!(HeaderOrQueryCredentials, credential_from_headers_or_query);
+impl_optional_credentials!(ForwardedCredentials, credential_of_original_request);
 
 impl<'a> poem::FromRequest<'a> for NoCredentials {
     async fn from_request(request: &'a Request, _: &mut RequestBody) -> poem::Result<Self> {

@@ -6,6 +6,7 @@ pub mod credentials;
 pub mod file_body;
 pub mod if_match;
 pub mod json_body;
+pub(crate) mod original_request;
 pub mod page_limit;
 pub mod parameter;
 pub mod schema_type;

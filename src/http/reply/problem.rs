@@ -258,8 +258,10 @@ impl From<ServiceError> for Problem {
         let detail = error.to_string();
         match error {
             ServiceError::MultipleCredentials => Self::new(StatusCode::BAD_REQUEST, detail),
-            ServiceError::CredentialRejected { .. } => Self::new(StatusCode::UNAUTHORIZED, detail)
-                .with_challenge(r#"Bearer realm="cedargate", error="invalid_token""#),
+            ServiceError::CredentialRejected { .. } | ServiceError::TokenOfOtherDataset => {
+                Self::new(StatusCode::UNAUTHORIZED, detail)
+                    .with_challenge(r#"Bearer realm="cedargate", error="invalid_token""#)
+            }
             ServiceError::LoginFailed | ServiceError::CredentialMissing { .. } => {
                 Self::new(StatusCode::UNAUTHORIZED, detail)
                     .with_challenge(r#"Bearer realm="cedargate""#)

@@ -19,6 +19,7 @@ use tokio::net::TcpStream;
 use crate::config::limits::{MAX_HEADERS, MAX_HEADERS_SIZE};
 
 use super::connection_limit::{ConnectionPlace, Overload};
+use super::forward_auth_stream::ForwardAuthStream;
 use super::paced_stream::paced;
 use super::rate_meter::RateMeter;
 use super::response_body::ResponseBody;
@@ -65,7 +66,10 @@ impl<E: Endpoint<Output = Response> + 'static> Connection<E> {
             .max_buf_size(MAX_BUFFER_SIZE)
             .max_headers(MAX_HEADERS)
             .keep_alive(self.overload.is_none())
-            .serve_connection(TokioIo::new(paced(stream, meter)), service);
+            .serve_connection(
+                TokioIo::new(ForwardAuthStream::new(paced(stream, meter))),
+                service,
+            );
         tokio::select! {
             ended = watcher.watch(connection) => {
                 if let Err(error) = ended {

@@ -43,8 +43,14 @@ const FURTHER_RESPONSE_HEADERS: [&str; 11] = [
     "www-authenticate",
     "x-request-id",
 ];
-/// Headers with which proxies speak of the client: no page has anything to say there.
-const PROXY_HEADERS: [&str; 2] = ["forwarded", "x-forwarded-"];
+/// Headers with which proxies speak of the client, and the server to proxies: no page has anything to say or to
+/// read there.
+const PROXY_HEADERS: [&str; 4] = [
+    "forwarded",
+    "x-forwarded-",
+    "x-original-",
+    "x-auth-request-",
+];
 /// The most bytes of what a page asks for that are answered.
 const MAX_REQUESTED_HEADERS: usize = 1024;
 /// How long a browser may cache a preflight, in seconds.
@@ -129,7 +135,8 @@ impl Cors {
         let methods: Vec<&str> = operations.methods().into_iter().collect();
         let join = |documented: &BTreeSet<String>, further: &[&str]| {
             let further = further.iter().map(|name| (*name).to_owned());
-            let names: BTreeSet<String> = documented.iter().cloned().chain(further).collect();
+            let documented = documented.iter().filter(|name| is_page_header(name));
+            let names: BTreeSet<String> = documented.cloned().chain(further).collect();
             names.into_iter().collect::<Vec<_>>().join(", ")
         };
         let response_headers = join(operations.response_headers(), &FURTHER_RESPONSE_HEADERS);

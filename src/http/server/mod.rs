@@ -11,6 +11,8 @@ mod connection;
 pub mod connection_limit;
 pub mod cors;
 pub mod final_slash;
+pub mod forward_auth_statuses;
+mod forward_auth_stream;
 mod forwarded_hops;
 pub mod issuer_path;
 mod logged_path;

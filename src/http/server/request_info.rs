@@ -16,6 +16,8 @@ pub struct RequestInfo {
     pub client_request_id: Option<String>,
     /// The client's address.
     pub address: ClientAddress,
+    /// Whether a trusted proxy sent it.
+    pub is_of_trusted_proxy: bool,
     /// Whether a web page of a foreign origin sent it.
     pub is_foreign_page: bool,
     /// Whether the method is HEAD; the router hands HEAD to the GET operation.
@@ -36,6 +38,7 @@ impl RequestInfo {
                 address: ClientAddress::Unknown {
                     proxy: IpAddr::V4(Ipv4Addr::UNSPECIFIED),
                 },
+                is_of_trusted_proxy: false,
                 is_foreign_page: false,
                 is_head: request.method() == Method::HEAD,
             })

@@ -230,7 +230,8 @@ impl RequestMiddleware {
             self.trusted_proxies.report(peer, &resolved);
         }
         let received = received_request_id(headers);
-        let (request_id, client_request_id) = if self.trusted_proxies.contains(peer) {
+        let is_of_trusted_proxy = self.trusted_proxies.contains(peer);
+        let (request_id, client_request_id) = if is_of_trusted_proxy {
             (received, None)
         } else {
             (None, received)
@@ -239,6 +240,7 @@ impl RequestMiddleware {
             request_id: request_id.unwrap_or_else(|| self.new_request_id()),
             client_request_id,
             address: resolved.address,
+            is_of_trusted_proxy,
             is_foreign_page: self.own_origins.is_foreign_page(headers),
             is_head: request.method() == Method::HEAD,
         }

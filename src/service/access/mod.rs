@@ -11,7 +11,7 @@ use std::sync::Arc;
 use crate::domain::action::Action;
 use crate::domain::audit::AuditRecord;
 use crate::domain::caller::Caller;
-use crate::domain::dataset::DatasetFile;
+use crate::domain::dataset::{Dataset, DatasetFile};
 use crate::domain::decision::Decision;
 use crate::domain::id::DatasetId;
 use crate::domain::resource::Resource;
@@ -39,10 +39,12 @@ pub struct Access {
     pub decisions: Arc<Decisions>,
     /// The files.
     pub files: FileStore,
+    /// Whether other servers have files of datasets, and ask about them.
+    pub has_files_elsewhere: bool,
 }
 
 impl Access {
-    /// Decides whether `caller` may read the dataset, as [`Access::authorize_read_with`] does.
+    /// Decides whether `caller` may read the file of the dataset, and writes the decision into `record`.
     pub async fn authorize_read(
         &self,
         caller: &Caller,
@@ -50,8 +52,11 @@ impl Access {
         record: &mut AuditRecord,
     ) -> Result<ReadableFile, ServiceError> {
         let authorizer = self.authorizer(caller);
-        self.authorize_read_with(&authorizer, dataset_id, record)
-            .await
+        let (dataset, decision) = self.permit_read(&authorizer, dataset_id, record).await?;
+        match self.existing_file(&dataset, record).await? {
+            Some(file) => Ok(ReadableFile { file, decision }),
+            None => Err(without_file(dataset_id, record)),
+        }
     }
 
     /// The authorizer of `caller`, for one dataset or for several that are decided together.
@@ -60,15 +65,31 @@ impl Access {
         self.decisions.for_caller(caller.clone())
     }
 
-    /// Decides whether the caller of `authorizer` may read the dataset, and writes the decision into `record`.
-    ///
-    /// For a caller who may not even discover the dataset, it does not exist.
-    pub async fn authorize_read_with(
+    /// Decides as [`Access::authorize_read`] does, for a token: the file may lie with another server.
+    pub async fn authorize_token(
         &self,
         authorizer: &Authorizer,
         dataset_id: DatasetId,
         record: &mut AuditRecord,
-    ) -> Result<ReadableFile, ServiceError> {
+    ) -> Result<Decision, ServiceError> {
+        let (dataset, decision) = self.permit_read(authorizer, dataset_id, record).await?;
+        match self.existing_file(&dataset, record).await? {
+            Some(_) => Ok(decision),
+            None if self.has_files_elsewhere => Ok(decision),
+            None => Err(without_file(dataset_id, record)),
+        }
+    }
+
+    /// Decides whether the caller of `authorizer` may read the dataset, wherever its file is, and writes the decision
+    /// into `record`.
+    ///
+    /// For a caller who may not even discover the dataset, it does not exist.
+    pub async fn permit_read(
+        &self,
+        authorizer: &Authorizer,
+        dataset_id: DatasetId,
+        record: &mut AuditRecord,
+    ) -> Result<(Arc<Dataset>, Decision), ServiceError> {
         record.set_caller(&authorizer.caller);
         record.dataset_id = Some(dataset_id);
         record.action = Some(Action::Read);
@@ -81,25 +102,41 @@ impl Access {
         if !decision.is_permitted {
             return Err(deny_read(authorizer, &resource, record));
         }
+        Ok((dataset, decision))
+    }
+
+    /// The dataset's file, if it has one.
+    async fn existing_file(
+        &self,
+        dataset: &Dataset,
+        record: &mut AuditRecord,
+    ) -> Result<Option<FileVersion>, ServiceError> {
         let Some(file) = &dataset.file else {
-            record.reason = Some("the dataset has no file".to_owned());
-            return Err(ServiceError::FileNotFound { dataset_id });
+            return Ok(None);
         };
         if let Some(file) = self.files.locate(file).await? {
-            return Ok(ReadableFile { file, decision });
+            return Ok(Some(file));
         }
-        match file {
+        let dataset_id = dataset.id;
+        let reason = match file {
             DatasetFile::Stored(file) => {
                 tracing::error!(%dataset_id, sha256 = file.sha256, "file missing from the file store");
-                record.reason = Some("the file is missing from the file store".to_owned());
+                "the file is missing from the file store"
             }
             DatasetFile::Remote(file) => {
                 tracing::error!(%dataset_id, %file, "file missing from its store");
-                record.reason = Some("the file is missing from its store".to_owned());
+                "the file is missing from its store"
             }
-        }
+        };
+        record.reason = Some(reason.to_owned());
         Err(ServiceError::FileNotFound { dataset_id })
     }
+}
+
+/// The error for a dataset that the caller may read, if there were a file.
+fn without_file(dataset_id: DatasetId, record: &mut AuditRecord) -> ServiceError {
+    record.reason = Some("the dataset has no file".to_owned());
+    ServiceError::FileNotFound { dataset_id }
 }
 
 /// The error for a file that could not be read: one that was there seconds ago may be gone.

@@ -53,7 +53,11 @@ impl<'a> Admission<'a> {
     /// Ends the attempt: a rejected credential stays charged and counts like an anonymous mint, or is
     /// 429 if there are no attempts left; anything else is given back.
     pub(super) fn settle<T>(self, result: Result<T, ServiceError>) -> Result<T, ServiceError> {
-        if matches!(result, Err(ServiceError::CredentialRejected { .. })) {
+        let is_rejected = matches!(
+            result,
+            Err(ServiceError::CredentialRejected { .. } | ServiceError::TokenOfOtherDataset)
+        );
+        if is_rejected {
             self.fail()?;
         } else if self.is_charged {
             self.rate_limits.refund_attempt(self.address);

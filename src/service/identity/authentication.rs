@@ -19,6 +19,7 @@ use crate::service::error::ServiceError;
 use crate::service::rate_limits::RateLimits;
 use crate::service::tokens::key_ring::KeyRing;
 use crate::service::tokens::mint_contexts::MintContexts;
+use crate::token::DownloadClaims;
 
 use super::admission::{Admission, KnownCredentials, SignedCredential};
 use super::api_key_last_used::LastUsedRecorder;
@@ -297,19 +298,54 @@ impl Authenticator {
         }
     }
 
-    /// Authenticates a download token, which must have been minted for `dataset_id`.
+    /// Authenticates a download token, which must have been minted for `dataset_id`; also returns when it expires,
+    /// in seconds since 1970 UTC.
     pub(in crate::service) async fn authenticate_download_token(
         &self,
         request: &RequestContext,
         token: &Secret<String>,
         dataset_id: DatasetId,
         record: &mut AuditRecord,
-    ) -> Result<Caller, ServiceError> {
+    ) -> Result<(Caller, i64), ServiceError> {
         let mut admission = self.admission(request);
         let result = self
             .verify_download_token(request, token, dataset_id, record, &mut admission)
             .await;
         admission.settle(result)
+    }
+
+    /// Verifies what a download token says itself: its signature, its claims and its dataset.
+    pub(in crate::service) fn verify_download_signature(
+        &self,
+        request: &RequestContext,
+        token: &Secret<String>,
+        dataset_id: DatasetId,
+        record: &mut AuditRecord,
+    ) -> Result<Arc<DownloadClaims>, ServiceError> {
+        let mut admission = self.admission(request);
+        let result = self.verify_download_claims(token, dataset_id, record, &mut admission);
+        admission.settle(result)
+    }
+
+    fn verify_download_claims(
+        &self,
+        token: &Secret<String>,
+        dataset_id: DatasetId,
+        record: &mut AuditRecord,
+        admission: &mut Admission<'_>,
+    ) -> Result<Arc<DownloadClaims>, ServiceError> {
+        let verified = self
+            .key_ring
+            .verify_download(token.reveal(), || admission.charge())?;
+        let Some(claims) = verified else {
+            return rejected("the download token is not valid or has expired");
+        };
+        record.jti = Some(claims.id);
+        if claims.dataset_id == dataset_id {
+            Ok(claims)
+        } else {
+            Err(ServiceError::TokenOfOtherDataset)
+        }
     }
 
     async fn verify_download_token(
@@ -319,17 +355,8 @@ impl Authenticator {
         dataset_id: DatasetId,
         record: &mut AuditRecord,
         admission: &mut Admission<'_>,
-    ) -> Result<Caller, ServiceError> {
-        let verified = self
-            .key_ring
-            .verify_download(token.reveal(), || admission.charge())?;
-        let Some(claims) = verified else {
-            return rejected("the download token is not valid or has expired");
-        };
-        record.jti = Some(claims.id);
-        if claims.dataset_id != dataset_id {
-            return rejected("the download token is for another dataset");
-        }
+    ) -> Result<(Caller, i64), ServiceError> {
+        let claims = self.verify_download_claims(token, dataset_id, record, admission)?;
         let credential = SignedCredential::Download(claims.id);
         self.look_up(credential, admission, async {
             let Some(mint) = self.mint_contexts.find(claims.id).await? else {
@@ -341,20 +368,10 @@ impl Authenticator {
                 Some(user_id) => self.active_principal(user_id).await?,
                 None => Principal::Anonymous,
             };
-            Ok(request.caller(principal, mint.authentication, key))
+            let caller = request.caller(principal, mint.authentication, key);
+            Ok((caller, claims.expires_at))
         })
         .await
-    }
-
-    /// How many whole seconds are left of a download token that was authenticated before; none if it has died.
-    pub(in crate::service) fn download_token_seconds_left(
-        &self,
-        token: &Secret<String>,
-    ) -> Option<u32> {
-        let verified = self.key_ring.verify_download(token.reveal(), || Ok(()));
-        let claims = verified.ok().flatten()?;
-        let left = claims.expires_at.saturating_sub(self.clock.unix_seconds());
-        u32::try_from(left).ok()
     }
 
     async fn active_principal(&self, user_id: UserId) -> Result<Principal, ServiceError> {

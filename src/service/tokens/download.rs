@@ -12,7 +12,6 @@ use futures_util::{StreamExt, TryStreamExt};
 use url::Url;
 
 use crate::domain::audit::{AuditEvent, AuditOutcome, AuditRecord};
-use crate::domain::caller::Caller;
 use crate::domain::clock::Clock;
 use crate::domain::id::DatasetId;
 use crate::files::{ByteStream, FileStore, FileVersion, FilesError};
@@ -20,12 +19,14 @@ use crate::service::access::{Access, ReadableFile, read_error};
 use crate::service::audit_trail::AuditTrail;
 use crate::service::error::ServiceError;
 use crate::service::folded_records::{CountedRequest, FoldedCredential};
-use crate::service::identity::authentication::{Authenticator, CredentialSource};
-use crate::service::identity::request_context::{Credential, RequestContext};
+use crate::service::identity::authentication::Authenticator;
+use crate::service::identity::request_context::RequestContext;
 use crate::service::rate_limits::RateLimits;
 
+use super::download_caller;
+
 /// The longest life of a presigned URL, in seconds; with a download token it is what is left of the token.
-const MAX_REDIRECT_LIFETIME: u32 = 60;
+const MAX_REDIRECT_LIFETIME: i64 = 60;
 /// How often a URL is signed anew because a second passed meanwhile.
 const MAX_SIGNATURES: usize = 3;
 
@@ -90,13 +91,13 @@ impl Downloads {
         let closing = self
             .audit
             .close_folded_record(credential, record, result, admit_refusal);
-        let (ReadableFile { mut file, .. }, counted) = closing.await?;
-        let mut content = self.content(request, &file, select_span(&file)).await;
+        let ((ReadableFile { mut file, .. }, expires_at), counted) = closing.await?;
+        let mut content = self.content(expires_at, &file, select_span(&file)).await;
         if let Err(FilesError::RemoteReplaced { .. }) = content {
             let located = self.files.locate_anew(&file).await;
             let located = located.map_err(|error| read_error(dataset_id, error))?;
             file = located.ok_or(ServiceError::FileNotFound { dataset_id })?;
-            content = self.content(request, &file, select_span(&file)).await;
+            content = self.content(expires_at, &file, select_span(&file)).await;
         }
         let content = match content.map_err(|error| read_error(dataset_id, error))? {
             DownloadContent::Bytes(bytes) => DownloadContent::Bytes(count_bytes(bytes, counted)),
@@ -107,7 +108,7 @@ impl Downloads {
 
     async fn content(
         &self,
-        request: &RequestContext,
+        expires_at: Option<i64>,
         file: &FileVersion,
         span: Option<Range<u64>>,
     ) -> Result<DownloadContent, FilesError> {
@@ -115,7 +116,7 @@ impl Downloads {
             return Ok(DownloadContent::Nothing);
         };
         if file.is_redirected
-            && let Some(url) = self.presign(request, file).await?
+            && let Some(url) = self.presign(expires_at, file).await?
         {
             return Ok(DownloadContent::Redirect(url));
         }
@@ -126,16 +127,16 @@ impl Downloads {
     /// A presigned URL that dies with the download token, or before; none if the file has to be streamed.
     async fn presign(
         &self,
-        request: &RequestContext,
+        expires_at: Option<i64>,
         file: &FileVersion,
     ) -> Result<Option<Url>, FilesError> {
         for _ in 0..MAX_SIGNATURES {
-            let Some(lifetime) = self.redirect_lifetime(request) else {
+            let Some(lifetime) = self.redirect_lifetime(expires_at) else {
                 return Ok(None);
             };
             let url = self.files.presign(file, lifetime).await?;
             // Its life begins when it is signed, which may have had to wait for credentials.
-            if self.redirect_lifetime(request) == Some(lifetime) {
+            if self.redirect_lifetime(expires_at) == Some(lifetime) {
                 return Ok(url);
             }
         }
@@ -144,89 +145,38 @@ impl Downloads {
 
     /// How long a presigned URL may live: no longer than the download token that it stands for. None if there is
     /// nothing left of the token.
-    fn redirect_lifetime(&self, request: &RequestContext) -> Option<Duration> {
-        let seconds = match &request.credential {
-            Credential::DownloadToken(token) => {
-                self.authenticator.download_token_seconds_left(token)?
-            }
-            _ => MAX_REDIRECT_LIFETIME,
-        };
-        (seconds > 0).then(|| Duration::from_secs(seconds.into()))
+    fn redirect_lifetime(&self, expires_at: Option<i64>) -> Option<Duration> {
+        let seconds = expires_at.map_or(MAX_REDIRECT_LIFETIME, |at| {
+            at.saturating_sub(self.clock.unix_seconds())
+        });
+        let seconds = u64::try_from(seconds).ok().filter(|seconds| *seconds > 0)?;
+        Some(Duration::from_secs(seconds))
     }
 
+    /// Authenticates and decides: gives the file, and when the download token expires, in seconds since 1970 UTC.
     async fn authorize(
         &self,
         request: &RequestContext,
         dataset_id: DatasetId,
         record: &mut AuditRecord,
         credential: &mut FoldedCredential,
-    ) -> Result<ReadableFile, ServiceError> {
-        let caller = self
-            .authenticate(request, dataset_id, record, credential)
-            .await?;
-        self.rate_limits.check_download(&caller)?;
+    ) -> Result<(ReadableFile, Option<i64>), ServiceError> {
+        let authenticating = download_caller::authenticate(
+            &self.authenticator,
+            &self.rate_limits,
+            request,
+            dataset_id,
+            record,
+        );
+        let found = authenticating.await?;
+        *credential = found.credential;
+        self.rate_limits.check_download(&found.caller)?;
         let readable = self
             .access
-            .authorize_read(&caller, dataset_id, record)
+            .authorize_read(&found.caller, dataset_id, record)
             .await?;
         record.outcome = AuditOutcome::Granted;
-        Ok(readable)
-    }
-
-    async fn authenticate(
-        &self,
-        request: &RequestContext,
-        dataset_id: DatasetId,
-        record: &mut AuditRecord,
-        credential: &mut FoldedCredential,
-    ) -> Result<Caller, ServiceError> {
-        match &request.credential {
-            Credential::None => {
-                // Every denial is recorded, so this counts like a failed authentication.
-                self.rate_limits
-                    .count_address(request.address.for_limits())?;
-                Err(ServiceError::CredentialMissing {
-                    detail: format!(
-                        "a download needs a credential, on public data too: mint a download token \
-                         with POST /auth/download-token/{dataset_id} and put it on ?token="
-                    ),
-                })
-            }
-            Credential::DownloadToken(token) => {
-                let caller = self
-                    .authenticator
-                    .authenticate_download_token(request, token, dataset_id, record)
-                    .await?;
-                if let Some(jti) = record.jti {
-                    *credential = FoldedCredential::DownloadToken(jti);
-                }
-                Ok(caller)
-            }
-            Credential::Bearer(_)
-            | Credential::ApiKey(_)
-            | Credential::Unsupported
-            | Credential::Multiple
-            | Credential::Malformed { .. } => {
-                let authenticating = self.authenticator.authenticate_with_source(request);
-                let (caller, source) = authenticating.await?;
-                *credential = folded_credential(&caller, source.as_ref());
-                Ok(caller)
-            }
-        }
-    }
-}
-
-/// The credential in a header, as records tell them apart.
-fn folded_credential(caller: &Caller, source: Option<&CredentialSource>) -> FoldedCredential {
-    match (source, &caller.key, caller.principal.user_id()) {
-        (Some(CredentialSource::Session(session)), _, _) => FoldedCredential::Session(session.id),
-        (None, Some(key), _) => FoldedCredential::ApiKey(key.id),
-        (Some(CredentialSource::ExternalToken(_)), _, Some(user_id)) => {
-            FoldedCredential::ExternalToken(user_id)
-        }
-        (Some(CredentialSource::ExternalToken(_)), _, None) | (None, None, _) => {
-            FoldedCredential::None
-        }
+        Ok((readable, found.expires_at))
     }
 }
 

@@ -8,9 +8,10 @@ use std::sync::Arc;
 use crate::domain::audit::{AuditEvent, AuditOutcome, AuditRecord, MintContext};
 use crate::domain::caller::Caller;
 use crate::domain::clock::Clock;
+use crate::domain::decision::Decision;
 use crate::domain::id::DatasetId;
 use crate::domain::secret::Secret;
-use crate::service::access::{Access, ReadableFile};
+use crate::service::access::Access;
 use crate::service::audit_trail::AuditTrail;
 use crate::service::error::ServiceError;
 use crate::service::identity::authentication::Authenticator;
@@ -73,11 +74,11 @@ impl DownloadTokens {
         let caller = self.authenticator.authenticate(request).await?;
         self.rate_limits.check_mint(&caller)?;
         let authorizer = self.access.authorizer(&caller);
-        let readable = self
+        let decision = self
             .access
-            .authorize_read_with(&authorizer, dataset_id, record)
+            .authorize_token(&authorizer, dataset_id, record)
             .await?;
-        self.sign(&caller, dataset_id, &readable, record).await
+        self.sign(&caller, dataset_id, &decision, record).await
     }
 
     /// Signs for a caller who may read the dataset; the token may leave once `record` is durable.
@@ -85,10 +86,10 @@ impl DownloadTokens {
         &self,
         caller: &Caller,
         dataset_id: DatasetId,
-        readable: &ReadableFile,
+        decision: &Decision,
         record: &mut AuditRecord,
     ) -> Result<DownloadToken, ServiceError> {
-        let expires_in = self.max_ttl.min(readable.decision.max_ttl);
+        let expires_in = self.max_ttl.min(decision.max_ttl);
         let issued_at = self.clock.unix_seconds();
         let parties = self.key_ring.parties();
         let token = self.key_ring.sign_download(DownloadClaims {

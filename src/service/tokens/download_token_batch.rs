@@ -8,8 +8,8 @@ use futures_util::{StreamExt, stream};
 
 use crate::domain::audit::{AuditEvent, AuditRecord};
 use crate::domain::caller::Caller;
+use crate::domain::decision::Decision;
 use crate::domain::id::DatasetId;
-use crate::service::access::ReadableFile;
 use crate::service::access::decisions::Authorizer;
 use crate::service::audit_trail::is_undecided;
 use crate::service::error::ServiceError;
@@ -72,12 +72,12 @@ impl DownloadTokens {
             .await;
         // Signed when all are decided, so that the lives of the tokens begin together, and now.
         let mut minted = Vec::with_capacity(decided.len());
-        for (dataset_id, (mut record, readable)) in dataset_ids.iter().zip(decided) {
-            let result = match readable {
-                Ok(readable) => {
+        for (dataset_id, (mut record, decision)) in dataset_ids.iter().zip(decided) {
+            let result = match decision {
+                Ok(decision) => {
                     // Other requests need not wait until a whole batch is signed.
                     tokio::task::yield_now().await;
-                    self.sign(caller, *dataset_id, &readable, &mut record).await
+                    self.sign(caller, *dataset_id, &decision, &mut record).await
                 }
                 Err(error) => Err(error),
             };
@@ -92,18 +92,18 @@ impl DownloadTokens {
         authorizer: &Authorizer,
         dataset_id: DatasetId,
         allowed: Result<(), ServiceError>,
-    ) -> (AuditRecord, Result<ReadableFile, ServiceError>) {
+    ) -> (AuditRecord, Result<Decision, ServiceError>) {
         let mut record = request.open_record(AuditEvent::Mint, &self.clock);
         record.dataset_id = Some(dataset_id);
         if let Err(error) = allowed {
             return (record, Err(error));
         }
         tokio::task::yield_now().await;
-        let readable = self
+        let decision = self
             .access
-            .authorize_read_with(authorizer, dataset_id, &mut record)
+            .authorize_token(authorizer, dataset_id, &mut record)
             .await;
-        (record, readable)
+        (record, decision)
     }
 }
 

@@ -2,8 +2,10 @@
 
 pub mod conformance_signer;
 pub mod download;
+mod download_caller;
 pub mod download_token;
 pub mod download_token_batch;
+pub mod forward_auth;
 pub mod key_ring;
 pub mod key_schedule;
 pub mod mint_contexts;
