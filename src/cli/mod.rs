@@ -195,7 +195,8 @@ enum KeysCommand {
     Rotate,
     /// Take a key out of the key set at once, for an emergency; all tokens that it signed become invalid
     Revoke {
-        /// The key id
+        /// The key id, which may begin with a hyphen
+        #[arg(allow_hyphen_values = true)]
         kid: String,
     },
     /// Seal the private keys with another sealing key

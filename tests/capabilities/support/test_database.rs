@@ -170,6 +170,7 @@ pub(crate) fn key(kid: &str, state: KeyState, created_at: i64) -> StoredSigningK
         retires_at: None,
         retired_at: None,
         revoked_at: None,
+        token_lifetime: None,
     }
 }
 
