@@ -78,7 +78,7 @@ async fn a_key_is_revoked_while_no_server_runs() {
 #[tokio::test]
 async fn a_key_whose_id_begins_with_a_hyphen_can_be_revoked() {
     let server = Server::start().await;
-    for kid in ["-e3e4hP7kQ5Yw1oTRXNfTGmEBmdIHxGkEQ-4aXcGbDE", "--json"] {
+    for kid in ["-e3e4hP7kQ5Yw1oTRXNfT", "-hP7kQ5Yw1oTRXNfTGm", "--json"] {
         let refused = run(&server, &format!("revoke {kid}")).await;
         let expected = format!("no published signing key has the id {kid}");
         assert!(refused.messages.contains(&expected), "{}", refused.messages);
