@@ -18,29 +18,7 @@ use super::kind::TokenKind;
 /// By how many seconds the clocks of issuer and verifier may differ, in either direction.
 pub const DEFAULT_LEEWAY: u32 = 10;
 
-/// Verifies the download tokens of one issuer.
-///
-/// ```
-/// use std::time::SystemTime;
-///
-/// use cedargate::token::{DownloadVerifier, KeySet, TokenError};
-///
-/// # fn main() -> Result<(), TokenError> {
-/// // What <issuer>/.well-known/jwks.json answers.
-/// let published = br#"{"keys":[{"kty":"EC","crv":"P-256","alg":"ES256","use":"sig","kid":"k1",
-///     "x":"f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEU",
-///     "y":"x_FEzRu9m36HLN_tue659LNpXW6pCyStikYjKIWI5a0"}]}"#;
-/// let verifier = DownloadVerifier::new(
-///     "https://gate.example",
-///     "cedargate-downloads",
-///     KeySet::parse(published)?,
-/// );
-/// let dataset_id = "2489e9ad-2ee2-8e00-8ec9-32d5f69181c0";
-/// let refused = verifier.verify("no token", dataset_id, SystemTime::now());
-/// assert!(matches!(refused, Err(TokenError::Malformed { .. })));
-/// # Ok(())
-/// # }
-/// ```
+/// Verifies the download tokens of one issuer, with the key set that [`KeySet::parse`] reads.
 #[derive(Debug)]
 pub struct DownloadVerifier {
     issuer: String,
@@ -114,5 +92,104 @@ fn unix_seconds(time: SystemTime) -> i64 {
         Err(before) => i64::try_from(before.duration().as_secs()).map_or(i64::MIN, |seconds| {
             seconds.saturating_neg().saturating_sub(1)
         }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use uuid::Uuid;
+
+    use super::*;
+    use crate::domain::id::RecordId;
+    use crate::token::SigningKey;
+
+    const NOW: i64 = 1_800_000_000;
+    const DATASET_ID: &str = "2489e9ad-2ee2-8e00-8ec9-32d5f69181c0";
+
+    fn at(seconds: i64) -> SystemTime {
+        UNIX_EPOCH + Duration::from_secs(u64::try_from(NOW + seconds).unwrap())
+    }
+
+    fn token(key: &SigningKey) -> String {
+        let claims = DownloadClaims {
+            issuer: "https://gate.example".to_owned(),
+            audience: "files".to_owned(),
+            subject: None,
+            dataset_id: DATASET_ID.parse().unwrap(),
+            id: RecordId::generate_at(1_800_000_000_000),
+            issued_at: NOW,
+            expires_at: NOW + 120,
+        };
+        claims.sign(key).unwrap().reveal().clone()
+    }
+
+    fn verifier(key: &SigningKey) -> DownloadVerifier {
+        let keys = KeySet::new(std::slice::from_ref(key.public_key())).unwrap();
+        let keys = KeySet::parse(&keys.body()).unwrap();
+        DownloadVerifier::new("https://gate.example", "files", keys)
+    }
+
+    #[test]
+    fn a_token_is_accepted_within_its_life_and_the_leeway_on_both_sides() {
+        let key = SigningKey::generate().unwrap();
+        let (token, strict) = (token(&key), verifier(&key).with_leeway(0));
+        let usual = verifier(&key);
+        for (seconds, by_usual, by_strict) in [
+            (-11, false, false),
+            (-10, true, false),
+            (0, true, true),
+            (119, true, true),
+            (120, true, false),
+            (129, true, false),
+            (130, false, false),
+        ] {
+            let is_accepted =
+                |by: &DownloadVerifier| by.verify(&token, DATASET_ID, at(seconds)).is_ok();
+            let found = (is_accepted(&usual), is_accepted(&strict));
+            assert_eq!(found, (by_usual, by_strict), "{seconds}");
+        }
+        assert!(usual.verify(&token, DATASET_ID, UNIX_EPOCH).is_err());
+    }
+
+    #[test]
+    fn a_dataset_id_is_taken_in_every_form_and_compared_whole() {
+        let key = SigningKey::generate().unwrap();
+        let verify = |id: &str| verifier(&key).verify(&token(&key), id, at(0));
+        for id in [
+            DATASET_ID.to_uppercase(),
+            DATASET_ID.replace('-', ""),
+            format!("urn:uuid:{DATASET_ID}"),
+        ] {
+            assert!(verify(&id).is_ok(), "{id}");
+        }
+        let other = Uuid::new_v4().to_string();
+        assert_eq!(verify(&other), Err(TokenError::WrongDataset));
+        for id in [
+            "",
+            "dem",
+            &DATASET_ID[..35],
+            "2489e9ad-2ee2-8e00-8ec9-32d5f69181c0/x",
+        ] {
+            assert!(
+                matches!(verify(id), Err(TokenError::NotADataset(_))),
+                "{id}"
+            );
+        }
+    }
+
+    #[test]
+    fn an_unknown_key_is_the_reason_only_if_all_else_is_right() {
+        let [key, other] = [(); 2].map(|()| SigningKey::generate().unwrap());
+        let (token, verifier) = (token(&key), verifier(&other));
+        let verify = |id: &str, seconds| verifier.verify(&token, id, at(seconds)).unwrap_err();
+        assert_eq!(verify(DATASET_ID, 0), TokenError::UnknownKey);
+        let id = Uuid::new_v4().to_string();
+        assert_eq!(verify(&id, 0), TokenError::WrongDataset);
+        assert!(matches!(
+            verify(DATASET_ID, 500),
+            TokenError::Expired { .. }
+        ));
     }
 }
