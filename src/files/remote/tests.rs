@@ -111,8 +111,8 @@ async fn resolved(networks: &[&str], found: &'static [&'static str]) -> Option<V
         let found: Vec<IpAddr> = found.iter().map(|text| text.parse().unwrap()).collect();
         Box::pin(std::future::ready(Ok(found)))
     }));
-    let resolved = resolver.resolve("data.example.org".parse().unwrap()).await;
-    let addresses = resolved.ok()?;
+    let name = "data.example.org".parse().unwrap();
+    let addresses = resolver.resolve(name).await.ok()?;
     Some(
         addresses
             .map(|address: SocketAddr| address.ip().to_string())
