@@ -2,8 +2,6 @@
 
 import datetime
 import os
-import shutil
-import socket
 import subprocess
 from pathlib import Path
 
@@ -17,6 +15,8 @@ from server import ROOT, free_port, until
 
 RECIPES = ROOT / "docs" / "proxies"
 CADDY = "/usr/bin/caddy"
+# How often a proxy is started before its ports are its own.
+ATTEMPTS = 5
 
 
 def replaced(text, changes):
@@ -55,14 +55,26 @@ class Recipe:
         self.files = self.folder / "srv" / "cogs"
         self.files.mkdir(parents=True)
         self.gate_port = gate_port
-        self.ports = free_port(), free_port()
-        self.gate, self.data = (f"{self.scheme}://127.0.0.1:{port}" for port in self.ports)
         self.output = self.folder / "output.log"
         self.config = self.folder / self.recipe
-        self.config.write_text(replaced((RECIPES / self.recipe).read_text(), self.changes()))
         self.process = None
 
     def start(self):
+        """Starts it on two free ports; somebody else may take one of them first."""
+        for _ in range(ATTEMPTS):
+            self.ports = free_port(), free_port()
+            self.gate, self.data = (f"{self.scheme}://127.0.0.1:{port}" for port in self.ports)
+            recipe = (RECIPES / self.recipe).read_text()
+            self.config.write_text(replaced(recipe, self.changes()))
+            self.output.unlink(missing_ok=True)
+            self.run()
+            until(self.has_started_or_ended, f"{self.recipe} ready")
+            if self.process.poll() is None:
+                return self
+            assert "address already in use" in self.logs().lower(), self.logs()
+        raise AssertionError(self.logs())
+
+    def run(self):
         with open(self.output, "ab") as output:
             self.process = subprocess.Popen(
                 self.command(),
@@ -72,17 +84,11 @@ class Recipe:
                 stdout=output,
                 stderr=output,
             )
-        until(self.is_ready, f"{self.recipe} ready")
-        return self
 
-    def is_ready(self):
-        assert self.process.poll() is None, self.logs()
-        try:
-            for port in self.ports:
-                socket.create_connection(("127.0.0.1", port), timeout=5).close()
-        except OSError:
-            return False
-        return True
+    def has_started_or_ended(self):
+        if self.process.poll() is not None:
+            return True
+        return self.is_listening()
 
     def stop(self):
         if self.process and self.process.poll() is None:
@@ -101,7 +107,7 @@ class NginxRecipe(Recipe):
 
     def changes(self):
         folder = self.folder
-        (folder / "log").mkdir()
+        (folder / "log").mkdir(exist_ok=True)
         certificate, key = folder / "example.org.pem", folder / "example.org.key"
         write_certificate(certificate, key)
         kinds = ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
@@ -121,6 +127,11 @@ class NginxRecipe(Recipe):
             (f"{listen} data", f"listen 127.0.0.1:{self.ports[1]} ssl;\n        server_name data"),
             ("root /srv;", f"root {folder}/srv;"),
         ]
+
+    def is_listening(self):
+        # It is written when the ports are bound.
+        pid = self.folder / "nginx.pid"
+        return pid.exists() and pid.stat().st_size > 0
 
     def command(self):
         early = self.folder / "log" / "early.log"
@@ -142,8 +153,10 @@ class CaddyRecipe(Recipe):
             ("root * /srv", f"root * {self.folder}/srv"),
         ]
 
+    def is_listening(self):
+        return "serving initial configuration" in self.output.read_text()
+
     def command(self):
-        assert shutil.which(CADDY)
         return [CADDY, "run", "--adapter", "caddyfile", "--config", self.config]
 
 

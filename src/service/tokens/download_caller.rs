@@ -61,7 +61,7 @@ pub(super) async fn authenticate(
 }
 
 /// Every denial is recorded, so this counts like a failed authentication.
-pub(super) fn missing_credential(
+fn missing_credential(
     rate_limits: &RateLimits,
     request: &RequestContext,
     dataset_id: DatasetId,
