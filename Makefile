@@ -14,7 +14,7 @@ INSTALL_LOG := target/install.log
 heading = @printf '\n== %s ==\n'
 
 .PHONY: build run test install debian-packages cargo-deny format lint docs deny advisories \
-        compile cargo-test policy-test policy-prove policy-format peers peers-lint peers-lock openapi bench
+        compile cargo-test policy-test policy-prove policy-format test-programs peers peers-lint peers-lock openapi bench
 
 # The debug binary, target/debug/cedargate.
 build:
@@ -111,14 +111,19 @@ policy-format: build
 	@target/debug/cedargate policy format --check policies
 	@target/debug/cedargate policy format --check docs/examples
 
-# Independent programs against the running server; see tests/peers/README.md.
-peers: install build
-	$(heading) 'peers'
-	@cd $(PEERS) && ../../.venv/bin/python -m pytest
+# What the tests run beside the server: the published verifier in Rust, and an S3 server.
+test-programs:
+	@cargo build --quiet --locked --example verifier_loop --example s3_server
+
+# Independent programs against the running server, and verifiers; see tests/peers/README.md and
+# tests/verifiers/README.md.
+peers: install build test-programs
+	$(heading) 'peers and verifiers'
+	@cd tests && ../.venv/bin/python -m pytest
 
 peers-lint: install
-	$(heading) 'format and lints of the peers tests'
-	@.venv/bin/ruff check --quiet $(PEERS) && .venv/bin/ruff format --check --quiet $(PEERS)
+	$(heading) 'format and lints of the tests in Python'
+	@.venv/bin/ruff check --quiet tests && .venv/bin/ruff format --check --quiet tests
 
 # After a change of requirements.in or package.json: take the newest stable releases and pin them.
 peers-lock:

@@ -12,6 +12,8 @@ import jwt
 ISSUER = "http://127.0.0.1:8080"
 AUDIENCE = "cedargate-downloads"
 LEEWAY = 10  # seconds by which clocks may differ
+LIFETIME = 120  # seconds that a token lives at most
+MAX_LENGTH = 4096  # characters of a token at most
 MAX_AGE = 300  # seconds after which the key set is fetched again
 PAUSE = 5  # seconds between two attempts to fetch it
 CLAIMS = ["iss", "aud", "iat", "exp", "jti", "typ", "scope"]
@@ -47,6 +49,8 @@ def find_key(kid):
 
 def read(token):
     """Header and claims, if this is the only token for them: no member twice, no other base64url."""
+    if len(token) > MAX_LENGTH:
+        raise ValueError("too long")
     header, claims, signature = (urlsafe_b64decode(part + "==") for part in token.split("."))
     found = json.loads(header), json.loads(claims)
     texts = (json.dumps(part, separators=(",", ":"), ensure_ascii=False) for part in found)
@@ -69,6 +73,8 @@ def verify(token, dataset_id):
         raise jwt.InvalidTokenError("not a download token")
     if claims.get("scope") != scope or claims.get("aud") != AUDIENCE:
         raise jwt.InvalidTokenError("the token is for something else")
+    if not 0 < claims["exp"] - claims["iat"] <= LIFETIME:
+        raise jwt.InvalidTokenError("not the lifetime of a download token")
     return jwt.decode(
         token,
         find_key(header["kid"]),

@@ -6,6 +6,8 @@ require "net/http"
 ISSUER = "http://127.0.0.1:8080"
 AUDIENCE = "cedargate-downloads"
 LEEWAY = 10 # seconds by which clocks may differ
+LIFETIME = 120 # seconds that a token lives at most
+MAX_LENGTH = 4096 # characters of a token at most
 MAX_AGE = 300 # seconds after which the key set is fetched again
 PAUSE = 5 # seconds between two attempts to fetch it
 UUID = /\A(?:urn:uuid:)?(\h{8})-?(\h{4})-?(\h{4})-?(\h{4})-?(\h{12})\z/i
@@ -46,7 +48,7 @@ def read(token)
   found = [header, claims].map { |part| JSON.parse(part) }
   again = [*found.map { |part| JSON.generate(part) }, signature]
   again = again.map { |part| [part].pack("m0").tr("+/", "-_").delete("=") }.join(".")
-  raise JWT::DecodeError, "not in its only form" if again != token || !found.all?(Hash)
+  raise JWT::DecodeError, "not in its only form" if token.length > MAX_LENGTH || again != token || !found.all?(Hash)
   found
 rescue JSON::JSONError, NoMethodError, TypeError, EncodingError
   raise JWT::DecodeError, "malformed token"
@@ -64,6 +66,7 @@ def verify(token, dataset_id)
     raise JWT::DecodeError, "not a download token"
   end
   raise JWT::DecodeError, "another dataset" if claims["scope"] != "dataset:#{uuid.captures.join("-").downcase}"
+  raise JWT::DecodeError, "another lifetime" unless claims["exp"].between?(claims["iat"] + 1, claims["iat"] + LIFETIME)
   raise JWT::DecodeError, "not valid yet" if claims["iat"] > Time.now.to_i + LEEWAY
   JWT.decode(token, find_key(header["kid"]), true, algorithm: "ES256", exp_leeway: LEEWAY).first
 end

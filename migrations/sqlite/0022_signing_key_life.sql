@@ -6,7 +6,10 @@ ALTER TABLE signing_keys ADD COLUMN deactivated_at INTEGER;
 ALTER TABLE signing_keys ADD COLUMN retires_at INTEGER;
 ALTER TABLE signing_keys ADD COLUMN retired_at INTEGER;
 ALTER TABLE signing_keys ADD COLUMN revoked_at INTEGER;
-UPDATE signing_keys SET activated_at = created_at WHERE state = 'current';
+-- The longest life of a token that it may have signed, in seconds. Earlier versions did not note it: a day is the
+-- most that a session token could live.
+ALTER TABLE signing_keys ADD COLUMN token_lifetime INTEGER;
+UPDATE signing_keys SET activated_at = created_at, token_lifetime = 86400 WHERE state = 'current';
 -- As there is one current key at most, so there is one next key at most.
 CREATE UNIQUE INDEX signing_keys_one_next ON signing_keys (state) WHERE state = 'next';
 

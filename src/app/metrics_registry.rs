@@ -13,6 +13,7 @@ use strum::VariantArray;
 
 use crate::domain::audit::{AuditEvent, AuditOutcome};
 use crate::domain::issuer::ExternalIssuer;
+use crate::domain::remote_store::RemoteStore;
 use crate::domain::text_enum::TextEnum;
 use crate::domain::token_refusal::TokenCheck;
 use crate::http::server::close_reason::CloseReason;
@@ -22,7 +23,10 @@ use super::AppError;
 
 /// Starts recording, before anything is counted. The process has one recorder, however many apps a test
 /// starts.
-pub(super) fn start_metrics(issuers: &[ExternalIssuer]) -> Result<PrometheusHandle, AppError> {
+pub(super) fn start_metrics(
+    issuers: &[ExternalIssuer],
+    stores: &[RemoteStore],
+) -> Result<PrometheusHandle, AppError> {
     static RECORDER: OnceLock<Result<PrometheusHandle, String>> = OnceLock::new();
     let installed = RECORDER.get_or_init(|| {
         PrometheusBuilder::new()
@@ -44,6 +48,15 @@ pub(super) fn start_metrics(issuers: &[ExternalIssuer]) -> Result<PrometheusHand
                     vec![issuer, Label::from_static_parts("outcome", outcome)]
                 })
             })
+            .collect::<Vec<_>>(),
+    );
+    let names = stores.iter().map(|store| store.name.to_string());
+    let names = names.chain(["url".to_owned()]);
+    register_counter(
+        "cedargate_store_failures_total",
+        "Requests that a store of files did not answer, or refused; `url` is all servers of files at URLs.",
+        &names
+            .map(|name| vec![Label::new("store", name)])
             .collect::<Vec<_>>(),
     );
     Ok(handle)

@@ -86,7 +86,7 @@ impl App {
             passwords,
         } = stores;
         // First, so that nothing is counted before.
-        let metrics = start_metrics(&settings.issuers)?;
+        let metrics = start_metrics(&settings.issuers, &settings.stores)?;
         let initial = load_policies(settings, &database, &clock).await?;
         let bundle = Arc::new(LiveBundle::new(Arc::clone(&initial.bundle)));
         let (key_ring, key_task) = open_keys(settings, &database, &clock).await?;

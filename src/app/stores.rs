@@ -43,8 +43,9 @@ impl Stores {
     }
 
     fn with_database(settings: &Settings, database: Database) -> Result<Self, AppError> {
-        let files =
-            FileStore::open(&settings.files_dir)?.with_import_dir(settings.import_dir.as_deref());
+        let files = FileStore::open(&settings.files_dir)?
+            .with_import_dir(settings.import_dir.as_deref())
+            .with_remote_files(&settings.stores, &settings.remote_networks)?;
         Ok(Self {
             database,
             files,

@@ -63,8 +63,7 @@ pub(super) async fn apply(settings: &Settings, arguments: ApplyArguments) -> Com
         Stores::open_beside_servers(settings).await?
     };
     let bar = print::progress("");
-    let is_waiting = AtomicBool::new(false);
-    let progress = |progress| show(&bar, &is_waiting, progress);
+    let progress = show_progress(&bar);
     let options = ApplyOptions {
         is_pruning: arguments.prune,
         is_adopting: arguments.adopt,
@@ -94,7 +93,7 @@ pub(super) async fn apply(settings: &Settings, arguments: ApplyArguments) -> Com
 }
 
 /// Applies the file; the first Ctrl-C or SIGTERM stops and cleans up, the second stops at once.
-async fn apply_until_interrupted(
+pub(super) async fn apply_until_interrupted(
     stores: &Stores,
     file: &CatalogFile,
     options: &ApplyOptions<'_>,
@@ -125,6 +124,12 @@ async fn apply_until_interrupted(
     }
 }
 
+/// Shows how far it has come, and says once that another one is waited for.
+pub(super) fn show_progress(bar: &ProgressBar) -> impl Fn(ApplyProgress) + Send + Sync {
+    let is_waiting = AtomicBool::new(false);
+    move |progress| show(bar, &is_waiting, progress)
+}
+
 fn show(bar: &ProgressBar, is_waiting: &AtomicBool, progress: ApplyProgress) {
     let ApplyProgress { step, done, total } = progress;
     if step == ApplyStep::WaitingForAnother && !is_waiting.swap(true, Ordering::Relaxed) {
@@ -143,7 +148,7 @@ fn apply_error(error: ApplyError) -> CommandError {
         }
         ApplyError::NeedsAdoption(diagnostics) => {
             CommandError::new(diagnostics.render(print::is_coloured())).with_hint(
-                "nothing was changed; if these are the users that the file means, apply it with --adopt",
+                "nothing was changed; if these are the users and datasets that are meant, run it again with --adopt",
             )
         }
         ApplyError::TooManyRemovals(refusal) => too_many_removals(&refusal),

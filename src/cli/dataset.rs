@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 
 use crate::config::Settings;
+use crate::domain::dataset::DatasetFile;
 use crate::domain::id::DatasetId;
 use crate::domain::name::{RoleName, Username};
 use crate::domain::rfc3339::{format_seconds, parse_day_or_seconds};
@@ -71,13 +72,17 @@ pub(super) async fn list(settings: &Settings, is_json: bool) -> CommandResult {
     let mut table = print::table(["ID", "VISIBILITY", "STATUS", "OWNER", "FILE", "TITLE"]);
     for row in &datasets {
         let dataset = &row.dataset;
-        let file = dataset.file.as_ref().map_or("-", |file| file.name.as_str());
+        let file = match &dataset.file {
+            Some(DatasetFile::Stored(file)) => file.name.clone(),
+            Some(DatasetFile::Remote(file)) => file.to_string(),
+            None => "-".to_owned(),
+        };
         table.add_row([
             dataset.id.to_string(),
             dataset.visibility.to_string(),
             dataset.record_status.to_string(),
             owner_name(row).to_owned(),
-            file.to_owned(),
+            file,
             dataset.title.clone(),
         ]);
     }
@@ -175,7 +180,8 @@ fn dataset_json(row: &DatasetWithNames) -> Value {
         "reader_roles_until": dataset.share_ends.roles.iter().map(|(role, until)| (role.to_string(), format_seconds(*until))).collect::<BTreeMap<_, _>>(),
         "tags": dataset.tags,
         "attributes": dataset.attributes,
-        "file": dataset.file,
+        "file": dataset.file.as_ref().and_then(DatasetFile::stored),
+        "remote_file": dataset.file.as_ref().and_then(DatasetFile::remote),
     })
 }
 
@@ -207,7 +213,10 @@ fn render_dataset(row: &DatasetWithNames) -> String {
         writeln!(text, "attribute      {name}: {value}").ok();
     }
     match &dataset.file {
-        Some(file) => {
+        Some(DatasetFile::Remote(file)) => {
+            writeln!(text, "file           {file}").ok();
+        }
+        Some(DatasetFile::Stored(file)) => {
             let (name, size, sha256) = (&file.name, file.size, &file.sha256);
             writeln!(text, "file           {name}, {size} bytes, sha256 {sha256}").ok();
         }

@@ -135,7 +135,10 @@ pub(super) async fn reseal(settings: &Settings, arguments: ResealArguments) -> C
         ));
     }
     replace_sealing_key_file(path).map_err(CommandError::new)?;
-    print::hint("a copy of the database that is older than this needs the former sealing key");
+    print::hint(
+        "servers on other machines need the new file too; \
+         a copy of the database that is older than this needs the former one",
+    );
     print_data(format!(
         "{resealed} signing keys are sealed with a new key, which is in {} now\n",
         path.display()

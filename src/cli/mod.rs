@@ -7,9 +7,11 @@ mod api_key;
 mod audit;
 mod catalog;
 mod config;
+mod conformance;
 mod dataset;
 mod demo;
 mod file_descriptors;
+mod import_stac;
 mod keys;
 mod local;
 mod log_writer;
@@ -91,14 +93,30 @@ enum Command {
     },
     /// Bring the tables of the database up to date; servers do so when they start
     Migrate,
+    /// Write good and bad download tokens for the tests of a verifier, with their verdicts, as JSON
+    #[command(args_conflicts_with_subcommands = true)]
+    Conformance {
+        #[command(subcommand)]
+        command: Option<ConformanceCommand>,
+        #[command(flatten)]
+        arguments: conformance::WriteArguments,
+    },
     /// Print the OpenAPI document
     Openapi,
+}
+
+#[derive(Debug, Subcommand)]
+enum ConformanceCommand {
+    /// Send good and bad download tokens to a running verifier, and report its verdicts
+    Check(conformance::check_arguments::ConformanceCheckArguments),
 }
 
 #[derive(Debug, Subcommand)]
 enum CatalogCommand {
     /// Create and change what a catalog file declares
     Apply(catalog::ApplyArguments),
+    /// Create and update a dataset for each COG of the Items of a STAC document
+    ImportStac(import_stac::ImportStacArguments),
 }
 
 #[derive(Debug, Subcommand)]
@@ -177,7 +195,8 @@ enum KeysCommand {
     Rotate,
     /// Take a key out of the key set at once, for an emergency; all tokens that it signed become invalid
     Revoke {
-        /// The key id
+        /// The key id, which may begin with a hyphen
+        #[arg(allow_hyphen_values = true)]
         kid: String,
     },
     /// Seal the private keys with another sealing key
@@ -302,6 +321,9 @@ fn dispatch(command: Command, settings: &Settings) -> CommandResult {
         Command::Catalog(CatalogCommand::Apply(arguments)) => {
             block_on(catalog::apply(settings, arguments))
         }
+        Command::Catalog(CatalogCommand::ImportStac(arguments)) => {
+            block_on(import_stac::import_stac(settings, arguments))
+        }
         Command::User(command) => block_on(dispatch_user(settings, command)),
         Command::Dataset(DatasetCommand::List { json }) => block_on(dataset::list(settings, json)),
         Command::Dataset(DatasetCommand::Show { id, json }) => {
@@ -323,6 +345,14 @@ fn dispatch(command: Command, settings: &Settings) -> CommandResult {
         Command::Audit(AuditCommand::Prune { before, dry_run }) => {
             block_on(audit::prune(settings, &before, dry_run))
         }
+        Command::Conformance {
+            command: Some(ConformanceCommand::Check(arguments)),
+            ..
+        } => block_on(conformance::check::run(settings, arguments)),
+        Command::Conformance {
+            command: None,
+            arguments,
+        } => conformance::write(settings, arguments),
         Command::Migrate => block_on(migrate::run(settings)),
         Command::Openapi => block_on(openapi::run(settings)),
     }

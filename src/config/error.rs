@@ -131,6 +131,16 @@ pub enum ConfigError {
         /// What is wrong with it.
         problem: String,
     },
+    /// A table of the setting `stores` cannot be used.
+    #[error("the setting stores ({origin}), table {number}: {problem}")]
+    InvalidStore {
+        /// Where its value came from.
+        origin: Origin,
+        /// Which table it is, from 1.
+        number: usize,
+        /// What is wrong with it.
+        problem: String,
+    },
 }
 
 impl ConfigError {

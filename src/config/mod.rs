@@ -15,9 +15,11 @@ mod origin;
 mod path_pattern;
 mod reference;
 mod secret_file;
+mod secret_text;
 mod setting;
 mod settings_reader;
 mod sources;
+mod stores;
 mod table;
 
 use std::path::Path;

@@ -26,6 +26,8 @@ pub enum SettingFormat {
     List(&'static str),
     /// A list of tables: an array of tables in the file, a JSON array of objects in the environment.
     Tables(&'static str),
+    /// Like [`SettingFormat::Tables`]; they may hold passwords, so that errors do not show them.
+    SecretTables(&'static str),
 }
 
 /// The description of one setting.
@@ -71,7 +73,7 @@ impl Setting {
                 format!("a whole number of {unit} from {min} to {max}")
             }
             SettingFormat::List(words) => format!("a list of {words}"),
-            SettingFormat::Tables(words) => format!(
+            SettingFormat::Tables(words) | SettingFormat::SecretTables(words) => format!(
                 "tables {words}; in the environment a JSON array of objects with the same keys"
             ),
         }

@@ -233,8 +233,8 @@ impl SettingsReader {
         Err(self.invalid_relation(setting, age, expected))
     }
 
-    /// The blocks of addresses of trusted proxies.
-    pub(super) fn trusted_proxies(&mut self, setting: &Setting) -> Result<Vec<IpNet>, ConfigError> {
+    /// Blocks of addresses.
+    pub(super) fn ip_blocks(&mut self, setting: &Setting) -> Result<Vec<IpNet>, ConfigError> {
         let list = self.list(setting)?;
         let blocks: Option<Vec<IpNet>> = list
             .iter()
@@ -326,7 +326,14 @@ impl SettingsReader {
     fn invalid(&self, setting: &Setting) -> ConfigError {
         let given = match self.figment.find_value(setting.name) {
             Ok(value) if value.as_str() == Some("") => "empty".into(),
-            Ok(_) if matches!(setting.format, SettingFormat::Secret(_)) => "[redacted]".into(),
+            Ok(_)
+                if matches!(
+                    setting.format,
+                    SettingFormat::Secret(_) | SettingFormat::SecretTables(_)
+                ) =>
+            {
+                "[redacted]".into()
+            }
             Ok(value) => value.to_actual().to_string(),
             Err(_) => "not set".into(),
         };

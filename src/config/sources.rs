@@ -294,11 +294,15 @@ fn parse_value(setting: &Setting, text: &str) -> Value {
                 .filter(|element| !element.is_empty());
             elements.map(Value::from).collect::<Vec<_>>().into()
         }
-        SettingFormat::Tables(_) if text.trim().is_empty() => Vec::<Value>::new().into(),
-        SettingFormat::Tables(_) => serde_json::from_str::<StrictValue>(text)
-            .ok()
-            .and_then(|json| Value::serialize(json.0).ok())
-            .unwrap_or_else(|| text.into()),
+        SettingFormat::Tables(_) | SettingFormat::SecretTables(_) if text.trim().is_empty() => {
+            Vec::<Value>::new().into()
+        }
+        SettingFormat::Tables(_) | SettingFormat::SecretTables(_) => {
+            serde_json::from_str::<StrictValue>(text)
+                .ok()
+                .and_then(|json| Value::serialize(json.0).ok())
+                .unwrap_or_else(|| text.into())
+        }
     }
 }
 

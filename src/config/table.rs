@@ -18,10 +18,14 @@ use super::choices::{
 use super::error::ConfigError;
 use super::issuers::read_issuers;
 use super::path_pattern::PathPatterns;
-use super::setting::SettingFormat::{Integer, List, OneOf, Secret as SecretText, Tables, Text};
+use super::setting::SettingFormat::{
+    Integer, List, OneOf, Secret as SecretText, SecretTables, Tables, Text,
+};
 use super::setting::{EffectiveSetting, Setting};
 use super::settings_reader::SettingsReader;
+use super::stores::read_stores;
 use crate::domain::issuer::ExternalIssuer;
+use crate::domain::remote_store::RemoteStore;
 use crate::domain::secret::Secret;
 
 const BYTES_PER_MEBIBYTE: u64 = 1024 * 1024;
@@ -108,6 +112,12 @@ settings! {
     /// The largest file that may be uploaded.
     largest_upload: u64 = "4096", Integer(1, 1_048_576, "mebibytes"),
         |reader, setting| Ok(u64::from(reader.integer(setting)?) * BYTES_PER_MEBIBYTE);
+    /// The stores that files of datasets may be in beside the file store; see *Files in other stores*.
+    stores: Vec<RemoteStore> = "", SecretTables("`[[stores]]` with `name`, `url` and more"), read_stores;
+    /// The networks inside that files at URLs may be fetched from; of all others, only public addresses are connected to.
+    /// Only from these networks plain http is accepted.
+    remote_networks: Vec<IpNet> = "", List("addresses or blocks, such as 10.0.0.0/8"),
+        SettingsReader::ip_blocks;
     /// How long a file is kept in the file store that no dataset names any more.
     /// A copy of the catalog that is restored later than this misses its replaced files.
     unused_files_kept: Duration = "86400", Integer(3600, 31_536_000, "seconds"), SettingsReader::seconds;
@@ -179,7 +189,7 @@ settings! {
         |reader, setting| reader.integer(setting).map(NonZeroU32::new);
     /// The proxies whose word about the client address counts. Nobody else's does: name only machines of yours.
     trusted_proxies: Vec<IpNet> = "", List("addresses or blocks, such as 10.0.0.0/8"),
-        SettingsReader::trusted_proxies;
+        SettingsReader::ip_blocks;
     /// The header in which the trusted proxies name the client's address; the other one is never looked at.
     /// A proxy must set or extend this one itself and not pass on what clients send.
     forwarded_header: ForwardedHeader = "x-forwarded-for", OneOf(ForwardedHeader::VARIANTS),

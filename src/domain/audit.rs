@@ -45,6 +45,8 @@ pub enum AuditEvent {
     KeyPublish,
     /// Another signing key signs from now on, or that is requested.
     KeyRotate,
+    /// The tokens that a signing key signs may live longer than before.
+    KeyExtend,
     /// A signing key is published no more: the last token it signed is dead.
     KeyRetire,
     /// A signing key is revoked.

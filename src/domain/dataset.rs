@@ -12,6 +12,7 @@ use super::id::{DatasetId, UserId};
 use super::memory_size::{ITEM_SIZE, size_of_tags, size_of_text};
 use super::name::RoleName;
 use super::principal::Tags;
+use super::remote_file::RemoteFile;
 use super::share_ends::ShareEnds;
 use super::text_enum::{TextEnum, UnknownVariant};
 
@@ -39,7 +40,7 @@ pub struct Dataset {
     /// Attributes that the policy schema declares.
     pub attributes: Attributes,
     /// The file to download; a dataset may be catalogued before it has one.
-    pub file: Option<StoredFile>,
+    pub file: Option<DatasetFile>,
 }
 
 /// The longest title, in characters.
@@ -155,9 +156,7 @@ impl Dataset {
             + roles
             + size_of_tags(&self.tags)
             + size_of_attributes(&self.attributes)
-            + file.map_or(0, |file| {
-                size_of_text(&file.name) + size_of_text(&file.sha256)
-            })
+            + file.map_or(0, DatasetFile::approximate_size)
     }
     /// The fields in which `other` differs, as a catalog file names them.
     #[must_use]
@@ -176,6 +175,47 @@ impl Dataset {
         ];
         let different = fields.into_iter().filter(|(_, is_different)| *is_different);
         different.map(|(field, _)| field).collect()
+    }
+}
+
+/// The file of a dataset: in the file store, or elsewhere.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum DatasetFile {
+    /// In the file store.
+    Stored(StoredFile),
+    /// Elsewhere.
+    Remote(RemoteFile),
+}
+
+impl DatasetFile {
+    /// The file in the file store, if it is there.
+    #[must_use]
+    pub fn stored(&self) -> Option<&StoredFile> {
+        match self {
+            Self::Stored(file) => Some(file),
+            Self::Remote(_) => None,
+        }
+    }
+
+    /// Where it is, if it is not in the file store.
+    #[must_use]
+    pub fn remote(&self) -> Option<&RemoteFile> {
+        match self {
+            Self::Stored(_) => None,
+            Self::Remote(file) => Some(file),
+        }
+    }
+
+    /// About how many bytes of memory its texts take, for caches.
+    fn approximate_size(&self) -> usize {
+        match self {
+            Self::Stored(file) => size_of_text(&file.name) + size_of_text(&file.sha256),
+            Self::Remote(RemoteFile::Object { store, key }) => {
+                size_of_text(store.as_str()) + size_of_text(key.as_str())
+            }
+            Self::Remote(RemoteFile::Url { url }) => size_of_text(url.as_str()),
+        }
     }
 }
 

@@ -26,6 +26,8 @@ mod name_rules;
 pub mod normal_form;
 pub mod principal;
 pub mod principal_name;
+pub mod remote_file;
+pub mod remote_store;
 pub mod resource;
 pub mod rfc3339;
 pub mod secret;

@@ -5,6 +5,7 @@ use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use super::tiff::TiffDefect;
+use crate::domain::remote_file::{RemoteFile, StoreName};
 
 /// Why a file could not be stored or read.
 #[derive(Debug, thiserror::Error)]
@@ -128,6 +129,48 @@ pub enum FilesError {
         name: String,
         /// The error of the store.
         source: io::Error,
+    },
+    /// A store of the settings cannot be used.
+    #[error("the store {store} of the settings cannot be used: {problem}")]
+    RemoteStoreUnusable {
+        /// The store.
+        store: StoreName,
+        /// What is wrong with it.
+        problem: String,
+    },
+    /// A dataset names a store that the settings do not name.
+    #[error("the settings name no store {store}")]
+    RemoteStoreUnknown {
+        /// The store.
+        store: StoreName,
+    },
+    /// A file outside the file store is not there.
+    #[error("there is no {file}")]
+    RemoteMissing {
+        /// Where it should be.
+        file: RemoteFile,
+    },
+    /// A file outside the file store was replaced after it was located.
+    #[error("{file} was replaced")]
+    RemoteReplaced {
+        /// Where it is.
+        file: RemoteFile,
+    },
+    /// A file outside the file store is at an address that must not be connected to.
+    #[error("{file} is refused: {problem}")]
+    RemoteRefused {
+        /// Where it is.
+        file: RemoteFile,
+        /// What is refused.
+        problem: String,
+    },
+    /// A store or server outside does not give a file now.
+    #[error("cannot read {file}: {problem}")]
+    RemoteUnavailable {
+        /// Where it is.
+        file: RemoteFile,
+        /// What happened.
+        problem: String,
     },
 }
 

@@ -1,12 +1,14 @@
 //! The file store: the files of datasets in an object store.
 //!
 //! A file is stored under the SHA-256 of its content and never changes after that, so two spans
-//! of one download can never mix two versions. This module is the only user of `object_store`.
+//! of one download can never mix two versions. A file may also be in another store or at a URL, which `remote` reads.
+//! This module is the only user of `object_store`.
 
 mod bounded_calls;
 mod download;
 mod error;
 mod file_name;
+mod remote;
 mod source;
 mod source_path;
 mod staging;
@@ -15,10 +17,12 @@ mod structure;
 pub mod tiff;
 mod unused;
 mod upload;
+mod version;
 
 pub use download::ByteStream;
 pub use error::FilesError;
 pub use store::FileStore;
+pub use version::{FileVersion, remote_name};
 
 #[cfg(test)]
 mod tests;

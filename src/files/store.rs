@@ -17,6 +17,7 @@ use super::bounded_calls::BoundedCalls;
 use super::download::{self, ByteStream, CHUNK_SIZE};
 use super::error::FilesError;
 use super::file_name::download_name;
+use super::remote::RemoteFiles;
 use super::source::{ContentDigest, ContentHasher, ImportSource};
 use super::staging::StagingFolder;
 use crate::domain::dataset::StoredFile;
@@ -38,6 +39,7 @@ pub struct FileStore {
     pub(super) staging: StagingFolder,
     /// The sizes of the files that were found, by digest.
     found: Cache<String, u64>,
+    pub(super) remote: RemoteFiles,
 }
 
 impl FileStore {
@@ -64,6 +66,7 @@ impl FileStore {
                 .max_capacity(MAX_FOUND)
                 .time_to_live(FOUND_TTL)
                 .build(),
+            remote: RemoteFiles::default(),
         })
     }
 

@@ -200,7 +200,15 @@ impl From<StorageError> for ServiceError {
 
 impl From<FilesError> for ServiceError {
     fn from(error: FilesError) -> Self {
-        Self::unavailable("the file store", error)
+        let what = match &error {
+            FilesError::RemoteStoreUnknown { .. }
+            | FilesError::RemoteMissing { .. }
+            | FilesError::RemoteReplaced { .. }
+            | FilesError::RemoteRefused { .. }
+            | FilesError::RemoteUnavailable { .. } => "the store of the file",
+            _ => "the file store",
+        };
+        Self::unavailable(what, error)
     }
 }
 

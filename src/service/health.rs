@@ -83,6 +83,11 @@ impl Health {
         if !is_file_store_available {
             warnings.push("the file store is not available: downloads fail".to_owned());
         }
+        for store in self.probe.failing_stores() {
+            warnings.push(format!(
+                "the store {store} is not available: downloads from it fail"
+            ));
+        }
         for action in Action::OPTIONAL_ACTIONS {
             if !self.bundle.current().declares(action) {
                 warnings.push(format!(

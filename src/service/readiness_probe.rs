@@ -7,6 +7,7 @@ use parking_lot::Mutex;
 
 use crate::domain::audit::AuditEvent;
 use crate::domain::clock::Clock;
+use crate::domain::remote_file::StoreName;
 use crate::files::FileStore;
 use crate::storage::Database;
 
@@ -119,6 +120,11 @@ impl ReadinessProbe {
             append_failures,
         });
         result
+    }
+
+    /// The stores of files that do not answer, or refuse what is asked of them.
+    pub(super) fn failing_stores(&self) -> Vec<StoreName> {
+        self.files.failing_stores()
     }
 
     async fn is_database_writable(&self) -> bool {

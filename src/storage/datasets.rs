@@ -8,10 +8,11 @@ use uuid::Uuid;
 
 use super::database::{CALL_TIMEOUT, Database, Transaction, on_either, run};
 use super::error::StorageError;
+use super::file_columns::{FileColumns, FileValues};
 use super::rows::insert_rows;
 use super::statements::{execute, select};
 use crate::domain::attributes::Attributes;
-use crate::domain::dataset::{Dataset, StoredFile};
+use crate::domain::dataset::Dataset;
 use crate::domain::id::{DatasetId, UserId};
 use crate::domain::name::RoleName;
 use crate::domain::principal::Tags;
@@ -31,6 +32,9 @@ pub(super) struct DatasetRow {
     file_name: Option<String>,
     file_size: Option<i64>,
     file_modified: Option<i64>,
+    file_store: Option<String>,
+    file_key: Option<String>,
+    file_url: Option<String>,
     reader_users: Json<BTreeSet<UserId>>,
     reader_roles: Json<BTreeSet<RoleName>>,
     share_ends: Json<ShareEnds>,
@@ -43,21 +47,16 @@ impl DatasetRow {
             table: "datasets",
             detail: format!("dataset {id}: {what}"),
         };
-        let file = match (
-            self.file_sha256,
-            self.file_name,
-            self.file_size,
-            self.file_modified,
-        ) {
-            (None, None, None, None) => None,
-            (Some(sha256), Some(name), Some(size), Some(modified)) => Some(StoredFile {
-                sha256,
-                name,
-                size: u64::try_from(size).map_err(|error| corrupt(&error))?,
-                modified,
-            }),
-            _ => return Err(corrupt(&"its file columns are incomplete")),
+        let file = FileColumns {
+            sha256: self.file_sha256,
+            name: self.file_name,
+            size: self.file_size,
+            modified: self.file_modified,
+            store: self.file_store,
+            key: self.file_key,
+            url: self.file_url,
         };
+        let file = file.into_file().map_err(|detail| corrupt(&detail))?;
         let mut share_ends = self.share_ends.0;
         share_ends.retain_readers(&self.reader_users.0, &self.reader_roles.0);
         Ok(Dataset {
@@ -100,7 +99,7 @@ impl Database {
     /// from one snapshot.
     pub async fn find_dataset(&self, id: DatasetId) -> Result<Option<Dataset>, StorageError> {
         const SQL: &str = "SELECT * FROM datasets_with_readers
-            JOIN dataset_share_ends ON dataset_id = id WHERE id = $1";
+            JOIN dataset_details ON dataset_id = id WHERE id = $1";
         let row: Option<DatasetRow> = select!(
             self,
             "find a dataset",
@@ -118,7 +117,7 @@ impl Database {
         limit: u32,
     ) -> Result<Vec<Dataset>, StorageError> {
         const SQL: &str = "SELECT * FROM datasets_with_readers
-            JOIN dataset_share_ends ON dataset_id = id WHERE id >= $1 ORDER BY id LIMIT $2";
+            JOIN dataset_details ON dataset_id = id WHERE id >= $1 ORDER BY id LIMIT $2";
         let Some(first) = first_id_after(after) else {
             return Ok(Vec::new());
         };
@@ -139,7 +138,7 @@ impl Database {
         limit: u32,
     ) -> Result<Vec<CatalogDataset>, StorageError> {
         const SQL: &str = "SELECT * FROM datasets_with_readers
-            JOIN dataset_share_ends ON dataset_id = id WHERE id >= $1 ORDER BY id LIMIT $2";
+            JOIN dataset_details ON dataset_id = id WHERE id >= $1 ORDER BY id LIMIT $2";
         let Some(first) = first_id_after(after) else {
             return Ok(Vec::new());
         };
@@ -241,19 +240,21 @@ pub(super) async fn put_dataset(
     is_by_operator: bool,
 ) -> Result<(), sqlx::Error> {
     const PUT: &str = "INSERT INTO datasets (id, title, visibility, record_status, owner, tags,
-            attributes, file_sha256, file_name, file_size, file_modified, share_ends, is_from_operator)
-        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)
+            attributes, file_sha256, file_name, file_size, file_modified, share_ends, is_from_operator,
+            file_store, file_key, file_url)
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)
         ON CONFLICT (id) DO UPDATE SET title = excluded.title, visibility = excluded.visibility,
             record_status = excluded.record_status, owner = excluded.owner, tags = excluded.tags,
             attributes = excluded.attributes, file_sha256 = excluded.file_sha256,
             file_name = excluded.file_name, file_size = excluded.file_size, file_modified = excluded.file_modified,
+            file_store = excluded.file_store, file_key = excluded.file_key, file_url = excluded.file_url,
             share_ends = excluded.share_ends,
             is_from_operator = ((datasets.is_from_operator AND NOT datasets.is_absent)
                 OR excluded.is_from_operator),
             is_absent = FALSE";
     const UNSTAGE: &str = "DELETE FROM staged_datasets
         WHERE id = $1 AND (SELECT is_committed FROM catalog_apply)";
-    let file = dataset.file.as_ref();
+    let file = FileValues::new(dataset.file.as_ref())?;
     execute!(
         transaction,
         PUT,
@@ -264,22 +265,18 @@ pub(super) async fn put_dataset(
         dataset.owner.map(|owner| owner.0),
         Json(&dataset.tags),
         Json(&dataset.attributes),
-        file.map(|file| file.sha256.as_str()),
-        file.map(|file| file.name.as_str()),
-        stored_size(file)?,
-        file.map(|file| file.modified),
+        file.sha256,
+        file.name,
+        file.size,
+        file.modified,
         Json(&dataset.share_ends),
-        is_by_operator
+        is_by_operator,
+        file.store,
+        file.key,
+        file.url
     )?;
     execute!(transaction, UNSTAGE, dataset.id.0)?;
     put_readers(transaction, dataset).await
-}
-
-/// The size of a file, as a column holds it.
-pub(super) fn stored_size(file: Option<&StoredFile>) -> Result<Option<i64>, sqlx::Error> {
-    file.map(|file| i64::try_from(file.size))
-        .transpose()
-        .map_err(|error| sqlx::Error::Encode(error.into()))
 }
 
 /// Writes only the readers that differ: a dataset may have very many.

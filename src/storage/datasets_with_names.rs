@@ -72,7 +72,7 @@ impl Database {
         id: DatasetId,
     ) -> Result<Option<DatasetWithNames>, StorageError> {
         const SQL: &str = "SELECT * FROM datasets_with_names
-            JOIN dataset_share_ends ON dataset_id = id WHERE id = $1";
+            JOIN dataset_details ON dataset_id = id WHERE id = $1";
         let row: Option<DatasetWithNamesRow> = select!(
             self,
             "find a dataset",
@@ -91,7 +91,7 @@ impl Database {
         limit: u32,
     ) -> Result<Vec<DatasetWithNames>, StorageError> {
         const SQL: &str = "SELECT * FROM datasets_with_names
-            JOIN dataset_share_ends ON dataset_id = id
+            JOIN dataset_details ON dataset_id = id
             WHERE id >= $1
                 AND ($2 IS NULL OR visibility = $2)
                 AND ($3 IS NULL OR record_status = $3)

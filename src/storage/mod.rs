@@ -27,6 +27,7 @@ mod datasets;
 mod datasets_with_names;
 mod error;
 mod external_users;
+mod file_columns;
 mod health_check;
 mod maintenance;
 mod migration;

@@ -56,6 +56,8 @@ pub struct StoredSigningKey {
     pub retired_at: Option<i64>,
     /// When it was revoked.
     pub revoked_at: Option<i64>,
+    /// The longest life of a token that it may have signed, in seconds; none before it signs.
+    pub token_lifetime: Option<i64>,
 }
 
 /// A change of the signing keys: whole, with its record, or not at all.
@@ -86,6 +88,7 @@ struct SigningKeyRow {
     retires_at: Option<i64>,
     retired_at: Option<i64>,
     revoked_at: Option<i64>,
+    token_lifetime: Option<i64>,
 }
 
 impl SigningKeyRow {
@@ -104,13 +107,14 @@ impl SigningKeyRow {
             retires_at: self.retires_at,
             retired_at: self.retired_at,
             revoked_at: self.revoked_at,
+            token_lifetime: self.token_lifetime,
         })
     }
 }
 
 /// All keys, oldest first.
 const LIST: &str = "SELECT kid, state, sealed, created_at, activated_at, rotation_requested_at,
-        deactivated_at, retires_at, retired_at, revoked_at
+        deactivated_at, retires_at, retired_at, revoked_at, token_lifetime
     FROM signing_keys ORDER BY created_at, kid";
 
 impl Database {
@@ -189,13 +193,14 @@ async fn write_key(
     key: &StoredSigningKey,
 ) -> Result<(), sqlx::Error> {
     const SQL: &str = "INSERT INTO signing_keys (kid, state, sealed, created_at, activated_at,
-            rotation_requested_at, deactivated_at, retires_at, retired_at, revoked_at)
-        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
+            rotation_requested_at, deactivated_at, retires_at, retired_at, revoked_at, token_lifetime)
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
         ON CONFLICT (kid) DO UPDATE SET state = excluded.state, sealed = excluded.sealed,
             activated_at = excluded.activated_at,
             rotation_requested_at = excluded.rotation_requested_at,
             deactivated_at = excluded.deactivated_at, retires_at = excluded.retires_at,
-            retired_at = excluded.retired_at, revoked_at = excluded.revoked_at";
+            retired_at = excluded.retired_at, revoked_at = excluded.revoked_at,
+            token_lifetime = excluded.token_lifetime";
     execute!(
         transaction,
         SQL,
@@ -208,7 +213,8 @@ async fn write_key(
         key.deactivated_at,
         key.retires_at,
         key.retired_at,
-        key.revoked_at
+        key.revoked_at,
+        key.token_lifetime
     )
     .map(drop)
 }

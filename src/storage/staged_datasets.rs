@@ -8,8 +8,8 @@ use uuid::Uuid;
 use super::catalog_apply::{ApplyLease, beat};
 use super::catalog_lock::lock_catalog;
 use super::database::{CALL_TIMEOUT, Database, Transaction, on_either, run};
-use super::datasets::stored_size;
 use super::error::StorageError;
+use super::file_columns::FileValues;
 use super::rows::insert_rows;
 use super::statements::execute;
 use crate::domain::attributes::Attributes;
@@ -39,11 +39,11 @@ pub enum StagedDataset {
     Removed(DatasetId),
 }
 
-/// A row of `staged_datasets`, less its size, which can fail to convert.
+/// A row of `staged_datasets`, with the columns of its file, which can fail to convert.
 struct StagedRow<'a> {
     id: DatasetId,
     dataset: Option<&'a Dataset>,
-    file_size: Option<i64>,
+    file: FileValues<'a>,
 }
 
 impl Database {
@@ -141,12 +141,12 @@ impl<'a> StagedRow<'a> {
             StagedDataset::Put(dataset) => Self {
                 id: dataset.id,
                 dataset: Some(dataset),
-                file_size: stored_size(dataset.file.as_ref())?,
+                file: FileValues::new(dataset.file.as_ref())?,
             },
             StagedDataset::Removed(id) => Self {
                 id: *id,
                 dataset: None,
-                file_size: None,
+                file: FileValues::default(),
             },
         })
     }
@@ -184,14 +184,14 @@ async fn insert_staged(
     const INSERT: &str =
         "INSERT INTO staged_datasets (id, is_removed, title, visibility, record_status,
             owner, tags, attributes, file_sha256, file_name, file_size, file_modified, reader_users,
-            reader_roles, share_ends) ";
+            reader_roles, share_ends, file_store, file_key, file_url) ";
     insert_rows!(
         transaction,
         INSERT,
         rows,
         (values, row) => {
             let dataset = row.dataset;
-            let file = dataset.and_then(|dataset| dataset.file.as_ref());
+            let file = row.file;
             let visibility = dataset.map_or(Visibility::Private, |dataset| dataset.visibility);
             let status = dataset.map_or(RecordStatus::Draft, |dataset| dataset.record_status);
             values
@@ -203,13 +203,16 @@ async fn insert_staged(
                 .push_bind(dataset.and_then(|dataset| dataset.owner).map(|owner| owner.0))
                 .push_bind(Json(dataset.map_or(&NO_TAGS, |dataset| &dataset.tags)))
                 .push_bind(Json(dataset.map_or(&NO_ATTRIBUTES, |dataset| &dataset.attributes)))
-                .push_bind(file.map(|file| file.sha256.as_str()))
-                .push_bind(file.map(|file| file.name.as_str()))
-                .push_bind(row.file_size)
-                .push_bind(file.map(|file| file.modified))
+                .push_bind(file.sha256)
+                .push_bind(file.name)
+                .push_bind(file.size)
+                .push_bind(file.modified)
                 .push_bind(Json(dataset.map_or_else(Vec::new, |d| d.reader_users.iter().collect())))
                 .push_bind(Json(dataset.map_or_else(Vec::new, |d| d.reader_roles.iter().collect())))
-                .push_bind(Json(dataset.map_or(&NO_ENDS, |dataset| &dataset.share_ends)));
+                .push_bind(Json(dataset.map_or(&NO_ENDS, |dataset| &dataset.share_ends)))
+                .push_bind(file.store)
+                .push_bind(file.key)
+                .push_bind(file.url);
         },
         "",
     );
@@ -258,6 +261,7 @@ async fn settle_until(transaction: &mut Transaction, last: Uuid) -> Result<(), s
             owner = (SELECT users.id FROM users WHERE users.id = staged.owner AND NOT users.is_removed),
             file_sha256 = staged.file_sha256, file_name = staged.file_name,
             file_size = staged.file_size, file_modified = staged.file_modified,
+            file_store = staged.file_store, file_key = staged.file_key, file_url = staged.file_url,
             share_ends = staged.share_ends,
             is_from_operator = TRUE, is_absent = FALSE
         FROM staged_datasets AS staged

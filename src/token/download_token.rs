@@ -100,11 +100,17 @@ impl DownloadClaims {
         expected: &ExpectedClaims<'_>,
     ) -> Result<Self, TokenError> {
         jws::verify(TokenKind::Download, token, keys, |json| {
-            Self::check(json, expected)
+            Self::check(json, |claims| {
+                expected.validate(claims, MAX_TOKEN_TTL.into())
+            })
         })
     }
 
-    fn check(json: &[u8], expected: &ExpectedClaims<'_>) -> Result<Self, TokenError> {
+    /// Reads the claims and validates those that both kinds of token have.
+    pub(super) fn check(
+        json: &[u8],
+        validate: impl FnOnce(CommonClaims<'_>) -> Result<(), TokenError>,
+    ) -> Result<Self, TokenError> {
         let payload: Payload<'_> = strict_json::parse_object(json, TokenPart::Payload)?;
         TokenKind::Download.check_claim(&payload.typ)?;
         let dataset_id = payload
@@ -118,7 +124,7 @@ impl DownloadClaims {
             issued_at: payload.iat,
             expires_at: payload.exp,
         };
-        expected.validate(common, MAX_TOKEN_TTL.into())?;
+        validate(common)?;
         Ok(Self {
             issuer: payload.iss.into_owned(),
             audience: payload.aud.into_owned(),

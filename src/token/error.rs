@@ -5,6 +5,8 @@
 
 use std::fmt;
 
+use crate::domain::id::DatasetIdError;
+
 /// Why a token or a key was rejected or could not be created.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum TokenError {
@@ -58,6 +60,12 @@ pub enum TokenError {
     /// The token is for another audience.
     #[error("the token is for another audience")]
     WrongAudience,
+    /// The token is for another dataset.
+    #[error("the token is for another dataset")]
+    WrongDataset,
+    /// The id of the dataset that is asked for is no UUID.
+    #[error(transparent)]
+    NotADataset(#[from] DatasetIdError),
     /// The token has expired.
     #[error("the token expired at {expires_at} and it is {now} (seconds since 1970 UTC)")]
     Expired {

@@ -23,6 +23,15 @@ pub(super) struct CommonClaims<'a> {
     pub(super) expires_at: i64,
 }
 
+/// By how much clocks may differ, in seconds.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Leeway {
+    /// How far in the future `iat` may be.
+    pub(super) issued_ahead: i64,
+    /// How long ago `exp` may be.
+    pub(super) expired: i64,
+}
+
 impl ExpectedClaims<'_> {
     /// Validates the claims that both kinds have.
     ///
@@ -34,6 +43,20 @@ impl ExpectedClaims<'_> {
         claims: CommonClaims<'_>,
         max_lifetime: i64,
     ) -> Result<(), TokenError> {
+        let leeway = Leeway {
+            issued_ahead: MAX_CLOCK_SKEW,
+            expired: 0,
+        };
+        self.validate_with(claims, max_lifetime, leeway)
+    }
+
+    /// Validates the claims that both kinds have, with this leeway.
+    pub(super) fn validate_with(
+        &self,
+        claims: CommonClaims<'_>,
+        max_lifetime: i64,
+        leeway: Leeway,
+    ) -> Result<(), TokenError> {
         if claims.issuer != self.issuer {
             return Err(TokenError::WrongIssuer);
         }
@@ -41,13 +64,13 @@ impl ExpectedClaims<'_> {
             return Err(TokenError::WrongAudience);
         }
         check_lifetime(claims.issued_at, claims.expires_at, max_lifetime)?;
-        if claims.issued_at > self.now.saturating_add(MAX_CLOCK_SKEW) {
+        if claims.issued_at > self.now.saturating_add(leeway.issued_ahead) {
             return Err(TokenError::NotYetValid {
                 issued_at: claims.issued_at,
                 now: self.now,
             });
         }
-        if claims.expires_at <= self.now {
+        if claims.expires_at.saturating_add(leeway.expired) <= self.now {
             return Err(TokenError::Expired {
                 expires_at: claims.expires_at,
                 now: self.now,

@@ -16,6 +16,7 @@
 #[cfg(test)]
 mod attack_tests;
 mod canonical_uuid;
+pub mod conformance;
 mod download_token;
 mod error;
 mod expected;
@@ -26,11 +27,13 @@ mod jws;
 mod key_set;
 mod kind;
 mod numeric_date;
+mod published_keys;
 mod refused_token;
 mod sealed;
 mod session_token;
 mod signing_key;
 mod strict_json;
+mod verifier;
 
 pub use download_token::DownloadClaims;
 pub use error::{Defect, TokenError, TokenPart};
@@ -41,7 +44,9 @@ pub use external_keys::{ExternalKeySet, MAX_EXTERNAL_KEYS};
 pub use jws::MAX_TOKEN_LENGTH;
 pub use key_set::KeySet;
 pub use numeric_date::NumericDate;
+pub use published_keys::{MAX_KEY_SET_LENGTH, MAX_PUBLISHED_KEYS};
 pub use refused_token::RefusedToken;
 pub use sealed::SealingKey;
 pub use session_token::SessionClaims;
 pub use signing_key::{PublicKey, SigningKey};
+pub use verifier::{DEFAULT_LEEWAY, DownloadVerifier};

@@ -169,6 +169,19 @@ impl PublicKey {
         &self.kid
     }
 
+    /// The coordinates `x` and `y`, each 32 bytes in base64url.
+    pub(super) fn coordinates(&self) -> [&str; 2] {
+        [&self.x, &self.y]
+    }
+
+    /// A published key with the id that its publisher gave it.
+    pub(super) fn with_kid(x: String, y: String, kid: String) -> Self {
+        Self {
+            kid,
+            ..Self::from_coordinates(x, y)
+        }
+    }
+
     /// The public key with these coordinates, each 32 bytes in base64url.
     pub(super) fn from_coordinates(x: String, y: String) -> Self {
         let kid = thumbprint(&x, &y);

@@ -75,6 +75,8 @@ mod problems;
 mod query_parameters;
 mod rate_limits;
 mod refused_work;
+mod remote_stores;
+mod remote_urls;
 mod request_bodies;
 mod request_smuggling;
 mod same_text;

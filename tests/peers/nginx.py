@@ -1,5 +1,6 @@
 """A real nginx in front of a server, with the text of a `server` block of its own."""
 
+import os
 import subprocess
 from pathlib import Path
 
@@ -8,6 +9,7 @@ from server import free_port, until
 NGINX = "/usr/sbin/nginx"
 
 CONFIG = """
+{user}
 daemon off;
 worker_processes 1;
 pid {folder}/nginx.pid;
@@ -37,8 +39,10 @@ class Nginx:
         self.port = free_port()
         self.base = f"http://127.0.0.1:{self.port}"
         self.config = self.folder / "nginx.conf"
+        # Otherwise root's workers are somebody who may not read the folders of the tests.
+        user = "user root;" if os.geteuid() == 0 else ""
         self.config.write_text(
-            CONFIG.format(folder=self.folder, port=self.port, block=block, http=http)
+            CONFIG.format(user=user, folder=self.folder, port=self.port, block=block, http=http)
         )
         self.process = None
 

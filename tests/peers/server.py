@@ -14,10 +14,16 @@ from pathlib import Path
 import httpx
 
 ROOT = Path(__file__).resolve().parents[2]
+PEERS = Path(__file__).resolve().parent
 BINARY = Path(os.environ.get("PEERS_BINARY", ROOT / "target" / "debug" / "cedargate"))
 DEADLINE = 60  # seconds; a limit on waiting, no measurement
 
 PROBLEM = "application/problem+json"
+
+WITHOUT_LIMITS = {
+    "CEDARGATE_MINT_LIMIT_PER_MINUTE": "0",
+    "CEDARGATE_REQUEST_LIMIT_PER_MINUTE": "0",
+}
 
 
 def free_port():

@@ -9,9 +9,9 @@ import jwt
 import pytest
 
 from demo import PUBLIC
+from gate import AUDIENCE
 from server import DEADLINE, ROOT
 from test_base_path import documented_block
-from token_set import AUDIENCE
 
 OPERATORS = ROOT / "docs" / "operators.md"
 

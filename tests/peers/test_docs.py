@@ -2,9 +2,9 @@
 
 The blocks of a page run in order, in a folder like a clone in which `make run` is running: `sh`,
 `python` and `js` unchanged except for the address of the server, `toml` as the catalog file that
-the page names, as the settings file if it is about issuers, or as a file of networks. A `cedar`
-block must be the text of a file in the repository, a `json` block must parse. Blocks that cannot
-run have another language and are counted in NOT_RUN.
+the page names, as the settings file if it is about issuers or stores, or as a file of networks. A
+`cedar` block must be the text of a file in the repository, a `json` block must parse. Blocks that
+cannot run have another language and are counted in NOT_RUN.
 
 Run as a program, this file updates the table of settings in docs/operators.md.
 """
@@ -30,10 +30,10 @@ RUN = {"sh", "python", "js"}
 READ = {"cedar", "console", "json", "toml"}  # test_transcripts.py runs console
 # Blocks that cannot run. When you add one, raise the number and say on the page why it cannot run.
 NOT_RUN = {
-    "docs/operators.md": {"nginx": 3, "text": 1},
+    "docs/operators.md": {"nginx": 4, "text": 1},
     # What commands print, which the tests of those commands compare.
     "docs/policy-authors.md": {"text": 3},
-    # test_verifier_examples.py runs them.
+    # tests/verifiers runs them.
     "docs/verifiers.md": {"nginx": 1, "ruby": 1},
 }
 
@@ -163,7 +163,7 @@ def settings_table():
 
 
 def toml_name(text):
-    if text.startswith("[[issuers]]"):
+    if text.startswith(("[[issuers]]", "[[stores]]")):
         return "cedargate.toml"
     return "catalog.toml" if "[[" in text else "networks.toml"
 
@@ -208,7 +208,7 @@ def test_every_make_target_on_a_page_exists(page):
 
 @pytest.mark.parametrize("page", PAGES)
 def test_every_command_on_a_page_exists(page, run_peer):
-    for words in re.findall(r"`cedargate ([a-z-]+(?: [a-z]+)?)", text_of(page)):
+    for words in re.findall(r"`cedargate ([a-z-]+(?: [a-z-]+)?)", text_of(page)):
         done = run_peer(BINARY, *words.split(), "--help")
         assert done.returncode == 0, f"{page}: cedargate {words}: {done.stderr}"
 

@@ -30,10 +30,10 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from conftest import WITHOUT_LIMITS
 from demo import PUBLIC
-from server import ROOT, decoded, free_port, until
-from token_set import AUDIENCE, Key, compact, encoded
+from gate import AUDIENCE, Key, compact, encoded
+from server import ROOT, WITHOUT_LIMITS, decoded, free_port, until
+from test_docs import ADDRESS, blocks, text_of
 
 SECONDS = int(os.environ.get("CEDARGATE_ROTATION_SECONDS", "26"))
 CLIENTS = 32
@@ -47,16 +47,7 @@ TIMES = {
     "CEDARGATE_KEY_ROTATION_AGE": "8",
     "CEDARGATE_SESSION_LIFETIME": "60",
 }
-CACHE = "proxy_cache_path {folder}/keys keys_zone=keys:1m use_temp_path=off; access_log off;"
 FRONT = """
-location = /.well-known/jwks.json {{
-    proxy_pass {gate};
-    proxy_cache keys;
-    proxy_cache_lock on;
-    proxy_cache_revalidate on;
-    proxy_cache_use_stale updating;
-    proxy_cache_background_update on;
-}}
 location /files/ {{
     auth_request /check;
     alias {folder}/files/;
@@ -72,6 +63,17 @@ location / {{
     proxy_pass {gate};
 }}
 """
+
+
+def documented_cache(gate, folder):
+    """The cache of the key set in docs/operators.md: a directive and a location."""
+    page = text_of("docs/operators.md")
+    (directive,) = re.findall(r"`(proxy_cache_path [^`]*;)`", page)
+    (location,) = [
+        block.text for block in blocks("docs/operators.md") if "jwks.json {" in block.text
+    ]
+    directive = directive.replace("/var/cache/nginx/keys", f"{folder}/keys")
+    return directive, location.replace(ADDRESS, gate)
 
 
 class StolenKey(Key):
@@ -105,7 +107,9 @@ class Deployment:
         (folder / "files").mkdir()
         (folder / "files" / f"{PUBLIC}.tif").write_bytes(b"a file")
         settings = {"gate": self.server.base, "folder": folder, "verifier": self.check_port}
-        self.nginx = make_nginx(FRONT.format(**settings), http=CACHE.format(folder=folder))
+        directive, location = documented_cache(self.server.base, folder)
+        block = location + FRONT.format(**settings)
+        self.nginx = make_nginx(block, http=f"{directive} access_log off;")
         self.issuer = self.nginx.base
         self.server.settings["CEDARGATE_ISSUER"] = self.issuer
         self.server.start()
@@ -122,7 +126,7 @@ class Deployment:
     def start_check(self):
         """The published verifier behind nginx, with the times of this deployment."""
         text = (ROOT / "docs" / "verifiers" / "verify.py").read_text()
-        text = text.replace("http://127.0.0.1:8080", self.issuer)
+        text = text.replace(ADDRESS, self.issuer)
         for constant, value in (("MAX_AGE", MAX_AGE), ("PAUSE", MAX_AGE)):
             text = re.sub(rf"\b{constant} = \d+", f"{constant} = {value}", text)
         verifier = {}

@@ -140,8 +140,7 @@ def run_page(text, reader):
 
 
 def main():
-    from conftest import WITHOUT_LIMITS
-    from server import Server
+    from server import WITHOUT_LIMITS, Server
     from test_docs import Reader, make_clone
 
     for page in sys.argv[1:]:

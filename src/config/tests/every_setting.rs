@@ -4,6 +4,8 @@ use super::*;
 
 const ISSUERS: &str = r#"[{"issuer":"https://id.example.org/","audience":"maps","algorithms":["RS256"],"username_claim":"email","principals":"known"}]"#;
 
+const STORES: &str = r#"[{"name":"archive","url":"s3://maps/cogs","mode":"redirect","region":"eu-central-1","access_key_id":"AKIA","secret_access_key":"[redacted]"}]"#;
+
 #[test]
 fn every_setting_can_be_set_by_its_variable() {
     let values = [
@@ -16,6 +18,8 @@ fn every_setting_can_be_set_by_its_variable() {
         ("free_disk_floor", "17"),
         ("import_dir", "/srv/imports"),
         ("largest_upload", "64"),
+        ("stores", STORES),
+        ("remote_networks", "10.0.0.0/8"),
         ("unused_files_kept", "7200"),
         ("policy_dir", "/srv/policies"),
         ("gate_cases", "off"),

@@ -12,6 +12,7 @@ mod every_setting;
 mod issuers;
 mod secret_files;
 mod signing_keys;
+mod stores;
 
 /// A working directory of its own and an environment.
 struct TestConfig {

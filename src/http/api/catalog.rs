@@ -5,8 +5,9 @@ use std::sync::Arc;
 use poem_openapi::param::{Path, Query};
 use poem_openapi::{Object, OpenApi};
 
-use crate::domain::dataset::{RecordStatus, Visibility};
+use crate::domain::dataset::{DatasetFile, RecordStatus, Visibility};
 use crate::domain::id::DatasetId;
+use crate::files::remote_name;
 use crate::http::extract::credentials::HeaderCredentials;
 use crate::http::extract::page_limit::PageLimit;
 use crate::http::openapi::ApiTag;
@@ -14,7 +15,6 @@ use crate::http::reply::responses::{ErrorResponse, ErrorStatuses, JsonOk};
 use crate::service::access::catalog_view::{CatalogView, VisibleDataset};
 
 use super::attributes::AttributesJson;
-use super::download::file_etag;
 use super::tags::{TagsJson, tags_to_json};
 
 /// The catalog API.
@@ -61,10 +61,30 @@ pub struct DatasetSummary {
 pub struct FileSummary {
     /// The file name for downloads.
     pub name: String,
-    /// The size in bytes.
-    pub size: u64,
-    /// The `ETag` of the download.
-    pub etag: String,
+    /// The size in bytes; absent if the file is outside the file store.
+    #[oai(skip_serializing_if_is_none)]
+    pub size: Option<u64>,
+    /// The `ETag` of the download; absent if the file is outside the file store.
+    #[oai(skip_serializing_if_is_none)]
+    pub etag: Option<String>,
+}
+
+impl From<&DatasetFile> for FileSummary {
+    fn from(file: &DatasetFile) -> Self {
+        match file {
+            DatasetFile::Stored(file) => Self {
+                name: file.name.clone(),
+                size: Some(file.size),
+                etag: Some(file.etag()),
+            },
+            // Its store is not asked for each dataset of a list.
+            DatasetFile::Remote(file) => Self {
+                name: remote_name(file),
+                size: None,
+                etag: None,
+            },
+        }
+    }
 }
 
 impl From<VisibleDataset> for DatasetSummary {
@@ -85,11 +105,7 @@ impl From<VisibleDataset> for DatasetSummary {
                 .file
                 .as_ref()
                 .filter(|_| is_readable)
-                .map(|file| FileSummary {
-                    name: file.name.clone(),
-                    size: file.size,
-                    etag: file_etag(file),
-                }),
+                .map(FileSummary::from),
             can_read: is_readable,
         }
     }

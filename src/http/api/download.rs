@@ -11,7 +11,6 @@ use poem_openapi::param::Path;
 use poem_openapi::registry::{MetaResponses, Registry};
 use poem_openapi::{ApiResponse, OpenApi};
 
-use crate::domain::dataset::StoredFile;
 use crate::domain::id::DatasetId;
 use crate::http::conditional::entity_tag::{
     ALTERED_TAG, IfMatchOutcome, MALFORMED_TAG, compare_strongly,
@@ -27,7 +26,7 @@ use crate::http::reply::problem::Problem;
 use crate::http::reply::responses::{self, ANY_BYTES, ErrorResponse, ErrorStatuses};
 use crate::http::server::request_info::RequestInfo;
 use crate::http::server::tracked_body::TrackedBody;
-use crate::service::tokens::download::{Download, Downloads};
+use crate::service::tokens::download::{Download, DownloadContent, Downloads};
 
 /// The media type of a GeoTIFF (RFC 3302).
 const TIFF: &str = "image/tiff";
@@ -84,6 +83,13 @@ impl ApiResponse for FileResponse {
                     vec![etag(), ranges(), span()],
                 ),
                 responses::meta_response(
+                    302,
+                    "The file is in a store that clients read themselves: a presigned URL, which lives no longer \
+                     than the token.",
+                    vec![],
+                    vec![responses::text_header("Location", "The presigned URL.")],
+                ),
+                responses::meta_response(
                     304,
                     "The client's copy is current.",
                     vec![],
@@ -138,9 +144,8 @@ impl DownloadApi {
         let download = self
             .downloads
             .open(&credentials.0, dataset_id.0, |file| {
-                let etag = file_etag(file);
                 let headers = request.headers();
-                selection = select_range(&method, headers, &etag, file.modified, file.size);
+                selection = select_range(&method, headers, &file.etag, file.modified, file.size);
                 match &selection {
                     SelectedRange::Whole if method == Method::HEAD => None,
                     SelectedRange::Whole => Some(0..file.size),
@@ -152,14 +157,9 @@ impl DownloadApi {
             })
             .await?;
         let listed = joined_header(request.headers(), &header::IF_MATCH);
-        let if_match = listed.map(|listed| compare_strongly(&listed, &file_etag(&download.file)));
+        let if_match = listed.map(|listed| compare_strongly(&listed, &download.file.etag));
         Ok(FileResponse(reply(&selection, download, if_match)))
     }
-}
-
-/// The entity tag of a stored file: the SHA-256 of its content.
-pub(crate) fn file_etag(file: &StoredFile) -> String {
-    format!("\"{}\"", file.sha256)
 }
 
 fn reply(
@@ -167,9 +167,22 @@ fn reply(
     download: Download,
     if_match: Option<IfMatchOutcome>,
 ) -> Response {
-    let Download { file, bytes } = download;
+    let Download { file, content } = download;
+    let bytes = match content {
+        DownloadContent::Nothing => None,
+        DownloadContent::Bytes(bytes) => Some(bytes),
+        DownloadContent::Redirect(url) => {
+            // Neither the URL nor that it was given is for a cache: whoever has it may read the file.
+            return Response::builder()
+                .status(StatusCode::FOUND)
+                .header(header::LOCATION, url.as_str())
+                .header(header::CACHE_CONTROL, "no-store")
+                .header(header::REFERRER_POLICY, "no-referrer")
+                .finish();
+        }
+    };
     let response = Response::builder()
-        .header(header::ETAG, file_etag(&file))
+        .header(header::ETAG, &file.etag)
         .header(header::LAST_MODIFIED, format_http_date(file.modified))
         .header(header::ACCEPT_RANGES, "bytes")
         // Caches must revalidate, because policies decide each request anew.

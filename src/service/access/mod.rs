@@ -11,11 +11,11 @@ use std::sync::Arc;
 use crate::domain::action::Action;
 use crate::domain::audit::AuditRecord;
 use crate::domain::caller::Caller;
-use crate::domain::dataset::{Dataset, StoredFile};
+use crate::domain::dataset::{Dataset, DatasetFile};
 use crate::domain::decision::Decision;
 use crate::domain::id::DatasetId;
 use crate::domain::resource::Resource;
-use crate::files::{FileStore, FilesError};
+use crate::files::{FileStore, FileVersion, FilesError};
 
 use super::catalog_cache::CatalogCache;
 use super::error::ServiceError;
@@ -25,8 +25,8 @@ use decisions::{Authorizer, Decisions};
 /// The file of a dataset that the caller may read.
 #[derive(Clone, Debug)]
 pub struct ReadableFile {
-    /// The file.
-    pub file: StoredFile,
+    /// The file as it is now.
+    pub file: FileVersion,
     /// The decision that permitted it.
     pub decision: Decision,
 }
@@ -110,16 +110,25 @@ impl Access {
         &self,
         dataset: &Dataset,
         record: &mut AuditRecord,
-    ) -> Result<Option<StoredFile>, ServiceError> {
-        let Some(file) = dataset.file.clone() else {
+    ) -> Result<Option<FileVersion>, ServiceError> {
+        let Some(file) = &dataset.file else {
             return Ok(None);
         };
-        if self.files.contains(&file).await? {
+        if let Some(file) = self.files.locate(file).await? {
             return Ok(Some(file));
         }
         let dataset_id = dataset.id;
-        tracing::error!(%dataset_id, sha256 = file.sha256, "file missing from the file store");
-        record.reason = Some("the file is missing from the file store".to_owned());
+        let reason = match file {
+            DatasetFile::Stored(file) => {
+                tracing::error!(%dataset_id, sha256 = file.sha256, "file missing from the file store");
+                "the file is missing from the file store"
+            }
+            DatasetFile::Remote(file) => {
+                tracing::error!(%dataset_id, %file, "file missing from its store");
+                "the file is missing from its store"
+            }
+        };
+        record.reason = Some(reason.to_owned());
         Err(ServiceError::FileNotFound { dataset_id })
     }
 }
@@ -136,6 +145,10 @@ pub fn read_error(dataset_id: DatasetId, error: FilesError) -> ServiceError {
     match error {
         FilesError::Missing { sha256, .. } => {
             tracing::error!(%dataset_id, sha256, "file missing from the file store");
+            ServiceError::FileNotFound { dataset_id }
+        }
+        FilesError::RemoteMissing { file } => {
+            tracing::error!(%dataset_id, %file, "file missing from its store");
             ServiceError::FileNotFound { dataset_id }
         }
         other => other.into(),

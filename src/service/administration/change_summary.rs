@@ -6,6 +6,7 @@ use std::collections::BTreeSet;
 use std::fmt::Display;
 
 use crate::domain::attributes::attribute_changes;
+use crate::domain::dataset::DatasetFile;
 use crate::domain::name::{RoleName, Username};
 use crate::domain::principal::User;
 use crate::domain::rfc3339::format_seconds;
@@ -86,7 +87,10 @@ pub(super) fn summarize_dataset_change(
             }
             "until" => format!("until {}", format_ends(before, after)),
             "file" => match &new.file {
-                Some(file) => format!("file to {} (sha256 {})", file.name, file.sha256),
+                Some(DatasetFile::Stored(file)) => {
+                    format!("file to {} (sha256 {})", file.name, file.sha256)
+                }
+                Some(DatasetFile::Remote(file)) => format!("file to {file}"),
                 None => "file to none".to_owned(),
             },
             "attributes" => {

@@ -15,7 +15,7 @@ use futures_util::{Stream, StreamExt};
 use parking_lot::Mutex;
 
 use crate::domain::action::Action;
-use crate::domain::dataset::StoredFile;
+use crate::domain::dataset::{DatasetFile, StoredFile};
 use crate::domain::id::DatasetId;
 use crate::files::FilesError;
 use crate::service::error::ServiceError;
@@ -43,7 +43,9 @@ impl Administration {
         self.audited(request, Action::Administer, async |operation| {
             self.require_disk_space()?;
             let before = self.load_matching(&operation, id, precondition).await?;
-            let current = before.dataset.file.map(|file| file.name);
+            check_not_elsewhere(&before)?;
+            let current = before.dataset.file.as_ref().and_then(DatasetFile::stored);
+            let current = current.map(|file| file.name.clone());
             let name = name.map(str::to_owned).or(current);
             let name = name.unwrap_or_else(|| id.to_string());
             let turn = self.take_upload_turn(&operation).await?;
@@ -71,7 +73,8 @@ impl Administration {
     ) -> Result<DatasetWithNames, ServiceError> {
         self.audited(request, Action::Administer, async |operation| {
             self.require_disk_space()?;
-            self.load_matching(&operation, id, precondition).await?;
+            let before = self.load_matching(&operation, id, precondition).await?;
+            check_not_elsewhere(&before)?;
             let turn = self.take_upload_turn(&operation).await?;
             let now = self.clock.unix_seconds();
             let stored = self.files.import_from_dir(path, now).await;
@@ -108,7 +111,11 @@ impl Administration {
         let changed = self
             .apply_change(operation, id, precondition, |before| async move {
                 let mut dataset = (*before).clone();
-                dataset.dataset.file = file.map(|file| keep_modified_time(file, &before));
+                if file.is_some() {
+                    check_not_elsewhere(&before)?;
+                }
+                let stored = file.map(|file| keep_modified_time(file, &before));
+                dataset.dataset.file = stored.map(DatasetFile::Stored);
                 remember.lock().clone_from(&before.dataset.file);
                 Ok(DatasetCandidate::valid(dataset))
             })
@@ -120,7 +127,10 @@ impl Administration {
     }
 
     /// Lets the time begin after which a file is removed that no dataset names any more.
-    pub(super) async fn mark_unused_from_now(&self, file: &StoredFile) {
+    pub(super) async fn mark_unused_from_now(&self, file: &DatasetFile) {
+        let DatasetFile::Stored(file) = file else {
+            return;
+        };
         let now = self.clock.unix_seconds();
         if let Err(error) = self.files.mark_used(file, now).await {
             // It may be removed earlier, if nobody else names it.
@@ -135,9 +145,21 @@ impl Administration {
     }
 }
 
+/// A file elsewhere is the operator's: what is uploaded must not take its place unasked.
+fn check_not_elsewhere(before: &DatasetWithNames) -> Result<(), ServiceError> {
+    match before.dataset.file.as_ref().and_then(DatasetFile::remote) {
+        None => Ok(()),
+        Some(_) => Err(ServiceError::conflict(
+            "file",
+            "the file of this dataset is outside the file store, where nothing is uploaded: delete it from the \
+             dataset first, or change it in the catalog file",
+        )),
+    }
+}
+
 /// The same content keeps the time it was first stored: its Last-Modified must not change.
 fn keep_modified_time(file: &StoredFile, before: &DatasetWithNames) -> StoredFile {
-    let unchanged = before.dataset.file.as_ref();
+    let unchanged = before.dataset.file.as_ref().and_then(DatasetFile::stored);
     let unchanged = unchanged.filter(|old| old.sha256 == file.sha256);
     StoredFile {
         modified: unchanged.map_or(file.modified, |old| old.modified),
@@ -163,6 +185,12 @@ fn file_error(field: &'static str, error: FilesError) -> ServiceError {
         | FilesError::Damaged { .. }
         | FilesError::SpanOutOfRange { .. }
         | FilesError::Unresponsive { .. }
-        | FilesError::Unreadable { .. } => error.into(),
+        | FilesError::Unreadable { .. }
+        | FilesError::RemoteStoreUnusable { .. }
+        | FilesError::RemoteStoreUnknown { .. }
+        | FilesError::RemoteMissing { .. }
+        | FilesError::RemoteReplaced { .. }
+        | FilesError::RemoteRefused { .. }
+        | FilesError::RemoteUnavailable { .. } => error.into(),
     }
 }

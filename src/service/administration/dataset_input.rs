@@ -8,11 +8,13 @@ use std::sync::Arc;
 use crate::domain::action::Action;
 use crate::domain::attributes::{AttributeOwner, Attributes};
 use crate::domain::dataset::{
-    Dataset, DatasetError, RecordStatus, StoredFile, Visibility, check_tags, check_title,
+    Dataset, DatasetError, DatasetFile, RecordStatus, StoredFile, Visibility, check_tags,
+    check_title,
 };
 use crate::domain::id::{DatasetId, UserId};
 use crate::domain::name::{RoleName, Username};
 use crate::domain::principal::Tags;
+use crate::domain::remote_file::RemoteFile;
 use crate::domain::resource::Resource;
 use crate::service::error::ServiceError;
 use crate::storage::DatasetWithNames;
@@ -47,6 +49,8 @@ pub struct DatasetInput {
     pub attributes: Attributes,
     /// The current file, which may be repeated or omitted; it is not changed here.
     pub file: Option<StoredFile>,
+    /// Where its file is, if it is outside the file store; it must be what it is. If it is missing, nothing changes.
+    pub remote_file: Option<RemoteFile>,
 }
 
 /// What a dataset would become, and what is wrong with that.
@@ -147,9 +151,17 @@ impl Administration {
                 "the id of a dataset cannot change",
             ));
         }
-        if input.file.is_some() && input.file != file {
+        let unchanged = file.as_ref();
+        if input.file.is_some() && input.file.as_ref() != unchanged.and_then(DatasetFile::stored) {
             let detail = "a file is changed at the dataset's own /file";
             error = Some(ServiceError::invalid("file", detail));
+        }
+        let remote = unchanged.and_then(DatasetFile::remote);
+        if input.remote_file.is_some() && input.remote_file.as_ref() != remote {
+            // Whoever may administer one dataset could else read every object of a store through it.
+            let detail =
+                "where a file outside the file store is, is set by the operator, in a catalog file";
+            error = Some(ServiceError::invalid("remote_file", detail));
         }
         let known = self.known_users(input, before).await?;
         let mut resolve = |name: &Username, field| {

@@ -51,6 +51,11 @@ impl Gains {
         }
     }
 
+    /// Whether what others made is taken over.
+    pub(super) fn is_adopting(&self) -> bool {
+        self.is_adopting
+    }
+
     /// Adds what the file gives to a user that exists; returns whether the user is adopted.
     pub(super) fn add_user(
         &mut self,

@@ -91,7 +91,7 @@ fn unknown_name<'a>(
     CatalogDiagnostic::new(span, format!("there is no {kind} {name}")).with_help(help)
 }
 
-/// Finds every file that is missing, unreadable or not a whole TIFF.
+/// Finds every file that is missing, unreadable or not a whole TIFF, and every place where no file may be.
 pub(super) async fn check_files(store: &FileStore, file: &CatalogFile) -> Vec<CatalogDiagnostic> {
     let mut checked = BTreeMap::new();
     let mut diagnostics = Vec::new();
@@ -102,6 +102,15 @@ pub(super) async fn check_files(store: &FileStore, file: &CatalogFile) -> Vec<Ca
         }
         if let Some(Some(message)) = checked.get(path.get_ref()) {
             diagnostics.push(CatalogDiagnostic::new(path.span(), message.clone()));
+        }
+    }
+    for place in file
+        .datasets
+        .iter()
+        .filter_map(|item| item.remote_file.as_ref())
+    {
+        if let Err(error) = store.check_place(place.get_ref()) {
+            diagnostics.push(CatalogDiagnostic::new(place.span(), error.to_string()));
         }
     }
     diagnostics

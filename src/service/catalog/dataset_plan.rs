@@ -3,12 +3,15 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::adoption::Gains;
+use super::diagnostic::CatalogDiagnostic;
 use super::file::{CatalogFile, DatasetItem};
+use super::on_existing::OnExisting;
 use super::prepared::PreparedValues;
 use super::removals::{RemovalCount, RemovalKind};
 use super::report::{ItemKind, ItemOutcome, ItemReport};
+use super::update::{foreign_dataset, updated_dataset};
 use super::user_plan::UserPlan;
-use crate::domain::dataset::{Dataset, StoredFile};
+use crate::domain::dataset::{Dataset, DatasetFile, StoredFile};
 use crate::domain::id::{DatasetId, UserId};
 use crate::domain::name::{RoleName, Username};
 use crate::domain::share_ends::ShareEnds;
@@ -25,6 +28,10 @@ pub(super) struct DatasetPlan {
     pub(super) removed: Vec<ItemReport>,
     /// How many datasets the file does not name; they stay.
     pub(super) not_named: usize,
+    /// Datasets of others that the file would update.
+    pub(super) refused: Vec<CatalogDiagnostic>,
+    /// How many datasets keep another visibility, record status or owner than the file has.
+    pub(super) kept: usize,
     /// What datasets that stay lose.
     lost: PartTotals,
 }
@@ -114,7 +121,11 @@ impl DatasetPlan {
         gains: &mut Gains,
     ) -> Dataset {
         let existing = before.map(|row| &row.dataset);
-        let after = build_dataset(item, existing, prepared, ids);
+        let built = build_dataset(item, existing, prepared, ids);
+        let after = match self.update(item, before, &built, gains.is_adopting()) {
+            Some(updated) => updated,
+            None => built,
+        };
         let mut line = ItemReport::new(
             ItemKind::Dataset,
             dataset_label(&after),
@@ -127,11 +138,36 @@ impl DatasetPlan {
             }
         }
         if line.outcome != ItemOutcome::Unchanged {
-            add_gains(item, existing, ids, gains);
+            add_gains(item, existing, &after, ids, gains);
             self.changes.push(StagedDataset::Put(after.clone()));
         }
         self.lines.push(line);
         after
+    }
+
+    /// The dataset that an item updates, if it updates one.
+    ///
+    /// One that others made may have been given its id so that the import fills it for them: it is replaced, and only
+    /// if datasets of others are taken over.
+    fn update(
+        &mut self,
+        item: &DatasetItem,
+        before: Option<&CatalogDataset>,
+        built: &Dataset,
+        is_adopting: bool,
+    ) -> Option<Dataset> {
+        let (OnExisting::Update(update), Some(before)) = (item.on_existing, before) else {
+            return None;
+        };
+        if !before.is_from_operator {
+            if !is_adopting {
+                self.refused.push(foreign_dataset(item));
+            }
+            return None;
+        }
+        let (updated, is_kept) = updated_dataset(&before.dataset, built, update);
+        self.kept += usize::from(is_kept);
+        Some(updated)
     }
 }
 
@@ -211,12 +247,14 @@ impl<'a> Gone<'a> {
 fn add_gains(
     item: &DatasetItem,
     before: Option<&Dataset>,
+    after: &Dataset,
     ids: &BTreeMap<Username, UserId>,
     gains: &mut Gains,
 ) {
     if let Some(name) = &item.owner
         && let Some(id) = ids.get(name.get_ref())
         && before.and_then(|before| before.owner) != Some(*id)
+        && after.owner == Some(*id)
     {
         gains.add_owner(name, *id);
     }
@@ -243,13 +281,21 @@ fn build_dataset(
         .file
         .as_ref()
         .and_then(|path| prepared.files.get(path.get_ref()));
-    let kept = before.and_then(|before| before.file.as_ref());
+    let kept = before.and_then(|before| before.file.as_ref()?.stored());
     // The same content keeps the time it was first stored: its Last-Modified must not change.
     let is_kept = |new: &StoredFile, old: &StoredFile| new.sha256 == old.sha256;
     let modified = match (file, kept) {
         (Some(new), Some(old)) if is_kept(new, old) => Some(old.modified),
         _ => None,
     };
+    let stored = file.map(|file| {
+        DatasetFile::Stored(StoredFile {
+            modified: modified.unwrap_or(file.modified),
+            ..file.clone()
+        })
+    });
+    let remote = item.remote_file.as_ref();
+    let remote = remote.map(|place| DatasetFile::Remote(place.get_ref().clone()));
     let id_of = |name: &toml::Spanned<Username>| ids.get(name.get_ref()).copied();
     let ends = item.share_ends.users.iter();
     let user_ends = ends.filter_map(|(name, until)| Some((*ids.get(name)?, *until)));
@@ -271,9 +317,6 @@ fn build_dataset(
         },
         tags: item.tags.clone(),
         attributes: prepared.attributes.of_dataset(*item.id.get_ref()),
-        file: file.map(|file| StoredFile {
-            modified: modified.unwrap_or(file.modified),
-            ..file.clone()
-        }),
+        file: stored.or(remote),
     }
 }

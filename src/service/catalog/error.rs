@@ -46,6 +46,6 @@ pub enum ApplyError {
     #[error("another catalog apply took over: this one had shown no life for too long")]
     LeaseLost,
     /// Others changed what the file names at every attempt.
-    #[error("too many concurrent changes to the users that the file names: try again")]
+    #[error("too many concurrent changes to what the file names: try again")]
     TooManyConcurrentChanges,
 }

@@ -17,16 +17,18 @@ use crate::domain::dataset::{RecordStatus, Visibility};
 use crate::domain::id::DatasetId;
 use crate::domain::name::{RoleName, Username};
 use crate::domain::principal::Tags;
+use crate::domain::remote_file::RemoteFile;
 use crate::domain::secret::Secret;
 use crate::domain::suggest::did_you_mean;
 use crate::domain::text_enum::{TextEnum, UnknownVariant};
 use crate::domain::text_file::{self, TextEncodingError};
 use crate::service::identity::password::{check_hash, check_new_password};
 
-use super::dataset_fields::{read_file, read_title};
+use super::dataset_fields::{read_file, read_remote_file, read_title};
 use super::diagnostic::{CatalogDiagnostic, CatalogDiagnostics};
 use super::given_attributes::GivenAttributes;
 use super::named_share_ends::ShareEndsByName;
+use super::on_existing::OnExisting;
 use super::redact::{redact_lines, redact_values};
 use super::table_reader::TableReader;
 
@@ -48,7 +50,7 @@ pub struct CatalogFile {
     pub(super) datasets: Vec<DatasetItem>,
     /// Every user name that the file declares, those of invalid users too.
     pub(super) declared_users: BTreeSet<Username>,
-    redacted_text: Arc<str>,
+    pub(super) redacted_text: Arc<str>,
     diagnostics: Vec<CatalogDiagnostic>,
 }
 
@@ -91,6 +93,8 @@ pub(super) struct DatasetItem {
     pub(super) owner: Option<Spanned<Username>>,
     /// The file, as a path that can be opened.
     pub(super) file: Option<Spanned<PathBuf>>,
+    /// Where the file is, if it is not to be copied into the file store.
+    pub(super) remote_file: Option<Spanned<RemoteFile>>,
     /// Roles that the dataset is shared with.
     pub(super) reader_roles: Vec<Spanned<RoleName>>,
     /// Users that the dataset is shared with.
@@ -101,6 +105,8 @@ pub(super) struct DatasetItem {
     pub(super) tags: Tags,
     /// Attributes that the policy schema declares.
     pub(super) attributes: GivenAttributes,
+    /// What becomes of a dataset that exists.
+    pub(super) on_existing: OnExisting,
 }
 
 /// Why a catalog file could not be read.
@@ -346,6 +352,7 @@ fn read_dataset(
     let record_status = required_variant(table, "record_status");
     let owner = table.text("owner").and_then(|text| table.parse(&text));
     let file = read_file(table, folder);
+    let remote_file = read_remote_file(table, file.is_some());
     let (reader_roles, roles_until) = table.readers("reader_roles");
     let (reader_users, users_until) = table.readers("reader_users");
     let tags = table.tags("tags");
@@ -358,11 +365,13 @@ fn read_dataset(
             record_status: record_status?,
             owner,
             file,
+            remote_file,
             reader_roles,
             reader_users,
             share_ends: ShareEndsByName::new(users_until, roles_until),
             tags,
             attributes,
+            on_existing: OnExisting::Replace,
         })
     };
     let item = item();

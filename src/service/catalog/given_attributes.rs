@@ -32,6 +32,14 @@ impl GivenAttributes {
         }
     }
 
+    /// Values of the item at `span`.
+    pub(super) fn of_values(values: Attributes, span: Range<usize>) -> Self {
+        Self {
+            values,
+            ..Self::none(span)
+        }
+    }
+
     /// The attributes of a table.
     pub(super) fn read(table: &DeTable<'_>, span: Range<usize>) -> Self {
         let mut given = Self::none(span);

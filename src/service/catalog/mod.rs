@@ -22,16 +22,19 @@ mod error;
 mod file;
 mod given_attributes;
 mod named_share_ends;
+mod on_existing;
 mod options;
 mod plan;
 mod prepared;
 mod redact;
 mod removals;
 mod report;
+pub mod stac;
 mod staging;
 mod summary;
 pub mod sweeper;
 mod table_reader;
+mod update;
 mod user_plan;
 
 pub use diagnostic::CatalogDiagnostics;
@@ -45,6 +48,7 @@ use self::check::{check_files, check_new_names, check_references};
 use self::current::CurrentUsers;
 use self::plan::ApplyPlan;
 use self::prepared::PreparedValues;
+use self::update::updates_datasets;
 use super::identity::password::Passwords;
 use crate::files::FileStore;
 use crate::storage::{ApplyLease, CommitConditions, CommitOutcome, Database};
@@ -121,6 +125,12 @@ async fn apply_with(
 ) -> Result<ApplyReport, ApplyError> {
     let conditions = options.sign_in_conditions();
     for _ in 0..MAX_ATTEMPTS {
+        // What is kept of a dataset must be what it is at the commit: no change since may be lost.
+        let kept_version = if updates_datasets(file) {
+            Some(database.read_directory().await?.version)
+        } else {
+            None
+        };
         let datasets = staging::read_datasets(database, Some(lease), options).await?;
         let directory = database.read_directory_with_admins(&conditions).await?;
         let current = CurrentUsers::new(&directory);
@@ -141,6 +151,9 @@ async fn apply_with(
         staging::stage(database, lease, plan.staged(), options).await?;
         let mut newer = None;
         let replan = |directory: &_| {
+            if kept_version.is_some() {
+                return None;
+            }
             newer = plan.for_newer(directory, &prepared);
             newer.as_ref().map(|newer| plan.change(Some(newer)))
         };
@@ -154,7 +167,7 @@ async fn apply_with(
         match database
             .commit_apply(
                 lease,
-                directory.version,
+                kept_version.unwrap_or(directory.version),
                 &change,
                 &commit_conditions,
                 replan,

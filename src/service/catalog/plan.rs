@@ -43,7 +43,9 @@ impl<'a> ApplyPlan<'a> {
         let mut users = users.map_err(|_| ApplyError::TooManyConcurrentChanges)?;
         let totals = DatasetTotals::new(datasets);
         let datasets = DatasetPlan::new(file, datasets, prepared, &mut users, options.is_pruning);
-        if let Some(refused) = file.located(users.gains.refused()) {
+        let refused = users.gains.refused().into_iter();
+        let refused = refused.chain(datasets.refused.iter().cloned());
+        if let Some(refused) = file.located(refused.collect()) {
             return Err(ApplyError::NeedsAdoption(refused));
         }
         if users.leaves_no_admin {
@@ -156,6 +158,7 @@ impl<'a> ApplyPlan<'a> {
             lines: lines.cloned().collect(),
             not_named: users.not_named + self.datasets.not_named,
             removals: self.removals(users, None),
+            kept: self.datasets.kept,
             is_dry_run: self.options.is_dry_run,
             refused: None,
             version,

@@ -72,7 +72,8 @@ fn collect_from_value(
     secrets: &mut Vec<Range<usize>>,
 ) {
     // A table's span may be its header alone, so its values are collected as well.
-    if sensitivity == Sensitivity::Secret {
+    let is_secret = value.get_ref().as_str().is_some_and(has_user_information);
+    if sensitivity == Sensitivity::Secret || is_secret {
         secrets.push(value.span());
     }
     let value = value.get_ref();
@@ -83,6 +84,13 @@ fn collect_from_value(
             collect_from_value(item, sensitivity, secrets);
         }
     }
+}
+
+/// Whether a text is a URL with a user name or a password.
+fn has_user_information(text: &str) -> bool {
+    let rest = text.split_once("://").map(|(_, rest)| rest);
+    let authority = rest.and_then(|rest| rest.split(['/', '?', '#']).next());
+    authority.is_some_and(|authority| authority.contains('@'))
 }
 
 fn redact(text: &str, secrets: &[Range<usize>]) -> String {
@@ -118,13 +126,18 @@ mod tests {
             "users = [{ username = \"ada\", password = \"hunter2é\" }]\n",
             "[[user]]\npassword = \"\"\"\nhunter2é\"\"\"\n",
             "[datasets.Password]\nx = \"hunter2é\"\n",
+            "[[datasets]]\nurl = \"https://ada:hunter2é@example.org/a.tif\"\n",
         ] {
             let hidden = redacted(text);
             assert!(!hidden.contains("hunter2"), "{hidden}");
             assert_eq!(hidden.lines().count(), text.lines().count());
         }
-        let open = "[[users]]\nusername = \"ada\"\nroles = [\"a\"]\n";
-        assert_eq!(redacted(open), open);
+        for open in [
+            "[[users]]\nusername = \"ada\"\nroles = [\"a\"]\n",
+            "[[datasets]]\nurl = \"https://example.org/a@b.tif\"\n",
+        ] {
+            assert_eq!(redacted(open), open);
+        }
     }
 
     #[test]

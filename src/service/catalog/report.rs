@@ -19,6 +19,9 @@ pub struct ApplyReport {
     pub lines: Vec<ItemReport>,
     /// How many items of the catalog the file does not name; they are unchanged.
     pub not_named: usize,
+    /// How many datasets keep a visibility, record status or owner that is not the file's; only an import keeps them.
+    #[serde(skip)]
+    pub kept: usize,
     /// How much of each kind was removed.
     pub removals: Vec<RemovalCount>,
     /// Whether nothing was changed, and this is what would be.

@@ -6,14 +6,15 @@
 
 use std::ops::Range;
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures_util::{StreamExt, TryStreamExt};
+use url::Url;
 
 use crate::domain::audit::{AuditEvent, AuditOutcome, AuditRecord};
 use crate::domain::clock::Clock;
-use crate::domain::dataset::StoredFile;
 use crate::domain::id::DatasetId;
-use crate::files::{ByteStream, FileStore};
+use crate::files::{ByteStream, FileStore, FileVersion, FilesError};
 use crate::service::access::{Access, ReadableFile, read_error};
 use crate::service::audit_trail::AuditTrail;
 use crate::service::error::ServiceError;
@@ -24,12 +25,27 @@ use crate::service::rate_limits::RateLimits;
 
 use super::download_caller;
 
+/// The longest life of a presigned URL, in seconds; with a download token it is what is left of the token.
+const MAX_REDIRECT_LIFETIME: i64 = 60;
+/// How often a URL is signed anew because a second passed meanwhile.
+const MAX_SIGNATURES: usize = 3;
+
 /// An opened download.
 pub struct Download {
     /// The file.
-    pub file: StoredFile,
-    /// The bytes of the selected span; none if no span was selected.
-    pub bytes: Option<ByteStream>,
+    pub file: FileVersion,
+    /// What is sent of it.
+    pub content: DownloadContent,
+}
+
+/// What is sent of a file.
+pub enum DownloadContent {
+    /// Nothing: no span was selected.
+    Nothing,
+    /// The bytes of the selected span.
+    Bytes(ByteStream),
+    /// A presigned URL, at which its store has the file.
+    Redirect(Url),
 }
 
 /// Opens downloads.
@@ -49,7 +65,8 @@ pub struct Downloads {
 }
 
 impl Downloads {
-    /// Opens a dataset's file; `select_span` selects the span to read once the file is known.
+    /// Opens a dataset's file; `select_span` selects the span to read once the file is known, and again if the file
+    /// was replaced meanwhile.
     ///
     /// The audit record is durable before the first byte is read. The spans of one credential that follow
     /// from the same network are decided each, and counted in that record.
@@ -57,7 +74,7 @@ impl Downloads {
         &self,
         request: &RequestContext,
         dataset_id: DatasetId,
-        select_span: impl FnOnce(&StoredFile) -> Option<Range<u64>>,
+        mut select_span: impl FnMut(&FileVersion) -> Option<Range<u64>>,
     ) -> Result<Download, ServiceError> {
         // Before anything is done for it.
         self.rate_limits
@@ -74,25 +91,76 @@ impl Downloads {
         let closing = self
             .audit
             .close_folded_record(credential, record, result, admit_refusal);
-        let (ReadableFile { file, .. }, counted) = closing.await?;
-        let bytes = match select_span(&file) {
-            Some(span) => {
-                let reading = self.files.read(&file, span).await;
-                let bytes = reading.map_err(|error| read_error(dataset_id, error))?;
-                Some(count_bytes(bytes, counted))
-            }
-            None => None,
+        let ((ReadableFile { mut file, .. }, expires_at), counted) = closing.await?;
+        let mut content = self.content(expires_at, &file, select_span(&file)).await;
+        if let Err(FilesError::RemoteReplaced { .. }) = content {
+            let located = self.files.locate_anew(&file).await;
+            let located = located.map_err(|error| read_error(dataset_id, error))?;
+            file = located.ok_or(ServiceError::FileNotFound { dataset_id })?;
+            content = self.content(expires_at, &file, select_span(&file)).await;
+        }
+        let content = match content.map_err(|error| read_error(dataset_id, error))? {
+            DownloadContent::Bytes(bytes) => DownloadContent::Bytes(count_bytes(bytes, counted)),
+            other => other,
         };
-        Ok(Download { file, bytes })
+        Ok(Download { file, content })
     }
 
+    async fn content(
+        &self,
+        expires_at: Option<i64>,
+        file: &FileVersion,
+        span: Option<Range<u64>>,
+    ) -> Result<DownloadContent, FilesError> {
+        let Some(span) = span else {
+            return Ok(DownloadContent::Nothing);
+        };
+        if file.is_redirected
+            && let Some(url) = self.presign(expires_at, file).await?
+        {
+            return Ok(DownloadContent::Redirect(url));
+        }
+        let bytes = self.files.read_version(file, span).await?;
+        Ok(DownloadContent::Bytes(bytes))
+    }
+
+    /// A presigned URL that dies with the download token, or before; none if the file has to be streamed.
+    async fn presign(
+        &self,
+        expires_at: Option<i64>,
+        file: &FileVersion,
+    ) -> Result<Option<Url>, FilesError> {
+        for _ in 0..MAX_SIGNATURES {
+            let Some(lifetime) = self.redirect_lifetime(expires_at) else {
+                return Ok(None);
+            };
+            let url = self.files.presign(file, lifetime).await?;
+            // Its life begins when it is signed, which may have had to wait for credentials.
+            if self.redirect_lifetime(expires_at) == Some(lifetime) {
+                return Ok(url);
+            }
+        }
+        Ok(None)
+    }
+
+    /// How long a presigned URL may live: no longer than the download token that it stands for. None if there is
+    /// nothing left of the token.
+    fn redirect_lifetime(&self, expires_at: Option<i64>) -> Option<Duration> {
+        let seconds = expires_at.map_or(MAX_REDIRECT_LIFETIME, |at| {
+            at.saturating_sub(self.clock.unix_seconds())
+        });
+        let seconds = u64::try_from(seconds).ok().filter(|seconds| *seconds > 0)?;
+        Some(Duration::from_secs(seconds))
+    }
+
+    /// Authenticates and decides: gives the file, and when the download token expires, in seconds since 1970 UTC.
     async fn authorize(
         &self,
         request: &RequestContext,
         dataset_id: DatasetId,
         record: &mut AuditRecord,
         credential: &mut FoldedCredential,
-    ) -> Result<ReadableFile, ServiceError> {
+    ) -> Result<(ReadableFile, Option<i64>), ServiceError> {
         let authenticating = download_caller::authenticate(
             &self.authenticator,
             &self.rate_limits,
@@ -108,7 +176,7 @@ impl Downloads {
             .authorize_read(&found.caller, dataset_id, record)
             .await?;
         record.outcome = AuditOutcome::Granted;
-        Ok(readable)
+        Ok((readable, found.expires_at))
     }
 }
 

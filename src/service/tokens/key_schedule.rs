@@ -22,7 +22,7 @@ pub struct KeySchedule {
     pub publish_ahead: i64,
     /// How long a key signs; without it keys are rotated on demand alone.
     pub rotation_age: Option<i64>,
-    /// How long the longest-lived token lives.
+    /// How long the longest-lived token lives; keys remember a longer one of before the settings were changed.
     pub token_lifetime: i64,
     /// How long caches may keep the key set.
     pub key_set: KeySetLifetime,
@@ -78,14 +78,17 @@ impl KeySchedule {
         let Some(current) = roles.current else {
             // The first start, or a table that somebody changed by hand.
             return match roles.next {
-                Some(next) => Ok(Some(Self::replacement(next, None, now))),
+                Some(next) => Ok(Some(self.replacement(next, None, now))),
                 None => create().map(|created| {
-                    let first = Self::activated(published(created, now), now);
+                    let first = self.activated(published(created, now), now);
                     let reason = format!("the first signing key {} signs", first.kid);
                     Some(transition(AuditEvent::KeyRotate, vec![first], reason))
                 }),
             };
         };
+        if current.token_lifetime != Some(self.longest_lifetime(current)) {
+            return Ok(Some(self.extension(current)));
+        }
         let Some(next) = roles.next else {
             return create().map(|created| {
                 let next = published(created, now);
@@ -95,7 +98,7 @@ impl KeySchedule {
         };
         let has_room = published_count(keys) < MAX_PUBLISHED_KEYS;
         if has_room && self.signs_from(current, next).is_some_and(|at| at <= now) {
-            return Ok(Some(Self::replacement(
+            return Ok(Some(self.replacement(
                 next,
                 Some(self.deactivated(current, now)),
                 now,
@@ -142,6 +145,7 @@ impl KeySchedule {
     /// Where it signs, the next key takes its place at once, however shortly it was published, or a new one
     /// that `create` makes. Nothing if there is no such key, or if it is retired.
     pub fn revoke<E>(
+        &self,
         keys: &[StoredSigningKey],
         kid: &str,
         now: i64,
@@ -162,7 +166,7 @@ impl KeySchedule {
                 None => published(create()?, now),
             };
             reason = format!("{reason}; {} signs", next.kid);
-            changed.push(Self::activated(next, now));
+            changed.push(self.activated(next, now));
         }
         Ok(Some(transition(AuditEvent::KeyRevoke, changed, reason)))
     }
@@ -213,7 +217,22 @@ impl KeySchedule {
         wanted.map(|at| at.max(next.created_at.saturating_add(self.publish_ahead)))
     }
 
+    /// The current key signs tokens that live longer than those before.
+    fn extension(&self, current: &StoredSigningKey) -> KeyTransition {
+        let token_lifetime = self.longest_lifetime(current);
+        let reason = format!(
+            "the signing key {} signs tokens that live for up to {token_lifetime} seconds",
+            current.kid
+        );
+        let changed = StoredSigningKey {
+            token_lifetime: Some(token_lifetime),
+            ..current.clone()
+        };
+        transition(AuditEvent::KeyExtend, vec![changed], reason)
+    }
+
     fn replacement(
+        &self,
         next: &StoredSigningKey,
         former: Option<StoredSigningKey>,
         now: i64,
@@ -228,22 +247,29 @@ impl KeySchedule {
             None => format!("the signing key {} signs", next.kid),
         };
         let mut changed: Vec<_> = former.into_iter().collect();
-        changed.push(Self::activated(next.clone(), now));
+        changed.push(self.activated(next.clone(), now));
         transition(AuditEvent::KeyRotate, changed, reason)
     }
 
-    fn activated(key: StoredSigningKey, now: i64) -> StoredSigningKey {
+    fn activated(&self, key: StoredSigningKey, now: i64) -> StoredSigningKey {
         StoredSigningKey {
             state: KeyState::Current,
             activated_at: Some(now),
+            token_lifetime: Some(self.token_lifetime),
             ..key
         }
+    }
+
+    /// How long the longest-lived token lives that a key has signed or may sign.
+    fn longest_lifetime(&self, key: &StoredSigningKey) -> i64 {
+        let noted = key.token_lifetime.unwrap_or(self.token_lifetime);
+        noted.max(self.token_lifetime)
     }
 
     /// The former current key, published until the last token it signed is dead and caches have turned over.
     fn deactivated(&self, key: &StoredSigningKey, now: i64) -> StoredSigningKey {
         let kept_for = self
-            .token_lifetime
+            .longest_lifetime(key)
             .saturating_add(self.cached_for())
             .saturating_add(MAX_CLOCK_SKEW);
         StoredSigningKey {
@@ -282,6 +308,7 @@ fn published((kid, sealed): (String, String), now: i64) -> StoredSigningKey {
         retires_at: None,
         retired_at: None,
         revoked_at: None,
+        token_lifetime: None,
     }
 }
 

@@ -1,5 +1,6 @@
 //! Download tokens and the keys that sign them.
 
+pub mod conformance_signer;
 pub mod download;
 mod download_caller;
 pub mod download_token;

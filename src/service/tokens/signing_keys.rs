@@ -212,7 +212,8 @@ impl SigningKeys {
     pub async fn revoke(&self, kid: &str) -> Result<StoredSigningKey, SigningKeysError> {
         let before = self.list().await?;
         let revoke = |stored: &[StoredSigningKey], opened: &OpenedKeys<'_>, now| {
-            KeySchedule::revoke(stored, kid, now, || create_key(opened.sealing_key))
+            self.schedule
+                .revoke(stored, kid, now, || create_key(opened.sealing_key))
         };
         let is_revoked = self.change(revoke).await?;
         let found = published(&before).find(|key| key.kid == kid);

@@ -9,6 +9,7 @@ mod properties;
 mod signature;
 mod time;
 mod valid;
+mod wycheproof;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::{URL_SAFE, URL_SAFE_NO_PAD};

@@ -3,6 +3,7 @@
 mod audit;
 mod catalog;
 mod dataset;
+mod import_stac;
 mod log;
 mod migrate;
 mod policy;

@@ -1,5 +1,7 @@
 //! The life of a key: next, current, previous, retired.
 
+use std::time::Duration;
+
 use cedargate::domain::audit::AuditEvent;
 use cedargate::domain::caller::Authentication;
 use cedargate::storage::KeyState;
@@ -7,7 +9,7 @@ use serde_json::{Value, json};
 
 use super::{DAY, keys_of, kid_of, kid_with, published, run, signing_kid};
 use crate::support::eventually;
-use crate::support::server::{PUBLIC, RESTRICTED, Server, TestResponse};
+use crate::support::server::{PUBLIC, RESTRICTED, Server, ServerOptions, TestResponse};
 
 #[tokio::test]
 async fn a_key_is_published_before_it_signs_and_after_it_signed_its_last_token() {
@@ -95,6 +97,30 @@ async fn sessions_outlive_a_rotation() {
     let former = kid_of(session_later);
     server.clock.advance(800_000);
     eventually(async || !published(&server).await.contains(&former)).await;
+}
+
+#[tokio::test]
+async fn a_session_token_of_before_a_shorter_setting_outlives_a_rotation() {
+    let options = ServerOptions {
+        environment: vec![
+            ("CEDARGATE_SESSION_LIFETIME", String::from("3600")),
+            ("CEDARGATE_KEY_PUBLISH_AHEAD", String::from("361")),
+        ],
+        ..ServerOptions::default()
+    };
+    let server = Server::start_with(options).await;
+    let session = server.session("mo").await;
+    let mut settings = server.settings.clone();
+    settings.session_lifetime = Duration::from_mins(1);
+    let server = server.restarted_with(settings).await;
+    server.clock.advance(361_000);
+    keys_of(&server).await.rotate().await.unwrap();
+    eventually(async || signing_kid(&server).await != kid_of(&session)).await;
+    // Long after a session token of a minute would be dead, and its key retired.
+    server.clock.advance(3_200_000);
+    assert_eq!(server.mint(RESTRICTED, Some(&session)).await.status, 200);
+    server.clock.advance(1_000_000);
+    eventually(async || !published(&server).await.contains(&kid_of(&session))).await;
 }
 
 #[tokio::test]

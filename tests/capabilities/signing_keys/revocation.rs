@@ -74,6 +74,17 @@ async fn a_key_is_revoked_while_no_server_runs() {
     assert_eq!(published(&server).await.len(), 2);
 }
 
+/// Ids are base64url: one in 64 begins with a hyphen, and is no option.
+#[tokio::test]
+async fn a_key_whose_id_begins_with_a_hyphen_can_be_revoked() {
+    let server = Server::start().await;
+    for kid in ["-e3e4hP7kQ5Yw1oTRXNfT", "-hP7kQ5Yw1oTRXNfTGm", "--json"] {
+        let refused = run(&server, &format!("revoke {kid}")).await;
+        let expected = format!("no published signing key has the id {kid}");
+        assert!(refused.messages.contains(&expected), "{}", refused.messages);
+    }
+}
+
 /// The other server does not have the new sealing key: it cannot sign on, and it must not take what is revoked.
 #[tokio::test]
 async fn a_revocation_reaches_a_server_that_cannot_open_the_keys_any_more() {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use cedargate::domain::dataset::{Dataset, RecordStatus, StoredFile, Visibility};
+use cedargate::domain::dataset::{Dataset, DatasetFile, RecordStatus, StoredFile, Visibility};
 use cedargate::domain::id::{DatasetId, RecordId, UserId};
 use cedargate::domain::principal::Tags;
 use cedargate::storage::{CatalogChange, Database, StorageError};
@@ -17,6 +17,7 @@ on_both! {
     every_field_of_the_catalog_comes_back_as_it_was_written,
     writing_the_same_change_again_changes_only_the_version,
     a_written_item_replaces_the_stored_one,
+    a_file_moves_between_the_file_store_another_store_and_a_url,
     a_change_planned_on_an_older_version_is_a_conflict_and_writes_nothing,
     of_two_changes_planned_on_one_version_one_wins,
     a_change_that_breaks_a_rule_writes_nothing,
@@ -137,6 +138,41 @@ async fn a_written_item_replaces_the_stored_one(db: TestDatabase) {
     );
 }
 
+async fn a_file_moves_between_the_file_store_another_store_and_a_url(db: TestDatabase) {
+    let mut moved = dataset("moved", None);
+    let stored = DatasetFile::Stored(StoredFile {
+        sha256: "0f".repeat(32),
+        name: String::from("a.tif"),
+        size: 1,
+        modified: 2,
+    });
+    let object = r#"{"store": "archive", "key": "a/b.tif"}"#;
+    let url = r#"{"url": "https://data.example.org/b.tif"}"#;
+    let remote = |json| DatasetFile::Remote(serde_json::from_str(json).unwrap());
+    let places = [
+        stored.clone(),
+        remote(object),
+        remote(url),
+        stored.clone(),
+        remote(url),
+        remote(object),
+    ];
+    for file in places.into_iter().map(Some).chain([None]) {
+        moved.file = file;
+        let change = CatalogChange {
+            datasets_put: vec![moved.clone()],
+            ..CatalogChange::default()
+        };
+        write_change(&db, &change).await;
+        let found = db.database.find_dataset(moved.id).await.unwrap();
+        assert_eq!(found.as_ref(), Some(&moved));
+        let named = db.database.find_dataset_with_names(moved.id).await.unwrap();
+        assert_eq!(named.unwrap().dataset, moved);
+        let listed = db.database.list_datasets(None, 10).await.unwrap();
+        assert_eq!(listed, [moved.clone()]);
+    }
+}
+
 async fn a_change_planned_on_an_older_version_is_a_conflict_and_writes_nothing(db: TestDatabase) {
     let planned_on = db.database.catalog_version().await.unwrap();
     write_change(&db, &full_change()).await;
@@ -193,12 +229,12 @@ async fn a_change_that_breaks_a_rule_writes_nothing(db: TestDatabase) {
         ..CatalogChange::default()
     };
     let mut too_large = dataset("too large", None);
-    too_large.file = Some(StoredFile {
+    too_large.file = Some(DatasetFile::Stored(StoredFile {
         sha256: "0f".repeat(32),
         name: String::from("large.tif"),
         size: u64::MAX,
         modified: 0,
-    });
+    }));
     let mut shared_with_nobody = dataset("shared with an unknown role", None);
     shared_with_nobody.reader_roles = roles(&["unknown"]);
     for change in [

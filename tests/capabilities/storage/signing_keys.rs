@@ -31,6 +31,7 @@ async fn signing_keys_come_back_as_they_were_stored(db: TestDatabase) {
         retires_at: Some(5),
         retired_at: Some(6),
         revoked_at: Some(7),
+        token_lifetime: Some(8),
         ..key("first", KeyState::Retired, 1)
     };
     let second = key("second", KeyState::Current, 1);

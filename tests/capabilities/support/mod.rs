@@ -2,8 +2,10 @@
 
 pub(crate) mod admin_client;
 pub(crate) mod cli;
+pub(crate) mod file_server;
 pub(crate) mod postgres;
 pub(crate) mod records;
+pub(crate) mod s3_server;
 pub(crate) mod server;
 pub(crate) mod sqlite;
 pub(crate) mod tcp_proxy;

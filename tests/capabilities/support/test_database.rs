@@ -6,7 +6,7 @@ use cedargate::domain::action::Action;
 use cedargate::domain::attributes::Attributes;
 use cedargate::domain::audit::{AuditEvent, AuditOutcome, AuditRecord};
 use cedargate::domain::caller::Authentication;
-use cedargate::domain::dataset::{Dataset, RecordStatus, StoredFile, Visibility};
+use cedargate::domain::dataset::{Dataset, DatasetFile, RecordStatus, StoredFile, Visibility};
 use cedargate::domain::decision::Revision;
 use cedargate::domain::id::{ApiKeyId, DatasetId, RecordId, UserId};
 use cedargate::domain::name::RoleName;
@@ -136,12 +136,12 @@ pub(crate) fn full_change() -> CatalogChange {
         "keywords": ["élévation", ""],
         "contact": {"since": "2027-01-01", "a": true},
     }));
-    full.file = Some(StoredFile {
+    full.file = Some(DatasetFile::Stored(StoredFile {
         sha256: "0f".repeat(32),
         name: String::from("jacksboro-fault-dem.cog.tif"),
         size: i64::MAX.unsigned_abs(),
         modified: -1,
-    });
+    }));
     let mut bare = dataset("", None);
     bare.visibility = Visibility::Private;
     bare.record_status = RecordStatus::Draft;
@@ -170,6 +170,7 @@ pub(crate) fn key(kid: &str, state: KeyState, created_at: i64) -> StoredSigningK
         retires_at: None,
         retired_at: None,
         revoked_at: None,
+        token_lifetime: None,
     }
 }
 

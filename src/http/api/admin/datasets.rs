@@ -7,7 +7,7 @@ use poem_openapi::param::{Path, Query};
 use poem_openapi::types::Example;
 use poem_openapi::{Object, OpenApi};
 
-use crate::domain::dataset::{RecordStatus, StoredFile, Visibility};
+use crate::domain::dataset::{DatasetFile, RecordStatus, StoredFile, Visibility};
 use crate::domain::id::DatasetId;
 use crate::domain::name::{RoleName, Username};
 use crate::http::api::attributes::AttributesJson;
@@ -24,12 +24,13 @@ use crate::http::reply::admin_statuses::{
     CreateStatuses, DeleteStatuses, ListStatuses, ReadStatuses, UpdateStatuses,
 };
 use crate::http::reply::responses::{ErrorResponse, JsonOk, NoContent};
-use crate::http::reply::timestamp::Timestamp;
 use crate::service::administration::Administration;
 use crate::service::administration::dataset_input::DatasetInput;
 use crate::service::error::ServiceError;
 use crate::service::pagination::Page;
 use crate::storage::{DatasetFilter, DatasetWithNames};
+
+use super::dataset_file_body::{DatasetFileBody, RemoteFileBody};
 
 /// The datasets admin API.
 pub struct AdminDatasetsApi {
@@ -69,20 +70,9 @@ pub struct DatasetResponse {
     /// The dataset's file; absent if there is none.
     #[oai(skip_serializing_if_is_none)]
     pub file: Option<DatasetFileBody>,
-}
-
-/// A file in the file store.
-#[derive(Object)]
-#[oai(rename = "FileBody")]
-pub struct DatasetFileBody {
-    /// The file name for downloads.
-    pub name: String,
-    /// The size in bytes.
-    pub size: u64,
-    /// The SHA-256 of the content, in lower-case hexadecimal.
-    pub sha256: String,
-    /// When the content was stored.
-    pub modified: Timestamp,
+    /// Where the dataset's file is, if it is outside the file store.
+    #[oai(skip_serializing_if_is_none)]
+    pub remote_file: Option<RemoteFileBody>,
 }
 
 /// A page of datasets, ordered by id.
@@ -130,6 +120,8 @@ pub struct DatasetRequest {
     pub attributes: AttributesJson,
     /// Optional; must equal the current value, which is changed at the dataset's `/file`.
     pub file: Option<DatasetFileBody>,
+    /// Optional; must equal the current value, which the operator changes in a catalog file.
+    pub remote_file: Option<RemoteFileBody>,
 }
 
 impl Example for DatasetRequest {
@@ -148,28 +140,7 @@ impl Example for DatasetRequest {
             tags: [theme].into(),
             attributes: AttributesJson::default(),
             file: None,
-        }
-    }
-}
-
-impl From<StoredFile> for DatasetFileBody {
-    fn from(file: StoredFile) -> Self {
-        Self {
-            name: file.name,
-            size: file.size,
-            sha256: file.sha256,
-            modified: Timestamp(file.modified),
-        }
-    }
-}
-
-impl From<DatasetFileBody> for StoredFile {
-    fn from(file: DatasetFileBody) -> Self {
-        Self {
-            name: file.name,
-            size: file.size,
-            sha256: file.sha256,
-            modified: file.modified.0,
+            remote_file: None,
         }
     }
 }
@@ -178,6 +149,11 @@ impl From<DatasetWithNames> for DatasetResponse {
     fn from(named: DatasetWithNames) -> Self {
         let (reader_users_until, reader_roles_until) = ends_of(&named);
         let dataset = named.dataset;
+        let (file, remote_file) = match dataset.file {
+            Some(DatasetFile::Stored(file)) => (Some(file), None),
+            Some(DatasetFile::Remote(file)) => (None, Some(file)),
+            None => (None, None),
+        };
         Self {
             id: dataset.id,
             title: dataset.title,
@@ -190,7 +166,8 @@ impl From<DatasetWithNames> for DatasetResponse {
             reader_roles_until,
             tags: tags_to_json(dataset.tags),
             attributes: AttributesJson(dataset.attributes),
-            file: dataset.file.map(DatasetFileBody::from),
+            file: file.map(DatasetFileBody::from),
+            remote_file: remote_file.map(RemoteFileBody::from),
         }
     }
 }
@@ -227,6 +204,10 @@ impl DatasetRequest {
             tags: tags_from_json(self.tags),
             attributes: self.attributes.0,
             file: self.file.map(StoredFile::from),
+            remote_file: self
+                .remote_file
+                .map(RemoteFileBody::into_place)
+                .transpose()?,
         })
     }
 }

@@ -3,6 +3,7 @@
 pub mod audit;
 pub mod audit_record;
 pub mod credentials;
+pub mod dataset_file_body;
 pub mod datasets;
 pub mod explanation_response;
 pub mod explanations;

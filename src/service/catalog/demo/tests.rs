@@ -1,3 +1,4 @@
+use crate::domain::dataset::DatasetFile;
 use crate::service::catalog::ItemOutcome;
 use crate::service::identity::password::HashCost;
 use crate::service::tests::empty_database;
@@ -65,7 +66,7 @@ async fn the_demo_has_its_people_and_files_and_their_passwords_open() {
         );
     }
     for dataset in &catalog.datasets {
-        let file = dataset.file.as_ref().unwrap();
+        let file = dataset.file.as_ref().and_then(DatasetFile::stored).unwrap();
         assert!(
             fixture.store.contains(file).await.unwrap(),
             "{}",

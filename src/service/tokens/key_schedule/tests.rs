@@ -53,7 +53,7 @@ impl World {
 
     fn revoke(&mut self, kid: &str, now: i64) -> bool {
         let created = &mut self.created;
-        let revoked = KeySchedule::revoke(&self.keys, kid, now, || {
+        let revoked = SCHEDULE.revoke(&self.keys, kid, now, || {
             *created += 1;
             Ok::<_, Infallible>((format!("k{created}"), String::from("sealed")))
         });
@@ -162,6 +162,31 @@ fn a_clock_that_jumps_ahead_and_back_never_leaves_two_keys_that_sign_or_none() {
     assert_eq!(world.key("k4").state, KeyState::Current);
     // Set back, nothing is retired before its time.
     assert_eq!(world.settle(0), []);
+}
+
+#[test]
+fn a_key_outlives_tokens_of_before_the_settings_were_changed() {
+    let mut world = World::new();
+    world.settle(0);
+    let hours = |hours: i64| KeySchedule {
+        token_lifetime: hours * 3600,
+        ..SCHEDULE
+    };
+    let due = |schedule: KeySchedule, world: &World, now| {
+        let due = schedule.due(&world.keys, now, || Ok::<_, Infallible>(Default::default()));
+        due.unwrap()
+    };
+    let longer = due(hours(2), &world, 10).unwrap();
+    assert_eq!(longer.event, AuditEvent::KeyExtend);
+    world.apply(longer);
+    assert_eq!(due(hours(2), &world, 10), None);
+    // Shorter ones change nothing: tokens of two hours are still alive.
+    assert_eq!(due(hours(1), &world, 20), None);
+    let age = 30 * 86_400;
+    world.settle(age);
+    let kept_for = 2 * 3600 + 360 + MAX_CLOCK_SKEW;
+    assert_eq!(world.key("k1").retires_at, Some(age + kept_for));
+    assert_eq!(world.key("k2").token_lifetime, Some(900));
 }
 
 #[derive(Clone, Debug)]

@@ -189,7 +189,7 @@ mod tests {
     use super::super::context::AssumedCaller;
     use super::*;
     use crate::domain::attributes::Attributes;
-    use crate::domain::dataset::{RecordStatus, StoredFile, Visibility};
+    use crate::domain::dataset::{DatasetFile, RecordStatus, StoredFile, Visibility};
     use crate::domain::id::{DatasetId, UserId};
     use crate::domain::principal::{Tags, User};
 
@@ -231,7 +231,7 @@ mod tests {
                 share_ends: crate::domain::share_ends::ShareEnds::default(),
                 tags: Tags::new(),
                 attributes: Attributes::new(),
-                file: has_file.then_some(file),
+                file: has_file.then_some(DatasetFile::Stored(file)),
             }),
             context: ReviewContext {
                 address: "192.0.2.7".parse().unwrap(),

@@ -1,0 +1,153 @@
+//! One version of a dataset's file, wherever it is: located, read, or handed out as a presigned URL.
+
+use std::ops::Range;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use ipnet::IpNet;
+use url::Url;
+
+use super::download::ByteStream;
+use super::error::FilesError;
+use super::file_name::download_name;
+use super::remote::{RemoteFacts, RemoteFiles};
+use super::store::FileStore;
+use crate::domain::dataset::{DatasetFile, StoredFile};
+use crate::domain::remote_file::{RemoteFile, StoreName};
+use crate::domain::remote_store::RemoteStore;
+
+/// A file as it is now; a read of it fails once it is replaced, and never mixes two versions.
+#[derive(Clone, Debug)]
+pub struct FileVersion {
+    /// The name a download is saved under.
+    pub name: String,
+    /// The length in bytes.
+    pub size: u64,
+    /// When the content was stored, in seconds since 1970 UTC.
+    pub modified: i64,
+    /// The entity tag as in the `ETag` header: strong, unless its server gives none.
+    pub etag: String,
+    /// Whether whoever downloads it is sent to its store.
+    pub is_redirected: bool,
+    source: VersionSource,
+}
+
+#[derive(Clone, Debug)]
+enum VersionSource {
+    Stored(StoredFile),
+    Remote(RemoteFile, Arc<RemoteFacts>),
+}
+
+impl StoredFile {
+    /// The entity tag as in the `ETag` header: the SHA-256 of the content.
+    #[must_use]
+    pub fn etag(&self) -> String {
+        format!("\"{}\"", self.sha256)
+    }
+}
+
+impl FileVersion {
+    fn of_stored(file: &StoredFile) -> Self {
+        Self {
+            name: file.name.clone(),
+            size: file.size,
+            modified: file.modified,
+            etag: file.etag(),
+            is_redirected: false,
+            source: VersionSource::Stored(file.clone()),
+        }
+    }
+
+    fn of_remote(file: &RemoteFile, facts: Arc<RemoteFacts>, is_redirected: bool) -> Self {
+        Self {
+            is_redirected,
+            name: remote_name(file),
+            size: facts.size,
+            modified: facts.modified,
+            etag: facts.entity_tag(),
+            source: VersionSource::Remote(file.clone(), facts),
+        }
+    }
+}
+
+/// The name a download of a file outside the file store is saved under.
+#[must_use]
+pub fn remote_name(file: &RemoteFile) -> String {
+    download_name(Path::new(&file.last_part()))
+}
+
+impl FileStore {
+    /// The same store, which also reads files of other stores, and at URLs: of the networks inside these alone.
+    pub fn with_remote_files(
+        self,
+        stores: &[RemoteStore],
+        networks: &[IpNet],
+    ) -> Result<Self, FilesError> {
+        let mut store = self;
+        store.remote = RemoteFiles::new(stores, networks)?;
+        Ok(store)
+    }
+
+    /// Checks that a file elsewhere is in a store of the settings, or at a URL that may be fetched as far as it
+    /// says so itself. What the name of its host resolves to is checked whenever it is fetched.
+    pub fn check_place(&self, file: &RemoteFile) -> Result<(), FilesError> {
+        self.remote.check_place(file)
+    }
+
+    /// The file as it is now, or was seconds ago; none if it is not there.
+    pub async fn locate(&self, file: &DatasetFile) -> Result<Option<FileVersion>, FilesError> {
+        match file {
+            DatasetFile::Stored(file) => {
+                let is_there = self.contains(file).await?;
+                Ok(is_there.then(|| FileVersion::of_stored(file)))
+            }
+            DatasetFile::Remote(file) => {
+                let facts = self.remote.facts(file).await?;
+                let is_redirected = self.remote.is_redirected(file);
+                Ok(facts.map(|facts| FileVersion::of_remote(file, facts, is_redirected)))
+            }
+        }
+    }
+
+    /// The version that has replaced one whose read failed with [`FilesError::RemoteReplaced`].
+    pub async fn locate_anew(
+        &self,
+        replaced: &FileVersion,
+    ) -> Result<Option<FileVersion>, FilesError> {
+        match &replaced.source {
+            VersionSource::Stored(_) => Ok(None),
+            VersionSource::Remote(file, _) => self.locate(&DatasetFile::Remote(file.clone())).await,
+        }
+    }
+
+    /// Streams a span (in bytes, end excluded) of a version; fails before the first byte where possible.
+    pub async fn read_version(
+        &self,
+        version: &FileVersion,
+        span: Range<u64>,
+    ) -> Result<ByteStream, FilesError> {
+        match &version.source {
+            VersionSource::Stored(file) => self.read(file, span).await,
+            VersionSource::Remote(file, facts) => self.remote.read(file, facts, span).await,
+        }
+    }
+
+    /// A URL at which whoever has it may GET the file for `lifetime`, in whole seconds; none for a file that is
+    /// streamed.
+    pub async fn presign(
+        &self,
+        version: &FileVersion,
+        lifetime: Duration,
+    ) -> Result<Option<Url>, FilesError> {
+        match &version.source {
+            VersionSource::Stored(_) => Ok(None),
+            VersionSource::Remote(file, _) => self.remote.presign(file, lifetime).await,
+        }
+    }
+
+    /// The stores whose last request failed; those that were not asked for a while are asked, for the next call.
+    pub fn failing_stores(&self) -> Vec<StoreName> {
+        self.remote.failing_stores()
+    }
+}
