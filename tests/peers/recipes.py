@@ -15,6 +15,15 @@ from server import ROOT, free_port, until
 
 RECIPES = ROOT / "docs" / "proxies"
 CADDY = "/usr/bin/caddy"
+# The settings of Cedargate that belong to the recipes; its limits are for one client.
+PATTERN = "/cogs/{dataset_id}.tif"
+SETTINGS = {
+    "CEDARGATE_MINT_LIMIT_PER_MINUTE": "0",
+    "CEDARGATE_REQUEST_LIMIT_PER_MINUTE": "0",
+    "CEDARGATE_DOWNLOAD_LIMIT_PER_MINUTE": "0",
+    "CEDARGATE_TRUSTED_PROXIES": "127.0.0.1",
+    "CEDARGATE_FORWARD_AUTH_PATHS": PATTERN,
+}
 # How often a proxy is started before its ports are its own.
 ATTEMPTS = 5
 
