@@ -10,6 +10,7 @@ use crate::domain::clock::Clock;
 use crate::domain::dataset::{RecordStatus, Visibility};
 use crate::domain::issuer::admin_issuers;
 use crate::domain::name::Username;
+use crate::domain::token_refusal::escape_invisible;
 use crate::service::catalog::stac::{
     DEFAULT_MAX_ITEMS, PropertyMapping, SkippedItem, StacError, StacImport, StacOptions, StacSource,
 };
@@ -106,7 +107,7 @@ pub(super) async fn import_stac(
     };
     let imported = StacImport::read(arguments.source.clone(), &options, &progress).await;
     bar.finish_and_clear();
-    let import = imported.map_err(stac_error)?;
+    let import = imported.map_err(|error| stac_error(&error))?;
     if import.datasets() == 0 && import.items > 0 {
         return Err(no_datasets(&import));
     }
@@ -183,7 +184,8 @@ impl ImportStacArguments {
             for skipped in self.listed(&import.skipped) {
                 print_data(format!(
                     "skipped    item     {}  ({})",
-                    skipped.item, skipped.reason
+                    escape_invisible(&skipped.item),
+                    escape_invisible(&skipped.reason)
                 ))?;
             }
             print_data(report.render(self.verbose).trim_end())?;
@@ -229,15 +231,16 @@ fn no_datasets(import: &StacImport) -> CommandError {
         .first()
         .map_or("", |item| item.reason.as_str());
     CommandError::new(format!(
-        "there is nothing to import in {}: {reason}",
-        counted(import.items, "item")
+        "there is nothing to import in {}: {}",
+        counted(import.items, "item"),
+        escape_invisible(reason)
     ))
     .with_hint("a COG is known by its media type, or as a TIFF by the role data; --asset KEY names one by its key")
 }
 
-fn stac_error(error: StacError) -> CommandError {
+fn stac_error(error: &StacError) -> CommandError {
     let unchanged = "nothing was changed";
-    let hint = match &error {
+    let hint = match error {
         StacError::FileNotAllowed { .. } => {
             "nothing was changed; --files FOLDER allows files of another folder"
         }
@@ -253,5 +256,6 @@ fn stac_error(error: StacError) -> CommandError {
         | StacError::NextIsNoGet { .. }
         | StacError::TooManyDocuments { .. } => unchanged,
     };
-    CommandError::new(error).with_hint(hint)
+    // Ids and references in it are somebody else's.
+    CommandError::new(escape_invisible(&error.to_string())).with_hint(hint)
 }

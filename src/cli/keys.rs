@@ -13,7 +13,8 @@ use crate::domain::rfc3339::format_seconds;
 use crate::domain::text_enum::TextEnum as _;
 use crate::service::administration::SigningKeyInfo;
 use crate::service::tokens::sealing_key_file::{
-    next_sealing_key_file, open_sealing_key, replace_sealing_key_file,
+    SealingKeyFileError, candidate_sealing_keys, next_sealing_key_file, open_sealing_key,
+    replace_sealing_key_file,
 };
 use crate::service::tokens::signing_keys::{SigningKeys, SigningKeysError};
 use crate::storage::{KeyState, StoredSigningKey};
@@ -66,7 +67,7 @@ pub(super) async fn rotate(settings: &Settings) -> CommandResult {
         return Err(CommandError::new("no signing key is current"));
     };
     if with_state(&before, KeyState::Current).is_none_or(|former| former.kid != signing.kid) {
-        return print_data(format!("{} signs now{}\n", signing.kid, kept_of(&after)));
+        return print_data(format!("{} signs now{}", signing.kid, kept_of(&after)));
     }
     let next = keys
         .schedule
@@ -81,7 +82,7 @@ pub(super) async fn rotate(settings: &Settings) -> CommandResult {
         return Err(CommandError::new("no signing key is next"));
     };
     print_data(format!(
-        "{} {verb} from {}, when it has been published for {} s; a running server sees to it\n",
+        "{} {verb} from {}, when it has been published for {} s; a running server sees to it",
         key.kid,
         format_seconds(at),
         keys.schedule.publish_ahead,
@@ -97,13 +98,15 @@ pub(super) async fn revoke(settings: &Settings, kid: &str) -> CommandResult {
     let key = revoked?;
     let mut text = format!(
         "{kid} is revoked: it is out of the key set, and running servers refuse its tokens within a second\n\
-         verifiers that have the key set in a cache may accept tokens of it for up to {} s\n",
+         verifiers that have the key set in a cache may accept tokens of it for up to {} s",
         keys.schedule.cached_for()
     );
     if let (KeyState::Current, Some(signing)) = (key.state, with_state(&after?, KeyState::Current))
     {
-        text.push_str(&signing.kid);
-        text.push_str(" signs now: clients refresh their sessions and mint download tokens anew\n");
+        text = format!(
+            "{text}\n{} signs now: clients refresh their sessions and mint download tokens anew",
+            signing.kid
+        );
     }
     print_data(text)
 }
@@ -116,10 +119,18 @@ pub(super) async fn reseal(settings: &Settings, arguments: ResealArguments) -> C
         Some(file) => (file, false),
         None => (next_sealing_key_file(path), true),
     };
+    // Nothing is made before the former key is there.
+    candidate_sealing_keys(path).map_err(CommandError::new)?;
     let sealing_key = open_sealing_key(&file, is_replacing).map_err(|error| {
-        CommandError::new(&error).with_hint(
-            "make the new key where you can write, 32 random bytes in base64, and name it with --to",
-        )
+        let is_not_made = is_replacing && matches!(error, SealingKeyFileError::File { .. });
+        let error = CommandError::new(&error);
+        if is_not_made {
+            error.with_hint(
+                "make the new key where you can write, 32 random bytes in base64, and name it with --to",
+            )
+        } else {
+            error
+        }
     })?;
     let resealed = keys.reseal(&sealing_key).await;
     keys.database.close().await;
@@ -130,7 +141,7 @@ pub(super) async fn reseal(settings: &Settings, arguments: ResealArguments) -> C
             file.display()
         ));
         return print_data(format!(
-            "{resealed} signing keys are sealed with the key in {}\n",
+            "{resealed} signing keys are sealed with the key in {}",
             file.display()
         ));
     }
@@ -140,7 +151,7 @@ pub(super) async fn reseal(settings: &Settings, arguments: ResealArguments) -> C
          a copy of the database that is older than this needs the former one",
     );
     print_data(format!(
-        "{resealed} signing keys are sealed with a new key, which is in {} now\n",
+        "{resealed} signing keys are sealed with a new key, which is in {} now",
         path.display()
     ))
 }

@@ -207,11 +207,34 @@ pub fn is_invisible(character: char) -> bool {
         || CodePointSetData::new::<DefaultIgnorableCodePoint>().contains(character)
 }
 
+/// A text of somebody else for a terminal: what is invisible, or would be a command to the terminal, is escaped.
+#[must_use]
+pub fn escape_invisible(text: &str) -> String {
+    let mut escaped = String::with_capacity(text.len());
+    for character in text.chars() {
+        if is_invisible(character) {
+            escaped.extend(character.escape_default());
+        } else {
+            escaped.push(character);
+        }
+    }
+    escaped
+}
+
 #[cfg(test)]
 mod tests {
     use serde_json::json;
 
     use super::*;
+
+    #[test]
+    fn text_for_a_terminal_commands_nothing() {
+        assert_eq!(escape_invisible("Ядвига a.tif"), "Ядвига a.tif");
+        assert_eq!(
+            escape_invisible("a\u{1b}]0;x\u{7}\r\n\u{202e}b"),
+            r"a\u{1b}]0;x\u{7}\r\n\u{202e}b"
+        );
+    }
 
     #[test]
     fn untrusted_text_cannot_break_out_of_its_line_or_reorder_it() {

@@ -83,8 +83,11 @@ impl Sender {
         let inner = headers
             .get(ERROR_STATUS)
             .and_then(|value| value.to_str().ok());
+        // Only a refusal may stand for another error: whatever is let through is let through.
         let meant = inner
+            .filter(|_| status == StatusCode::FORBIDDEN)
             .and_then(|text| text.parse().ok())
+            .filter(|meant| (400..600).contains(meant))
             .unwrap_or(status.as_u16());
         let asked = retry_after(&headers);
         if meant == 429 || meant == 503 && asked.is_some() {

@@ -9,7 +9,11 @@ use serde_json::json;
 use crate::cli::outcome::CommandError;
 
 const KEY_SET_PATH: &str = "/.well-known/jwks.json";
-const METADATA_PATH: &str = "/.well-known/oauth-authorization-server";
+/// Where libraries look for the metadata: RFC 8414 section 3, and `OpenID` Connect Discovery.
+const METADATA_PATHS: [&str; 2] = [
+    "/.well-known/oauth-authorization-server",
+    "/.well-known/openid-configuration",
+];
 
 /// A listener that is not served yet.
 pub(super) struct Publisher<A> {
@@ -42,18 +46,15 @@ impl<A: Acceptor + 'static> Publisher<A> {
     ) -> tokio::task::JoinHandle<std::io::Result<()>> {
         let metadata = json!({
             "issuer": issuer,
-            "jwks_uri": format!("{issuer}{KEY_SET_PATH}"),
+            "jwks_uri": format!("{}{KEY_SET_PATH}", issuer.trim_end_matches('/')),
             "response_types_supported": [],
         });
-        let routes = Route::new()
-            .at(
-                KEY_SET_PATH,
-                get(document("application/jwk-set+json", key_set)),
-            )
-            .at(
-                METADATA_PATH,
-                get(document("application/json", metadata.to_string().into())),
-            );
+        let key_set = document("application/jwk-set+json", key_set);
+        let mut routes = Route::new().at(KEY_SET_PATH, get(key_set));
+        for path in METADATA_PATHS {
+            let metadata = document("application/json", metadata.to_string().into());
+            routes = routes.at(path, get(metadata));
+        }
         tokio::spawn(Server::new_with_acceptor(self.acceptor).run(routes))
     }
 }

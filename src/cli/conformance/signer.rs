@@ -12,7 +12,7 @@ use crate::domain::name::Username;
 use crate::service::tokens::conformance_signer::{
     ConformanceMint, current_signing_key, record_conformance_tokens,
 };
-use crate::service::tokens::sealing_key_file::open_sealing_key;
+use crate::service::tokens::sealing_key_file::candidate_sealing_keys;
 use crate::storage::Database;
 use crate::token::conformance::{ConformanceCase, ForgedParties, TokenForge};
 
@@ -55,8 +55,15 @@ impl Signer {
         dataset_id: DatasetId,
     ) -> Result<Self, CommandError> {
         let publisher = publisher::listen(address).await?;
-        let issuer = arguments.issuer.clone();
-        let issuer = issuer.unwrap_or_else(|| publisher.issuer.clone());
+        let issuer = match &arguments.issuer {
+            Some(issuer) => issuer.clone(),
+            None if address.ip().is_unspecified() => {
+                let error = format!("no verifier can fetch a key set from {}", address.ip());
+                let hint = "name the issuer with --issuer, as the verifier reaches this address";
+                return Err(CommandError::usage(error).with_hint(hint));
+            }
+            None => publisher.issuer.clone(),
+        };
         let parties = ForgedParties {
             issuer: issuer.clone(),
             audience: audience_of(settings, arguments),
@@ -88,9 +95,9 @@ impl Signer {
             or with --listen, which publishes a key set of its own";
         let database = open_existing_database(settings);
         let database = database.await.map_err(|error| error.with_hint(HINT))?;
-        let sealing_key = open_sealing_key(&settings.sealing_key_file, false)
+        let sealing_keys = candidate_sealing_keys(&settings.sealing_key_file)
             .map_err(|error| CommandError::from(AppError::Sealing(error)).with_hint(HINT))?;
-        let key = current_signing_key(&database, &sealing_key).await?;
+        let key = current_signing_key(&database, &sealing_keys).await?;
         let key = key.ok_or_else(|| {
             CommandError::new("the database has no signing key yet").with_hint(HINT)
         })?;

@@ -1,27 +1,31 @@
 //! Waiting for a verifier that has too much to do, within one bound for the whole check.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use indicatif::ProgressBar;
+use tokio::time::Instant;
 
-/// How long a check waits in all.
+use crate::cli::print;
+
+/// How long a check may take if it has to wait.
 const MAX_WAITING: Duration = Duration::from_mins(10);
 
 /// How long it waits if the verifier does not say.
 const DEFAULT_WAIT: Duration = Duration::from_secs(5);
 
-/// What is left of the time for waiting, and where it is shown.
+/// Until when requests may wait, however many do so at the same time, and where it is shown.
 pub(super) struct Waiting {
-    left_millis: AtomicU64,
+    until: Instant,
+    has_told: AtomicBool,
     bar: ProgressBar,
 }
 
 impl Waiting {
     pub(super) fn new(bar: ProgressBar) -> Self {
-        let left = u64::try_from(MAX_WAITING.as_millis()).unwrap_or(u64::MAX);
         Self {
-            left_millis: AtomicU64::new(left),
+            until: Instant::now() + MAX_WAITING,
+            has_told: AtomicBool::new(false),
             bar,
         }
     }
@@ -31,14 +35,12 @@ impl Waiting {
         let time = asked
             .unwrap_or(DEFAULT_WAIT)
             .max(Duration::from_millis(100));
-        let millis = u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
-        let taken = self
-            .left_millis
-            .fetch_update(Ordering::AcqRel, Ordering::Acquire, |left| {
-                left.checked_sub(millis)
-            });
-        if taken.is_err() {
+        if self.until.saturating_duration_since(Instant::now()) < time {
             return false;
+        }
+        if !self.has_told.swap(true, Ordering::Relaxed) {
+            let text = "the verifier has a limit, so the check waits for it, for up to 10 minutes";
+            self.bar.suspend(|| print::note(text));
         }
         self.bar.set_message("waiting for the verifier's limit");
         tokio::time::sleep(time).await;

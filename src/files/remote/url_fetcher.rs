@@ -251,7 +251,7 @@ fn check_url(allowed: &AllowedAddresses, url: &Url, is_plain: bool) -> Result<()
     if allowed.permits(address, is_plain) {
         return Ok(());
     }
-    Err(if is_plain {
+    Err(if url.scheme() == "http" {
         format!("{address} by plain http, which is for networks that remote_networks lists")
     } else {
         format!("{address} is no public address, and remote_networks does not list it")

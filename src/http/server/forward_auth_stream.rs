@@ -76,9 +76,10 @@ fn is_for_forward_auth(beginning: &[u8]) -> bool {
         .or_else(|| line.strip_prefix(b"HEAD "));
     let rest = target.and_then(|target| target.strip_prefix(FORWARD_AUTH_PATH.as_bytes()));
     rest.is_some_and(|rest| {
+        let rest = rest.strip_prefix(b"/").unwrap_or(rest);
         matches!(
             rest.first(),
-            None | Some(b' ' | b'?' | b'/' | b'#' | b'\r' | b'\n')
+            None | Some(b' ' | b'?' | b'#' | b'\r' | b'\n')
         )
     })
 }

@@ -8,17 +8,23 @@ use crate::service::identity::request_context::RequestContext;
 use crate::storage::{Database, KeyState};
 use crate::token::{SealingKey, SigningKey};
 
-/// The key that signs now; none if no server has made one yet.
+/// The key that signs now, sealed with one of these sealing keys; none if no server has made one yet.
 pub async fn current_signing_key(
     database: &Database,
-    sealing_key: &SealingKey,
+    sealing_keys: &[SealingKey],
 ) -> Result<Option<SigningKey>, ServiceError> {
     let stored = database.list_signing_keys().await?;
-    let current = stored.iter().find(|key| key.state == KeyState::Current);
-    Ok(match current {
-        Some(key) => Some(SigningKey::unseal(&key.sealed, sealing_key)?),
-        None => None,
-    })
+    let Some(current) = stored.iter().find(|key| key.state == KeyState::Current) else {
+        return Ok(None);
+    };
+    let mut refusal = None;
+    for sealing_key in sealing_keys {
+        match SigningKey::unseal(&current.sealed, sealing_key) {
+            Ok(key) => return Ok(Some(key)),
+            Err(error) => refusal = Some(error),
+        }
+    }
+    refusal.map_or(Ok(None), |error| Err(error.into()))
 }
 
 /// A token of a conformance check that is about to be signed.

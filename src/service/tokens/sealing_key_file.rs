@@ -87,10 +87,15 @@ pub fn open_sealing_key(
 pub fn candidate_sealing_keys(path: &Path) -> Result<Vec<SealingKey>, SealingKeyFileError> {
     // The successor first: it may take the place of the other one at any moment.
     let next = match open_sealing_key(&next_sealing_key_file(path), false) {
+        Ok(key) => Some(key),
         Err(SealingKeyFileError::File { source, .. }) if source.kind() == ErrorKind::NotFound => {
             None
         }
-        opened => Some(opened?),
+        // While the keys can be opened with the other one, what stands there does not matter.
+        Err(error) => {
+            tracing::warn!(%error, "the successor of the sealing key cannot be used");
+            None
+        }
     };
     let key = open_sealing_key(path, false)?;
     Ok([Some(key), next].into_iter().flatten().collect())

@@ -76,9 +76,9 @@ pub struct SigningKeys {
 }
 
 /// The keys that are not retired, with the sealing key that all of them are sealed with.
-pub struct OpenedKeys<'a> {
+pub struct OpenedKeys {
     /// The sealing key.
-    pub sealing_key: &'a SealingKey,
+    pub sealing_key: SealingKey,
     /// The keys, oldest first.
     pub keys: Vec<(StoredSigningKey, SigningKey)>,
 }
@@ -94,9 +94,7 @@ impl SigningKeys {
     /// Makes the first keys if there are none, does what is due, and opens a key ring.
     pub async fn open_key_ring(&self, parties: TokenParties) -> Result<KeyRing, SigningKeysError> {
         self.advance().await?;
-        let candidates = candidate_sealing_keys(&self.sealing_key_file)?;
-        let stored = self.list().await?;
-        let opened = OpenedKeys::unseal(&stored, &candidates)?;
+        let opened = self.open(&self.list().await?)?;
         Ok(KeyRing::new(&opened.keys, parties, self.clock.clone())?)
     }
 
@@ -163,22 +161,24 @@ impl SigningKeys {
         key_ring: &KeyRing,
         stored: &[StoredSigningKey],
     ) -> Result<(), SigningKeysError> {
-        let opened = candidate_sealing_keys(&self.sealing_key_file)
-            .map_err(SigningKeysError::from)
-            .and_then(|candidates| Ok(OpenedKeys::unseal(stored, &candidates)?.keys));
+        let opened = self.open(stored);
         if opened.is_err() {
             let is_published = |kid: &str| published(stored).any(|key| key.kid == kid);
             key_ring.withdraw_others(is_published)?;
         }
-        Ok(key_ring.replace(&opened?)?)
+        Ok(key_ring.replace(&opened?.keys)?)
     }
 
     /// Does whatever is due, one change after the other.
     pub async fn advance(&self) -> Result<(), SigningKeysError> {
         loop {
-            let due = |stored: &[StoredSigningKey], opened: &OpenedKeys<'_>, now| {
-                self.schedule
-                    .due(stored, now, || create_key(opened.sealing_key))
+            let due = |stored: &[StoredSigningKey], now| {
+                // A key that cannot be opened must not be the one that signs.
+                let opened = self.open(stored)?;
+                let transition = self
+                    .schedule
+                    .due(stored, now, || create_key(&opened.sealing_key))?;
+                Ok(transition)
             };
             if !self.change(due).await? {
                 return Ok(());
@@ -189,9 +189,14 @@ impl SigningKeys {
     /// Rotates as soon as the next key was published long enough, which may be now; returns whether that
     /// was asked for only now.
     pub async fn rotate(&self) -> Result<bool, SigningKeysError> {
+        let before = self.list().await?;
         // The keys of an empty database, and whatever no server was there to do.
         self.advance().await?;
         let stored = self.list().await?;
+        if current_kid(&stored) != current_kid(&before) {
+            // What was due has rotated just now: one more would end the life of a new key.
+            return Ok(true);
+        }
         let published: Vec<_> = published(&stored).collect();
         if published.len() >= MAX_PUBLISHED_KEYS {
             let retires = published.iter().filter_map(|key| key.retires_at).min();
@@ -200,20 +205,21 @@ impl SigningKeys {
                 retires: retires.map_or_else(|| String::from("later"), format_seconds),
             });
         }
-        let request = |stored: &[StoredSigningKey], _: &OpenedKeys<'_>, now| {
-            Ok(KeySchedule::request_rotation(stored, now))
-        };
+        let request =
+            |stored: &[StoredSigningKey], now| Ok(KeySchedule::request_rotation(stored, now));
         let is_new = self.change(request).await?;
         self.advance().await?;
         Ok(is_new)
     }
 
     /// Revokes a published key, and gives it as it was.
+    ///
+    /// Nothing else has to be in order for it: no key is opened unless a new one has to be sealed like the others.
     pub async fn revoke(&self, kid: &str) -> Result<StoredSigningKey, SigningKeysError> {
         let before = self.list().await?;
-        let revoke = |stored: &[StoredSigningKey], opened: &OpenedKeys<'_>, now| {
+        let revoke = |stored: &[StoredSigningKey], now| {
             self.schedule
-                .revoke(stored, kid, now, || create_key(opened.sealing_key))
+                .revoke(stored, kid, now, || self.create_beside(stored))
         };
         let is_revoked = self.change(revoke).await?;
         let found = published(&before).find(|key| key.kid == kid);
@@ -223,14 +229,19 @@ impl SigningKeys {
                 published: published(&before).map(|key| key.kid.clone()).collect(),
             });
         };
-        self.advance().await?;
+        if let Err(error) = self.advance().await {
+            // It is revoked all the same.
+            let reason = error_chain(&error);
+            tracing::warn!(reason, "no successor published after a revocation");
+        }
         Ok(key.clone())
     }
 
     /// Seals all keys with another sealing key, in one transaction; returns how many.
     pub async fn reseal(&self, sealing_key: &SealingKey) -> Result<usize, SigningKeysError> {
         let mut resealed = 0;
-        let reseal = |_: &[StoredSigningKey], opened: &OpenedKeys<'_>, _| {
+        let reseal = |stored: &[StoredSigningKey], _| {
+            let opened = self.open(stored)?;
             let sealed = opened.keys.iter().map(|(stored, key)| {
                 Ok(StoredSigningKey {
                     sealed: key.seal(sealing_key)?,
@@ -255,22 +266,29 @@ impl SigningKeys {
         Ok(stored.map_err(ServiceError::from)?)
     }
 
+    /// Opens the keys that are not retired.
+    fn open(&self, stored: &[StoredSigningKey]) -> Result<OpenedKeys, SigningKeysError> {
+        let candidates = candidate_sealing_keys(&self.sealing_key_file)?;
+        Ok(OpenedKeys::unseal(stored, candidates)?)
+    }
+
+    /// A new key, sealed as the others are: they may have been resealed meanwhile.
+    fn create_beside(
+        &self,
+        stored: &[StoredSigningKey],
+    ) -> Result<(String, String), SigningKeysError> {
+        Ok(create_key(&self.open(stored)?.sealing_key)?)
+    }
+
     /// Writes what `plan` says of the keys as they are now; returns whether there was something to write.
     async fn change(
         &self,
-        plan: impl FnOnce(
-            &[StoredSigningKey],
-            &OpenedKeys<'_>,
-            i64,
-        ) -> Result<Option<KeyTransition>, TokenError>,
+        plan: impl FnOnce(&[StoredSigningKey], i64) -> Result<Option<KeyTransition>, SigningKeysError>,
     ) -> Result<bool, SigningKeysError> {
-        let candidates = candidate_sealing_keys(&self.sealing_key_file)?;
         let mut failure = None;
         let mut told = None;
         let planned = |stored: &[StoredSigningKey]| {
-            // A new key is sealed as the others are: they may have been resealed meanwhile.
-            let planned = OpenedKeys::unseal(stored, &candidates)
-                .and_then(|opened| plan(stored, &opened, self.clock.unix_seconds()));
+            let planned = plan(stored, self.clock.unix_seconds());
             match planned {
                 Ok(transition) => {
                     told = transition
@@ -289,7 +307,7 @@ impl SigningKeys {
         if let Some(reason) = told.filter(|_| has_changed) {
             tracing::info!(reason, "signing keys changed");
         }
-        failure.map_or(Ok(has_changed), |error| Err(error.into()))
+        failure.map_or(Ok(has_changed), Err)
     }
 
     fn recorded(&self, transition: KeyTransition) -> SigningKeyChange {
@@ -309,18 +327,18 @@ impl SigningKeys {
     }
 }
 
-impl<'a> OpenedKeys<'a> {
+impl OpenedKeys {
     /// Opens all keys that are not retired with the first of the sealing keys that fits.
     fn unseal(
         stored: &[StoredSigningKey],
-        candidates: &'a [SealingKey],
+        candidates: Vec<SealingKey>,
     ) -> Result<Self, TokenError> {
         let mut refusal = TokenError::Unseal {
             reason: "there is no sealing key",
         };
         for sealing_key in candidates {
             let keys = published(stored).map(|key| {
-                let opened = SigningKey::unseal(&key.sealed, sealing_key)?;
+                let opened = SigningKey::unseal(&key.sealed, &sealing_key)?;
                 Ok((key.clone(), opened))
             });
             match keys.collect::<Result<Vec<_>, TokenError>>() {
@@ -335,6 +353,11 @@ impl<'a> OpenedKeys<'a> {
 /// The keys in the key set.
 fn published(stored: &[StoredSigningKey]) -> impl Iterator<Item = &StoredSigningKey> {
     stored.iter().filter(|key| key.state != KeyState::Retired)
+}
+
+fn current_kid(stored: &[StoredSigningKey]) -> Option<&str> {
+    let current = stored.iter().find(|key| key.state == KeyState::Current);
+    current.map(|key| key.kid.as_str())
 }
 
 /// A new private key: its id and its sealed text.

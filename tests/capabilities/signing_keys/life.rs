@@ -124,6 +124,19 @@ async fn a_session_token_of_before_a_shorter_setting_outlives_a_rotation() {
 }
 
 #[tokio::test]
+async fn a_rotation_on_demand_that_was_due_anyway_is_one_rotation() {
+    let mut server = Server::start().await;
+    let next = kid_with(&server, KeyState::Next).await;
+    assert!(server.stop().await);
+    server.clock.advance(31 * DAY);
+    assert!(keys_of(&server).await.rotate().await.unwrap());
+    let stored = server.database().await.list_signing_keys().await.unwrap();
+    let mut current = stored.iter().filter(|key| key.state == KeyState::Current);
+    let current = current.next().unwrap();
+    assert_eq!((&current.kid, current.rotation_requested_at), (&next, None));
+}
+
+#[tokio::test]
 async fn every_transition_is_on_record_with_who_made_it() {
     let server = Server::start().await;
     let keys = keys_of(&server).await;

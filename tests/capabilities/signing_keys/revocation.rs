@@ -74,6 +74,25 @@ async fn a_key_is_revoked_while_no_server_runs() {
     assert_eq!(published(&server).await.len(), 2);
 }
 
+#[tokio::test]
+async fn a_key_is_revoked_without_the_sealing_key() {
+    let mut server = Server::start().await;
+    let signs = signing_kid(&server).await;
+    let waits = kid_with(&server, KeyState::Next).await;
+    assert!(server.stop().await);
+    std::fs::remove_file(server.folder.path().join("sealing.key")).unwrap();
+    let rotated = run(&server, "rotate").await;
+    assert_eq!(rotated.code, 1, "{}", rotated.data);
+    let revoked = run(&server, &format!("revoke {signs}")).await;
+    assert_eq!(revoked.code, 0, "{}", revoked.messages);
+    let stored = server.database().await.list_signing_keys().await.unwrap();
+    let state = |kid: &str| stored.iter().find(|key| key.kid == kid).unwrap().state;
+    assert_eq!(
+        (state(&signs), state(&waits)),
+        (KeyState::Retired, KeyState::Current)
+    );
+}
+
 /// Ids are base64url: one in 64 begins with a hyphen, and is no option.
 #[tokio::test]
 async fn a_key_whose_id_begins_with_a_hyphen_can_be_revoked() {

@@ -16,10 +16,13 @@ pub(crate) async fn records(server: &Server) -> Vec<Value> {
         Ok::<_, serde_json::Error>(())
     });
     exporting.await.unwrap().unwrap();
-    records.retain(|record: &Value| {
-        let reason = record["reason"].as_str().unwrap_or_default();
-        let event = record["event"].as_str().unwrap_or_default();
-        !reason.starts_with("applied the catalog file") && !event.starts_with("key_")
-    });
+    records.retain(|record| !is_of_start(record));
     records
+}
+
+/// Whether a record is one of those that each server begins with: of an applied catalog file and of signing keys.
+pub(crate) fn is_of_start(record: &Value) -> bool {
+    let reason = record["reason"].as_str().unwrap_or_default();
+    let event = record["event"].as_str().unwrap_or_default();
+    reason.starts_with("applied the catalog file") || event.starts_with("key_")
 }

@@ -135,6 +135,11 @@ impl DocumentReader<'_> {
             };
             match context.resolve(link.required_text("href")?)? {
                 ReferredPlace::File(path) => Ok(StacSource::File(path)),
+                ReferredPlace::Url(url)
+                    if self.base.scheme() == "https" && url.scheme() != "https" =>
+                {
+                    Err(link.error("href", "it leads from https to http"))
+                }
                 ReferredPlace::Url(url) => {
                     StacSource::from_url(url).map_err(|problem| link.error("href", problem))
                 }

@@ -1,6 +1,7 @@
 //! From the Items of a document to the datasets of a catalog file.
 
-use std::collections::BTreeSet;
+use std::collections::btree_map::Entry;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 use std::ops::Range;
 use std::path::PathBuf;
@@ -14,6 +15,7 @@ use crate::domain::dataset::{MAX_TITLE_LENGTH, RecordStatus, Visibility, check_t
 use crate::domain::id::DatasetId;
 use crate::domain::principal::Tags;
 use crate::domain::remote_store::RemoteStore;
+use crate::domain::token_refusal::is_invisible;
 
 use super::super::file::{CatalogFile, DatasetItem};
 use super::super::given_attributes::GivenAttributes;
@@ -39,7 +41,8 @@ pub(super) struct Drafts<'a> {
     options: &'a StacOptions,
     files: Option<PathBuf>,
     datasets: Vec<DatasetItem>,
-    ids: BTreeSet<DatasetId>,
+    /// Where the file of each dataset is.
+    files_by_id: BTreeMap<DatasetId, String>,
     /// The Items that have no asset to import.
     pub(super) skipped: Vec<SkippedItem>,
     /// One line for each dataset, which errors about it show.
@@ -54,7 +57,7 @@ impl<'a> Drafts<'a> {
             options,
             files,
             datasets: Vec::new(),
-            ids: BTreeSet::new(),
+            files_by_id: BTreeMap::new(),
             skipped: Vec::new(),
             lines: String::new(),
         }
@@ -71,14 +74,35 @@ impl<'a> Drafts<'a> {
                 return Ok(());
             }
         };
+        let mut is_known = false;
         for asset in &chosen {
             let id = dataset_id(&self.options.namespace, item, &asset.key);
-            if !self.ids.insert(id) {
-                self.skip(item, "it was read before".to_owned());
-                break;
-            }
+            let joined = located.base.join(&asset.href);
+            let file = joined.map_or_else(|_| asset.href.clone(), String::from);
+            match self.files_by_id.entry(id) {
+                Entry::Vacant(entry) => entry.insert(file),
+                Entry::Occupied(known) if *known.get() == file => {
+                    is_known = true;
+                    continue;
+                }
+                Entry::Occupied(known) => {
+                    return Err(StacError::Member {
+                        place: located.place.clone(),
+                        member: "id".to_owned(),
+                        problem: format!(
+                            "an Item with the same id and collection was read before, whose asset {:?} is at {}: \
+                             give one of them a collection, or import them apart with --namespace",
+                            asset.key,
+                            without_query(known.get())
+                        ),
+                    });
+                }
+            };
             let dataset = self.dataset(id, located, asset, chosen.len() > 1)?;
             self.datasets.push(dataset);
+        }
+        if is_known {
+            self.skip(item, "it was read before".to_owned());
         }
         Ok(())
     }
@@ -227,7 +251,12 @@ fn title_of(item: &StacItem, asset: &StacAsset, is_one_of_several: bool) -> Stri
 
 /// A text on one line, and shortened to so many characters.
 fn one_line(text: &str, length: usize) -> String {
-    let printable = text.chars().map(|c| if c.is_control() { ' ' } else { c });
+    let printable = text.chars().filter_map(|c| match c {
+        c if c.is_control() => Some(' '),
+        // The joiners stay: Persian and emoji need them.
+        '\u{200c}' | '\u{200d}' => Some(c),
+        c => (!is_invisible(c)).then_some(c),
+    });
     let words: String = printable.collect();
     let words = words.split_whitespace().collect::<Vec<_>>().join(" ");
     if words.chars().count() <= length {

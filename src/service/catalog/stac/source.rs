@@ -173,6 +173,17 @@ impl Fetcher {
             source_name: name.to_owned(),
             cause: error.to_string(),
         };
+        // Before it is opened: a pipe may have no writer, and a document that is read twice has to be there.
+        if !tokio::fs::metadata(path)
+            .await
+            .map_err(unreadable)?
+            .is_file()
+        {
+            return Err(StacError::Unreadable {
+                source_name: name.to_owned(),
+                cause: "it is not a regular file".to_owned(),
+            });
+        }
         let path = tokio::fs::canonicalize(path).await.map_err(unreadable)?;
         let base = Url::from_file_path(&path);
         let base = base.map_err(|()| unreadable(std::io::ErrorKind::InvalidFilename.into()))?;

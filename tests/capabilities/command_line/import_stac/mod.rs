@@ -279,7 +279,7 @@ fn items_without_a_cog_are_skipped_and_listed_and_alone_they_are_an_error() {
         "b",
         &json!({"data": {"href": "x.laz", "type": "application/vnd.laszip"}}),
     );
-    let twice = one_cog("a", "sea.tif");
+    let twice = one_cog("a", "dem.tif");
     let features = [one_cog("a", "dem.tif"), without.clone(), twice];
     folder.write(
         "items.json",

@@ -120,3 +120,44 @@ fn what_is_no_stac_document_is_named_as_what_it_is() {
         assert!(refused.messages.contains(expected), "{}", refused.messages);
     }
 }
+
+#[test]
+fn two_items_that_would_be_one_dataset_are_an_error() {
+    let folder = StacFolder::new();
+    let features = [one_cog("a", "dem.tif"), one_cog("a", "sea.tif")];
+    folder.write(
+        "items.json",
+        &json!({"type": "FeatureCollection", "features": features}),
+    );
+    let messages = folder.refused("items.json");
+    for expected in [
+        "item a: `id`: an Item with the same id",
+        "dem.tif",
+        "--namespace",
+    ] {
+        assert!(messages.contains(expected), "{messages}");
+    }
+}
+
+#[test]
+fn a_pipe_is_no_document() {
+    let folder = StacFolder::new();
+    let pipe = folder.path().join("pipe.json");
+    let made = std::process::Command::new("mkfifo").arg(&pipe).status();
+    assert!(made.unwrap().success());
+    let messages = folder.refused("pipe.json");
+    assert!(messages.contains("it is not a regular file"), "{messages}");
+}
+
+#[test]
+fn a_document_commands_no_terminal() {
+    let folder = StacFolder::new();
+    folder.write(
+        "item.json",
+        &one_cog("a\u{1b}[31m\u{202e}", "%1b]0;x%07.tif"),
+    );
+    let messages = folder.refused("item.json");
+    assert!(messages.contains(r"a\u{1b}[31m\u{202e}"), "{messages}");
+    let is_command = |c: char| c != '\n' && c.is_control();
+    assert!(!messages.contains(is_command), "{messages:?}");
+}
