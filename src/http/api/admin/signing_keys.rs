@@ -41,16 +41,22 @@ pub struct SigningKeyResponse {
     /// When it was created, and published.
     pub created_at: Timestamp,
     /// When it began to sign.
+    #[oai(skip_serializing_if_is_none)]
     pub activated_at: Option<Timestamp>,
     /// When it ceased to sign.
+    #[oai(skip_serializing_if_is_none)]
     pub deactivated_at: Option<Timestamp>,
     /// When it was retired: it is published no more.
+    #[oai(skip_serializing_if_is_none)]
     pub retired_at: Option<Timestamp>,
     /// When it was revoked.
+    #[oai(skip_serializing_if_is_none)]
     pub revoked_at: Option<Timestamp>,
     /// The state that it comes into next; none after `retired`.
+    #[oai(skip_serializing_if_is_none)]
     pub next_state: Option<KeyState>,
     /// When; none if only a rotation that somebody asks for changes it.
+    #[oai(skip_serializing_if_is_none)]
     pub next_state_at: Option<Timestamp>,
 }
 
