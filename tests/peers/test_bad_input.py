@@ -202,9 +202,11 @@ def test_a_login_with_a_malformed_form_is_a_client_error(server):
 
 
 def test_a_login_of_a_mebibyte_is_refused(server):
-    response = server.post(
-        "/auth/login",
+    # On a connection of its own: the server closes it where the body was not read to its end.
+    response = httpx.post(
+        f"{server.base}/auth/login",
         data={"grant_type": "password", "username": "admin", "password": "x" * (1 << 20)},
+        trust_env=False,
     )
     assert 400 <= response.status_code < 500
     assert_problem(response, response.status_code)
