@@ -1,4 +1,4 @@
-//! Maintenance of the database: statistics for the query planner.
+//! Maintenance of the database: statistics for the query planner, and who else writes.
 
 use super::database::{CALL_TIMEOUT, Database, on_either, run};
 use super::error::StorageError;
@@ -17,6 +17,27 @@ impl Database {
                 sqlx::raw_sql(SQL).execute(&mut **connection).await.map(drop)
             })
         })
+        .await
+    }
+
+    /// A number that changes when others have written what waits for the writes of this process: on SQLite
+    /// anything that another connection writes, on PostgreSQL the catalog.
+    pub async fn writes_of_others(&self) -> Result<i64, StorageError> {
+        let sql = match self {
+            Self::Sqlite(_) => "PRAGMA data_version",
+            Self::Postgres(_) => "SELECT version FROM catalog_version",
+        };
+        run(
+            CALL_TIMEOUT,
+            "look for other writers",
+            "catalog_version",
+            async {
+                let mut writer = self.writer().await?;
+                on_either!(&mut writer, connection => {
+                    sqlx::query_scalar(sql).fetch_one(&mut **connection).await
+                })
+            },
+        )
         .await
     }
 }

@@ -39,6 +39,17 @@ pub enum StagedDataset {
     Removed(DatasetId),
 }
 
+impl StagedDataset {
+    /// The dataset's id.
+    #[must_use]
+    pub fn id(&self) -> DatasetId {
+        match self {
+            Self::Put(dataset) => dataset.id,
+            Self::Removed(id) => *id,
+        }
+    }
+}
+
 /// A row of `staged_datasets`, with the columns of its file, which can fail to convert.
 struct StagedRow<'a> {
     id: DatasetId,

@@ -20,7 +20,7 @@ use crate::storage::{CatalogChange, CatalogDataset, StagedDataset};
 /// The change of datasets, and its report.
 #[derive(Default)]
 pub(super) struct DatasetPlan {
-    /// The datasets that change, in no order.
+    /// The datasets that change, in the order of their ids: so each transaction writes to few pages.
     pub(super) changes: Vec<StagedDataset>,
     /// The datasets of the file.
     pub(super) lines: Vec<ItemReport>,
@@ -78,6 +78,7 @@ impl DatasetPlan {
                 plan.not_named += 1;
             }
         }
+        plan.changes.sort_unstable_by_key(StagedDataset::id);
         plan
     }
 

@@ -21,43 +21,79 @@ const MAX_WAIT: Duration = Duration::from_mins(10);
 const PAGE_SIZE: u32 = 1000;
 /// How many datasets are discarded in one transaction.
 const DISCARD_BATCH_SIZE: u32 = 200;
-/// How long one transaction should take: others wait for it.
-const TRANSACTION_TARGET: Duration = Duration::from_millis(5);
+/// How long one transaction should take while others write, who wait for it, and while nobody else does.
+const SHARED_TARGET: Duration = Duration::from_millis(5);
+const ALONE_TARGET: Duration = Duration::from_millis(15);
+/// For how long others count as writing after they wrote.
+const SHARED_FOR: Duration = Duration::from_secs(2);
 /// The fewest and the most rows of one transaction, readers included.
 const MIN_BATCH_ROWS: usize = 100;
 const MAX_BATCH_ROWS: usize = 4000;
+/// The shortest and the longest pause.
+const MIN_PAUSE: Duration = Duration::from_millis(1);
+const MAX_PAUSE: Duration = Duration::from_secs(1);
 /// How often a transaction is attempted while the database is busy.
 const MAX_ATTEMPTS: u32 = 20;
 
-/// Decides how large a transaction is, and how long to pause after it.
+/// Decides how large a transaction is, and how long to pause after it: for twice as long as it took while
+/// others write, and for a third of it while nobody does, so that whoever begins to write finds a gap.
 pub(super) struct Pace {
     /// How many rows the next transaction should have.
     pub(super) rows: usize,
-}
-
-impl Default for Pace {
-    fn default() -> Self {
-        Self {
-            rows: MIN_BATCH_ROWS * 4,
-        }
-    }
+    /// What the database last said of the writes of others.
+    seen: Option<i64>,
+    /// Until when others count as writing; none is always.
+    shared_until: Option<Instant>,
 }
 
 impl Pace {
-    /// Pauses for twice as long as the transaction took, and makes the next one smaller or larger.
-    pub(super) async fn pause(&mut self, began: Instant) {
+    /// The pace of a process of its own, beside which others write or not.
+    pub(super) fn new() -> Self {
+        Self {
+            rows: MIN_BATCH_ROWS * 4,
+            seen: None,
+            shared_until: Some(Instant::now()),
+        }
+    }
+
+    /// The pace within a server, whose own writes have to be let in too.
+    pub(super) fn within_server() -> Self {
+        Self {
+            shared_until: None,
+            ..Self::new()
+        }
+    }
+
+    /// Pauses after a transaction, and makes the next one smaller or larger.
+    pub(super) async fn pause(&mut self, database: &Database, began: Instant) {
         let took = began.elapsed();
-        let rows = if took > TRANSACTION_TARGET {
+        let is_shared = self.is_shared(database).await;
+        let (target, pause) = if is_shared {
+            (SHARED_TARGET, took.saturating_mul(2))
+        } else {
+            (ALONE_TARGET, took / 3)
+        };
+        let rows = if took > target {
             self.rows / 2
         } else {
             self.rows + self.rows / 4
         };
         self.rows = rows.clamp(MIN_BATCH_ROWS, MAX_BATCH_ROWS);
-        sleep(
-            took.saturating_mul(2)
-                .clamp(Duration::from_millis(2), Duration::from_secs(1)),
-        )
-        .await;
+        sleep(pause.clamp(MIN_PAUSE, MAX_PAUSE)).await;
+    }
+
+    /// Whether others write, or may.
+    async fn is_shared(&mut self, database: &Database) -> bool {
+        let Some(shared_until) = &mut self.shared_until else {
+            return true;
+        };
+        let found = database.writes_of_others().await.ok();
+        // Unknown is shared: that is only slower.
+        if found.is_none() || self.seen.is_some_and(|seen| Some(seen) != found) {
+            *shared_until = Instant::now() + SHARED_FOR;
+        }
+        self.seen = found;
+        Instant::now() < *shared_until
     }
 }
 
@@ -130,7 +166,7 @@ pub(super) async fn discard(
     options: &ApplyOptions<'_>,
     step: Option<ApplyStep>,
 ) -> Result<(), ApplyError> {
-    let (mut pace, mut done) = (Pace::default(), 0);
+    let (mut pace, mut done) = (Pace::new(), 0);
     loop {
         let began = Instant::now();
         let discard = async || {
@@ -146,7 +182,7 @@ pub(super) async fn discard(
         if let Some(step) = step {
             options.report(step, done, 0);
         }
-        pace.pause(began).await;
+        pace.pause(database, began).await;
     }
 }
 
@@ -187,7 +223,7 @@ pub(super) async fn stage(
     changes: &[StagedDataset],
     options: &ApplyOptions<'_>,
 ) -> Result<(), ApplyError> {
-    let mut pace = Pace::default();
+    let mut pace = Pace::new();
     let mut rest = changes;
     while !rest.is_empty() {
         options.check_stop()?;
@@ -204,7 +240,7 @@ pub(super) async fn stage(
             changes.len() - rest.len(),
             changes.len(),
         );
-        pace.pause(began).await;
+        pace.pause(database, began).await;
     }
     Ok(())
 }
@@ -215,7 +251,7 @@ pub(super) async fn settle(
     options: &ApplyOptions<'_>,
     total: usize,
 ) -> Result<(), ApplyError> {
-    let (mut pace, mut done) = (Pace::default(), 0);
+    let (mut pace, mut done) = (Pace::new(), 0);
     loop {
         options.check_stop()?;
         let (began, rows) = (Instant::now(), pace.rows);
@@ -225,6 +261,35 @@ pub(super) async fn settle(
             Some(count) => done += count,
         }
         options.report(ApplyStep::Settling, done, total);
-        pace.pause(began).await;
+        pace.pause(database, began).await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::service::tests::empty_database;
+    use crate::storage::CatalogChange;
+
+    #[tokio::test]
+    async fn others_who_write_are_noticed() {
+        let folder = tempfile::tempdir().unwrap();
+        let own = empty_database(folder.path()).await;
+        let other = empty_database(folder.path()).await;
+        let mut pace = Pace::new();
+        own.write_catalog(&CatalogChange::default(), 0)
+            .await
+            .unwrap();
+        assert!(!pace.is_shared(&own).await);
+        own.write_catalog(&CatalogChange::default(), 1)
+            .await
+            .unwrap();
+        assert!(!pace.is_shared(&own).await);
+        other
+            .write_catalog(&CatalogChange::default(), 2)
+            .await
+            .unwrap();
+        assert!(pace.is_shared(&own).await);
+        assert!(Pace::within_server().is_shared(&own).await);
     }
 }

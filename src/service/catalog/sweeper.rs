@@ -30,16 +30,16 @@ async fn sweep_once(
     // Whoever committed settles too, unless it shows no life.
     if state.is_committed() && seen.replace(state) == Some(state) {
         tracing::info!("finishing an interrupted catalog apply");
-        let mut pace = Pace::default();
+        let mut pace = Pace::within_server();
         let mut began = Instant::now();
         while database.settle_staged_datasets(pace.rows).await?.is_some() {
-            pace.pause(began).await;
+            pace.pause(database, began).await;
             began = Instant::now();
         }
     }
-    let (mut pace, mut began) = (Pace::default(), Instant::now());
+    let (mut pace, mut began) = (Pace::within_server(), Instant::now());
     while database.sweep_removed().await? {
-        pace.pause(began).await;
+        pace.pause(database, began).await;
         began = Instant::now();
     }
     Ok(())

@@ -90,9 +90,12 @@ async fn an_apply_that_is_interrupted_after_the_commit_is_in_force_and_settled_b
     let catalog = fixture.catalog().await;
     assert_eq!(catalog.datasets.len(), DATASETS);
     assert!(fixture.database.apply_state().await.unwrap().is_committed());
+    let versions = fixture.database.versions().await.unwrap();
     let report = fixture.apply(&large("one")).await;
     assert_eq!(outcomes(&report), [0, 0, DATASETS + 3, 0]);
     assert!(!fixture.database.apply_state().await.unwrap().is_committed());
+    // What was cached stays right.
+    assert_eq!(fixture.database.versions().await.unwrap(), versions);
     assert_eq!(fixture.catalog().await, catalog);
 }
 
