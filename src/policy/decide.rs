@@ -138,9 +138,9 @@ impl Bundle {
         let find_matching = || {
             let uid = self.schema_names.action(action);
             let (principal, resource) = (&facts.principal, &facts.resource);
-            let sets =
-                self.policy_index
-                    .matching(principal, &uid, resource, &facts.entities)?;
+            let sets = self
+                .policy_index
+                .matching(principal, &uid, resource, &facts.entities)?;
             let reads_context = self.policy_index.reads_context(&sets);
             Some(MatchedAction::new(sets, reads_context))
         };
