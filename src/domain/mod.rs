@@ -26,6 +26,7 @@ mod name_rules;
 pub mod normal_form;
 pub mod principal;
 pub mod principal_name;
+pub mod recent_table;
 pub mod remote_file;
 pub mod remote_store;
 pub mod request_ids;

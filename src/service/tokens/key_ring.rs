@@ -6,11 +6,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use arc_swap::ArcSwap;
-use quick_cache::sync::Cache;
 use sha2::{Digest, Sha256};
 
 use crate::domain::clock::{Clock, MAX_CLOCK_SKEW};
 use crate::domain::id::{DatasetId, RecordId};
+use crate::domain::recent_table::RecentTable;
 use crate::domain::secret::Secret;
 use crate::service::error::ServiceError;
 use crate::storage::{KeyState, StoredSigningKey};
@@ -20,7 +20,7 @@ use crate::token::{DownloadClaims, ExpectedClaims, KeySet, PublicKey, SessionCla
 const MAX_VERIFIED_TOKENS: usize = 50_000;
 
 /// Verified tokens of one kind, by the SHA-256 of the token.
-type VerifiedTokens<C> = Arc<Cache<[u8; 32], Arc<C>>>;
+type VerifiedTokens<C> = Arc<RecentTable<[u8; 32], Arc<C>>>;
 
 /// The issuer and the audience of tokens.
 #[derive(Clone, Debug)]
@@ -228,8 +228,8 @@ impl ActiveKeys {
             current,
             published: Arc::new(KeySet::new(&public_keys)?),
             public_keys,
-            verified_sessions: Arc::new(Cache::new(MAX_VERIFIED_TOKENS)),
-            verified_downloads: Arc::new(Cache::new(MAX_VERIFIED_TOKENS)),
+            verified_sessions: Arc::new(RecentTable::new(MAX_VERIFIED_TOKENS)),
+            verified_downloads: Arc::new(RecentTable::new(MAX_VERIFIED_TOKENS)),
         })
     }
 

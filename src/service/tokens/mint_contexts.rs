@@ -4,14 +4,13 @@
 //! caller authenticated and with which API key. A token does not carry that (it travels in URLs), but
 //! its `jti` is the id of its audit record, which does.
 
-use quick_cache::sync::Cache;
-
 use crate::domain::audit::MintContext;
 use crate::domain::id::RecordId;
+use crate::domain::recent_table::RecentTable;
 use crate::service::error::ServiceError;
 use crate::storage::Database;
 
-/// How many mints are remembered, at about 100 bytes each; the database knows the others.
+/// How many mints are remembered, at about 60 bytes each; the database knows the others.
 const MAX_REMEMBERED_MINTS: usize = 100_000;
 
 /// Finds the mint contexts of unexpired download tokens.
@@ -19,7 +18,7 @@ const MAX_REMEMBERED_MINTS: usize = 100_000;
 /// The context of a mint never changes, so one that is remembered is never out of date.
 pub struct MintContexts {
     database: Database,
-    recent: Cache<RecordId, MintContext>,
+    recent: RecentTable<RecordId, MintContext>,
 }
 
 impl MintContexts {
@@ -28,7 +27,7 @@ impl MintContexts {
     pub fn new(database: Database) -> Self {
         Self {
             database,
-            recent: Cache::new(MAX_REMEMBERED_MINTS),
+            recent: RecentTable::new(MAX_REMEMBERED_MINTS),
         }
     }
 
