@@ -8,6 +8,7 @@ mod bounded_calls;
 mod download;
 mod error;
 mod file_name;
+mod presence;
 mod remote;
 mod source;
 mod source_path;
