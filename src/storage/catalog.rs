@@ -6,6 +6,7 @@ use uuid::Uuid;
 
 use super::admins::{Admins, SignInConditions, read_admins_to_keep};
 use super::audit::append;
+use super::catalog_changes::name_changed_datasets;
 use super::database::{
     CALL_TIMEOUT, CATALOG_TIMEOUT, Database, FOLLOW_TIMEOUT, Transaction, on_either, run,
     with_timeout,
@@ -59,6 +60,19 @@ pub struct CatalogChange {
     pub subjects_bound: Vec<(UserId, String)>,
     /// The audit records of the change.
     pub records: Vec<AuditRecord>,
+}
+
+impl CatalogChange {
+    /// The datasets that the change may change, unless it changes others through roles and users.
+    pub(super) fn changed_datasets(&self) -> Option<BTreeSet<DatasetId>> {
+        // A new role may be one that a staged dataset names.
+        let may_change_others = !self.roles_put.is_empty()
+            || !self.roles_removed.is_empty()
+            || !self.users_removed.is_empty();
+        let put = self.datasets_put.iter().map(|dataset| dataset.id);
+        let changed = put.chain(self.datasets_removed.iter().copied());
+        (!may_change_others).then(|| changed.collect())
+    }
 }
 
 /// All roles and users in one snapshot, and who made them.
@@ -225,6 +239,10 @@ impl Database {
             write_change(&mut transaction, change)
                 .await
                 .map_err(classify)?;
+            if let Some(datasets) = change.changed_datasets() {
+                let named = name_changed_datasets(&mut transaction, &datasets).await;
+                named.map_err(classify)?;
+            }
             transaction.commit().await.map_err(classify)?;
             Ok(version)
         })
