@@ -8,8 +8,7 @@ use super::admins::{Admins, SignInConditions, read_admins_to_keep};
 use super::audit::append;
 use super::catalog_changes::name_changed_datasets;
 use super::database::{
-    CALL_TIMEOUT, CATALOG_TIMEOUT, Database, FOLLOW_TIMEOUT, Transaction, on_either, run,
-    with_timeout,
+    CALL_TIMEOUT, CATALOG_TIMEOUT, Database, Transaction, on_either, run, with_timeout,
 };
 use super::datasets::put_dataset;
 use super::error::StorageError;
@@ -90,18 +89,6 @@ pub struct Directory {
     pub admins: Admins,
 }
 
-/// The versions that caches depend on.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct CacheVersions {
-    /// The number of changes of the catalog so far.
-    pub catalog: i64,
-    /// The number of times that sessions have ended early so far.
-    pub sessions: i64,
-    /// Drawn with each change of the catalog and of the sessions: a failover that loses a change may give its
-    /// number to another one.
-    pub epochs: (i64, i64),
-}
-
 /// How many datasets one page of the whole catalog has.
 const CATALOG_PAGE_SIZE: u32 = 1000;
 
@@ -119,27 +106,6 @@ impl Database {
             })
         })
         .await
-    }
-
-    /// Reads all versions that caches depend on, as cheaply as the catalog version alone.
-    pub async fn versions(&self) -> Result<CacheVersions, StorageError> {
-        const SQL: &str = "SELECT catalog_version.version, session_version.version,
-                catalog_version.epoch, session_version.epoch
-            FROM catalog_version CROSS JOIN session_version";
-        let operation = "read the catalog version";
-        let (catalog, sessions, catalog_epoch, session_epoch) =
-            run(FOLLOW_TIMEOUT, operation, "catalog_version", async {
-                let mut follower = self.follower().await?;
-                on_either!(&mut follower, connection => {
-                    sqlx::query_as(SQL).fetch_one(&mut **connection).await
-                })
-            })
-            .await?;
-        Ok(CacheVersions {
-            catalog,
-            sessions,
-            epochs: (catalog_epoch, session_epoch),
-        })
     }
 
     /// Reads the whole catalog: roles and users in one snapshot, then the datasets a page at a time.

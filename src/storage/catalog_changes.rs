@@ -9,7 +9,7 @@ use std::collections::BTreeSet;
 use sqlx::types::Json;
 use uuid::Uuid;
 
-use super::catalog::CacheVersions;
+use super::cache_versions::CacheVersions;
 use super::database::{Database, FOLLOW_TIMEOUT, Transaction, on_either, run};
 use super::error::StorageError;
 use super::statements::execute;
