@@ -26,6 +26,8 @@ const MAX_RESIDENT_SIZE: usize = 224 * 1024 * 1024;
 const ENTRY_SIZE: usize = 250;
 /// How many changes are remembered for what is being read meanwhile.
 const MAX_REMEMBERED_CHANGES: usize = 64;
+/// How long after everything was dropped all is read again: a start, or what follows a large change, goes first.
+const FILL_DELAY: Duration = Duration::from_secs(1);
 /// How many datasets are read at once to be packed.
 const FILL_PAGE_SIZE: u32 = 500;
 /// How long to wait before reading again after a failure.
@@ -171,6 +173,7 @@ impl DatasetCache {
     pub(super) async fn fill(&self) {
         loop {
             self.emptied.notified().await;
+            tokio::time::sleep(FILL_DELAY).await;
             self.fill_once().await;
         }
     }
