@@ -43,7 +43,10 @@ pub(super) async fn run(settings: &Settings, is_demo: bool) -> CommandResult {
             files,
             passwords,
         } = &stores;
-        Some(demo::prepare(database, files, passwords, &settings.data_dir, &clock).await)
+        let demo = demo::prepare(database, files, passwords, &settings.data_dir, &clock).await;
+        // Most demos see few logins.
+        passwords.free_memory();
+        Some(demo)
     } else {
         None
     };

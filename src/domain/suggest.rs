@@ -11,8 +11,11 @@ const MAX_EDITS: usize = 2;
 /// up, since short names are close to everything.
 #[must_use]
 pub fn closest<'a>(text: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    let length = text.chars().count();
     known
         .into_iter()
+        // The distance is at least the difference of the lengths.
+        .filter(|name| name.chars().count().abs_diff(length) <= MAX_EDITS)
         .map(|name| (strsim::osa_distance(text, name), name))
         .filter(|(edits, name)| *edits <= MAX_EDITS.min(name.chars().count().div_ceil(3)))
         .min_by_key(|(edits, _)| *edits)

@@ -4,7 +4,7 @@
 //! version, which this replica sees at once and every other within a second
 //! ([`CatalogCache::follow`]), and an entry of an older version is never used again. Sessions
 //! have a version of their own, which changes whenever one ends early, so that a logout does not drop
-//! datasets. While the version is unknown the database is unavailable: every lookup fails at once,
+//! datasets. Datasets that did not change stay cached for the next version. While the version is unknown the database is unavailable: every lookup fails at once,
 //! instead of each caller waiting for the database.
 
 use std::collections::BTreeSet;
@@ -23,8 +23,13 @@ use crate::domain::principal::User;
 use crate::domain::session::Session;
 use crate::storage::{Database, ExternalUser, StorageError, StoredApiKey};
 
+use self::dataset_cache::DatasetCache;
 use super::catalog_versions::CatalogVersions;
 use super::error::ServiceError;
+
+mod dataset_cache;
+mod packed_dataset;
+mod resident_datasets;
 
 /// How often the catalog's version is read: changes made elsewhere are in force within this.
 const POLL_INTERVAL: Duration = Duration::from_millis(250);
@@ -33,8 +38,6 @@ const POLL_INTERVAL: Duration = Duration::from_millis(250);
 const MAX_CACHED_ENTRIES: u64 = 50_000;
 /// The most bytes of cached users.
 const MAX_USERS_SIZE: u64 = 16 * 1024 * 1024;
-/// The most bytes of cached datasets.
-const MAX_DATASETS_SIZE: u64 = 32 * 1024 * 1024;
 /// The most bytes of API keys that are cached by their prefix, and by their id.
 const MAX_KEYS_SIZE: u64 = 16 * 1024 * 1024;
 /// About how many bytes an entry takes beside its value.
@@ -48,7 +51,7 @@ pub struct CatalogCache {
     versions: CatalogVersions,
     users: Cache<(i64, UserId), Arc<User>>,
     sessions: Cache<(i64, SessionId), Arc<Session>>,
-    datasets: Cache<(i64, DatasetId), Arc<Dataset>>,
+    datasets: DatasetCache,
     /// Ids that no dataset has, so that an id that was asked about before costs the same whether or not it
     /// is one of a dataset.
     unknown_datasets: Cache<(i64, DatasetId), ()>,
@@ -76,12 +79,10 @@ impl CatalogCache {
     pub fn new(database: Database) -> Self {
         Self {
             versions: CatalogVersions::new(database.clone()),
+            datasets: DatasetCache::new(database.clone()),
             database,
             users: weighed_cache(MAX_USERS_SIZE, |user: &Arc<User>| user.approximate_size()),
             sessions: Cache::new(MAX_CACHED_ENTRIES),
-            datasets: weighed_cache(MAX_DATASETS_SIZE, |dataset: &Arc<Dataset>| {
-                dataset.approximate_size()
-            }),
             unknown_datasets: Cache::new(MAX_CACHED_ENTRIES),
             api_keys: weighed_cache(MAX_KEYS_SIZE, |cached: &Arc<CachedApiKey>| {
                 size_of_key(&cached.key)
@@ -150,13 +151,13 @@ impl CatalogCache {
         let Some(version) = self.versions.catalog() else {
             return Err(database_unavailable());
         };
+        if let Some(found) = self.datasets.cached(id) {
+            return Ok(Some(found));
+        }
         if self.unknown_datasets.get(&(version, id)).await.is_some() {
             return Ok(None);
         }
-        let found = get_or_load(&self.datasets, Some(version), id, || {
-            self.database.find_dataset(id)
-        })
-        .await?;
+        let found = self.datasets.load(id).await?;
         if found.is_none() {
             self.unknown_datasets.insert((version, id), ()).await;
         }
@@ -169,13 +170,13 @@ impl CatalogCache {
         after: Option<DatasetId>,
         limit: u32,
     ) -> Result<Vec<Arc<Dataset>>, ServiceError> {
-        let Some(version) = self.versions.catalog() else {
+        if self.versions.catalog().is_none() {
             return Err(database_unavailable());
-        };
+        }
         let mut page = Vec::new();
         for dataset in self.database.list_datasets(after, limit).await? {
             // The same value as the mint's, so that the entities prepared for a decision serve both.
-            let cached = self.datasets.get(&(version, dataset.id)).await;
+            let cached = self.datasets.recent(dataset.id);
             page.push(match cached {
                 Some(cached) if *cached == dataset => cached,
                 Some(_) | None => Arc::new(dataset),
@@ -214,10 +215,10 @@ impl CatalogCache {
 
     /// Reads the versions once, and drops the entries of other versions.
     pub async fn refresh(&self) -> Result<(), StorageError> {
-        let (changes, result) = self.versions.refresh().await;
+        let prepare = async |versions: &_| self.datasets.advance(versions).await;
+        let (changes, result) = self.versions.refresh(prepare).await;
         if changes.catalog {
             self.users.invalidate_all();
-            self.datasets.invalidate_all();
             self.unknown_datasets.invalidate_all();
             self.api_keys.invalidate_all();
             self.api_keys_by_id.invalidate_all();
@@ -256,8 +257,16 @@ impl CatalogCache {
         Ok(())
     }
 
-    /// Reads the versions again and again. A look that panics is told, and the next one follows.
+    /// Reads the versions again and again, and the datasets ahead.
     pub async fn follow(self: Arc<Self>) {
+        let datasets = Arc::clone(&self);
+        tokio::join!(self.follow_versions(), async {
+            datasets.datasets.fill().await
+        });
+    }
+
+    /// Reads the versions again and again. A look that panics is told, and the next one follows.
+    async fn follow_versions(self: Arc<Self>) {
         let mut ticks = tokio::time::interval(POLL_INTERVAL);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut was_unavailable = false;

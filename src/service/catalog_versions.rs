@@ -102,8 +102,12 @@ impl CatalogVersions {
     /// Reads the versions once and puts them in force.
     ///
     /// All who ask meanwhile share one look that began after they asked: versions are never put in force in
-    /// another order than they were read in, and many writers do not become many looks.
-    pub(super) async fn refresh(&self) -> (VersionChanges, Result<(), StorageError>) {
+    /// another order than they were read in, and many writers do not become many looks. `prepare` runs before
+    /// they are put in force: whoever learns of them finds what it does done.
+    pub(super) async fn refresh(
+        &self,
+        prepare: impl AsyncFnOnce(&CacheVersions),
+    ) -> (VersionChanges, Result<(), StorageError>) {
         let ticket = self.requested.fetch_add(1, Ordering::SeqCst) + 1;
         let mut last_look = self.last_look.lock().await;
         let mut changes = VersionChanges::default();
@@ -111,6 +115,9 @@ impl CatalogVersions {
             let answers_up_to = self.requested.load(Ordering::SeqCst);
             let began = self.opened_at.elapsed();
             let versions = self.database.versions().await;
+            if let Ok(versions) = &versions {
+                prepare(versions).await;
+            }
             changes = self.put_in_force(versions.as_ref().ok(), began);
             *last_look = Look {
                 answers_up_to,

@@ -11,6 +11,7 @@ use uuid::Uuid;
 
 use super::admins::{SignInConditions, read_admins};
 use super::audit::append;
+use super::catalog_changes::name_no_changed_dataset;
 use super::catalog_lock::bump_version;
 use super::database::{CALL_TIMEOUT, Database, on_either, run};
 use super::error::StorageError;
@@ -129,6 +130,7 @@ impl Database {
             let mut transaction = self.begin_catalog_change().await?;
             // First, so that two additions cannot both count before either has added.
             bump_version(&mut transaction).await?;
+            name_no_changed_dataset(&mut transaction).await?;
             let (active, mut stored_keys): (i64, i64) = on_either!(&mut transaction, connection => {
                 let query = sqlx::query_as(COUNT).bind(user_id).bind(now);
                 query.fetch_one(&mut **connection).await?
@@ -183,6 +185,7 @@ impl Database {
         run(CALL_TIMEOUT, "remove an API key", "api_keys", async {
             let mut transaction = self.begin_catalog_change().await?;
             bump_version(&mut transaction).await?;
+            name_no_changed_dataset(&mut transaction).await?;
             let admins = read_admins(&mut transaction, conditions).await?;
             if execute!(&mut transaction, SQL, id.0, owner.0)? == 0 {
                 transaction.rollback().await?;

@@ -6,9 +6,9 @@ use uuid::Uuid;
 
 use super::admins::{Admins, SignInConditions, read_admins_to_keep};
 use super::audit::append;
+use super::catalog_changes::name_changed_datasets;
 use super::database::{
-    CALL_TIMEOUT, CATALOG_TIMEOUT, Database, FOLLOW_TIMEOUT, Transaction, on_either, run,
-    with_timeout,
+    CALL_TIMEOUT, CATALOG_TIMEOUT, Database, Transaction, on_either, run, with_timeout,
 };
 use super::datasets::put_dataset;
 use super::error::StorageError;
@@ -61,6 +61,19 @@ pub struct CatalogChange {
     pub records: Vec<AuditRecord>,
 }
 
+impl CatalogChange {
+    /// The datasets that the change may change, unless it changes others through roles and users.
+    pub(super) fn changed_datasets(&self) -> Option<BTreeSet<DatasetId>> {
+        // A new role may be one that a staged dataset names.
+        let may_change_others = !self.roles_put.is_empty()
+            || !self.roles_removed.is_empty()
+            || !self.users_removed.is_empty();
+        let put = self.datasets_put.iter().map(|dataset| dataset.id);
+        let changed = put.chain(self.datasets_removed.iter().copied());
+        (!may_change_others).then(|| changed.collect())
+    }
+}
+
 /// All roles and users in one snapshot, and who made them.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Directory {
@@ -74,18 +87,6 @@ pub struct Directory {
     pub operator_users: BTreeSet<UserId>,
     /// The admins of whom one has to remain; empty unless it was asked for them.
     pub admins: Admins,
-}
-
-/// The versions that caches depend on.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct CacheVersions {
-    /// The number of changes of the catalog so far.
-    pub catalog: i64,
-    /// The number of times that sessions have ended early so far.
-    pub sessions: i64,
-    /// Drawn with each change of the catalog and of the sessions: a failover that loses a change may give its
-    /// number to another one.
-    pub epochs: (i64, i64),
 }
 
 /// How many datasets one page of the whole catalog has.
@@ -105,27 +106,6 @@ impl Database {
             })
         })
         .await
-    }
-
-    /// Reads all versions that caches depend on, as cheaply as the catalog version alone.
-    pub async fn versions(&self) -> Result<CacheVersions, StorageError> {
-        const SQL: &str = "SELECT catalog_version.version, session_version.version,
-                catalog_version.epoch, session_version.epoch
-            FROM catalog_version CROSS JOIN session_version";
-        let operation = "read the catalog version";
-        let (catalog, sessions, catalog_epoch, session_epoch) =
-            run(FOLLOW_TIMEOUT, operation, "catalog_version", async {
-                let mut follower = self.follower().await?;
-                on_either!(&mut follower, connection => {
-                    sqlx::query_as(SQL).fetch_one(&mut **connection).await
-                })
-            })
-            .await?;
-        Ok(CacheVersions {
-            catalog,
-            sessions,
-            epochs: (catalog_epoch, session_epoch),
-        })
     }
 
     /// Reads the whole catalog: roles and users in one snapshot, then the datasets a page at a time.
@@ -225,6 +205,10 @@ impl Database {
             write_change(&mut transaction, change)
                 .await
                 .map_err(classify)?;
+            if let Some(datasets) = change.changed_datasets() {
+                let named = name_changed_datasets(&mut transaction, &datasets).await;
+                named.map_err(classify)?;
+            }
             transaction.commit().await.map_err(classify)?;
             Ok(version)
         })

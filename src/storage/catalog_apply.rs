@@ -8,6 +8,7 @@ use uuid::Uuid;
 
 use super::admins::{SignInConditions, are_admins_gone, read_admins_to_keep};
 use super::catalog::{CatalogChange, Directory, read_directory_within, write_change};
+use super::catalog_changes::name_changed_datasets;
 use super::catalog_lock::bump_version;
 use super::database::{
     CALL_TIMEOUT, CATALOG_TIMEOUT, Database, Transaction, on_either, run, with_timeout,
@@ -171,6 +172,8 @@ impl Database {
             write_change(&mut transaction, change)
                 .await
                 .map_err(classify)?;
+            let named = name_unless_staged(&mut transaction, change).await;
+            named.map_err(classify)?;
             let are_gone = are_admins_gone(&mut transaction, &admins, conditions.sign_in).await;
             if are_gone.map_err(classify)? {
                 transaction.rollback().await.map_err(classify)?;
@@ -192,6 +195,24 @@ pub(super) async fn beat(
     const SQL: &str =
         "UPDATE catalog_apply SET beat = beat + 1 WHERE lease = $1 AND NOT is_committed";
     Ok(execute!(transaction, SQL, lease.0)? > 0)
+}
+
+/// Says which datasets a change may have changed, unless staged ones are committed with it.
+async fn name_unless_staged(
+    transaction: &mut Transaction,
+    change: &CatalogChange,
+) -> Result<(), sqlx::Error> {
+    const SQL: &str = "SELECT is_committed FROM catalog_apply";
+    let Some(datasets) = change.changed_datasets() else {
+        return Ok(());
+    };
+    let is_staged: bool = on_either!(&mut *transaction, connection => {
+        sqlx::query_scalar(SQL).fetch_one(&mut **connection).await?
+    });
+    if is_staged {
+        return Ok(());
+    }
+    name_changed_datasets(transaction, &datasets).await
 }
 
 async fn read_own_version(transaction: &mut Transaction) -> Result<i64, sqlx::Error> {

@@ -6,6 +6,7 @@
 use sqlx::types::Json;
 use uuid::Uuid;
 
+use super::catalog_changes::name_no_changed_dataset;
 use super::catalog_lock::bump_version;
 use super::database::{CALL_TIMEOUT, Database, Transaction, on_either, run};
 use super::error::StorageError;
@@ -79,6 +80,7 @@ impl Database {
         run(CALL_TIMEOUT, "bind a user", "users", async {
             let mut transaction = self.begin_catalog_change().await?;
             bump_version(&mut transaction).await?;
+            name_no_changed_dataset(&mut transaction).await?;
             let bound = execute!(&mut transaction, BIND_SUBJECT, subject, id.0)?;
             if bound == 0 {
                 transaction.rollback().await?;
@@ -104,6 +106,7 @@ impl Database {
         run(CALL_TIMEOUT, "add a user", "users", async {
             let mut transaction = self.begin_catalog_change().await?;
             bump_version(&mut transaction).await?;
+            name_no_changed_dataset(&mut transaction).await?;
             let added = execute!(
                 &mut transaction,
                 SQL,
@@ -142,6 +145,7 @@ impl Database {
         run(CALL_TIMEOUT, "update a user", "users", async {
             let mut transaction = self.begin_catalog_change().await?;
             bump_version(&mut transaction).await?;
+            name_no_changed_dataset(&mut transaction).await?;
             let refreshed = execute!(
                 &mut transaction,
                 SQL,

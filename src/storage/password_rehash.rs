@@ -1,5 +1,6 @@
 //! Replacing the hash of a password by another of the same password.
 
+use super::catalog_changes::name_no_changed_dataset;
 use super::catalog_lock::bump_version;
 use super::database::{CALL_TIMEOUT, Database, on_either, run};
 use super::error::StorageError;
@@ -24,6 +25,7 @@ impl Database {
         run(CALL_TIMEOUT, "replace a password hash", "users", async {
             let mut transaction = self.begin_catalog_change().await?;
             bump_version(&mut transaction).await?;
+            name_no_changed_dataset(&mut transaction).await?;
             let (old, new) = (old.reveal().as_str(), new.reveal().as_str());
             let replaced = execute!(&mut transaction, SQL, new, user_id.0, old)?;
             if replaced == 0 {

@@ -69,14 +69,21 @@ pub(super) fn folded_name<T: FromStr>(text: &str) -> Option<T> {
 }
 
 /// What is wrong with a mention, if anything; without the catalog, only what can never exist.
-pub(super) fn advise(mention: &Mention, names: Option<&CatalogNames>) -> Option<Advice> {
+///
+/// What was meant is only said if it `may_suggest`: finding it looks at every name that may be similar.
+pub(super) fn advise(
+    mention: &Mention,
+    names: Option<&CatalogNames>,
+    may_suggest: bool,
+) -> Option<Advice> {
+    let shown = names.filter(|names| may_suggest && !names.is_redacted);
     // The world of a case is its own.
     let catalog = names.filter(|_| mention.place != MentionPlace::Case);
     match mention.kind {
-        MentionKind::User => advise_id(mention, names, catalog, &USERS),
-        MentionKind::Dataset => advise_id(mention, names, catalog, &DATASETS),
-        MentionKind::Role => advise_role(mention, names, catalog),
-        MentionKind::Username => advise_username(mention, names, catalog),
+        MentionKind::User => advise_id(mention, shown, catalog, &USERS),
+        MentionKind::Dataset => advise_id(mention, shown, catalog, &DATASETS),
+        MentionKind::Role => advise_role(mention, shown, catalog),
+        MentionKind::Username => advise_username(mention, shown, catalog),
     }
 }
 
@@ -109,13 +116,12 @@ const DATASETS: IdKind = IdKind {
 
 fn advise_id(
     mention: &Mention,
-    names: Option<&CatalogNames>,
+    shown: Option<&CatalogNames>,
     catalog: Option<&CatalogNames>,
     kind: &IdKind,
 ) -> Option<Advice> {
     let (noun, list) = (kind.noun, kind.list);
     let written = mention.written();
-    let shown = names.filter(|names| !names.is_redacted);
     let suggested = || shown.and_then(|names| (kind.suggest)(names, &mention.text));
     match WrittenId::parse(&mention.text) {
         WrittenId::Canonical(id) => {
@@ -155,11 +161,10 @@ fn advise_id(
 
 fn advise_role(
     mention: &Mention,
-    names: Option<&CatalogNames>,
+    shown: Option<&CatalogNames>,
     catalog: Option<&CatalogNames>,
 ) -> Option<Advice> {
     let written = mention.written();
-    let shown = names.filter(|names| !names.is_redacted);
     let role = exact_name::<RoleName>(&mention.text);
     if let Ok(role) = &role {
         let roles = catalog?.roles.as_ref()?;
@@ -187,10 +192,9 @@ fn advise_role(
 
 fn advise_username(
     mention: &Mention,
-    names: Option<&CatalogNames>,
+    shown: Option<&CatalogNames>,
     catalog: Option<&CatalogNames>,
 ) -> Option<Advice> {
-    let shown = names.filter(|names| !names.is_redacted);
     let (text, written) = (&mention.text, mention.written());
     match exact_name::<Username>(text) {
         Ok(name) => {

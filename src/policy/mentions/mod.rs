@@ -36,6 +36,8 @@ use json_mentions::{ExpectedPolicy, JsonMentions};
 use mention::{Mention, MentionKind, MentionPlace, MentionSource};
 use names::{CatalogLookup, CatalogNames};
 
+/// For how many warnings it is looked up what was meant: each lookup looks at thousands of names.
+const MAX_SUGGESTIONS: usize = 50;
 /// The most warnings about mentions.
 const MAX_WARNINGS: usize = 1_000;
 
@@ -129,15 +131,21 @@ impl EntityMentions {
         let mut warnings: Vec<SourceDiagnostic> = self.unknown_expected();
         let mut missing: BTreeMap<(MentionKind, &str), (&Mention, Advice, usize)> = BTreeMap::new();
         for mention in &self.mentions {
-            let Some(advice) = advise(mention, names) else {
+            let key = (mention.kind, mention.text.as_str());
+            if let Some(entry) = missing.get_mut(&key)
+                && mention.place != MentionPlace::Case
+            {
+                entry.2 += 1;
+                continue;
+            }
+            let may_suggest = warnings.len() + missing.len() < MAX_SUGGESTIONS;
+            let Some(advice) = advise(mention, names, may_suggest) else {
                 continue;
             };
             if advice.is_impossible {
                 warnings.push(mention.warning(&advice.reason).with_help(advice.help));
             } else {
-                let key = (mention.kind, mention.text.as_str());
-                let entry = missing.entry(key).or_insert((mention, advice, 0));
-                entry.2 += 1;
+                missing.insert(key, (mention, advice, 1));
             }
         }
         for (mention, advice, places) in missing.into_values() {

@@ -29,6 +29,7 @@ mod audit_records;
 mod audit_search;
 mod catalog;
 mod catalog_apply;
+mod catalog_changes;
 mod catalog_names;
 mod connections;
 mod datasets_with_names;

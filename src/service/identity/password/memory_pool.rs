@@ -22,6 +22,11 @@ impl MemoryPool {
         }
     }
 
+    /// Gives back what is not in use to the system.
+    pub(super) fn clear(&self) {
+        self.free.lock().clear();
+    }
+
     /// Runs `work` with `blocks` KiB of memory; a larger area than the pool's is allocated and freed.
     pub(super) fn with_memory<T>(&self, blocks: usize, work: impl FnOnce(&mut [Block]) -> T) -> T {
         if blocks > self.blocks {

@@ -13,8 +13,7 @@ use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::thread;
 
-use argon2::password_hash::PasswordHasher;
-use argon2::{Algorithm, Argon2, Params, Version};
+use argon2::Params;
 use tokio::sync::{Semaphore, oneshot};
 
 use crate::domain::secret::Secret;
@@ -68,7 +67,8 @@ impl HashCost {
 /// Hashes and verifies passwords; clones share one bound on how many run and wait.
 #[derive(Clone)]
 pub struct Passwords {
-    argon2: Arc<Argon2<'static>>,
+    /// The cost of new hashes.
+    params: Params,
     memory_pool: Arc<MemoryPool>,
     /// One permit for each running check.
     running_permits: Arc<Semaphore>,
@@ -87,16 +87,20 @@ impl Passwords {
     pub fn with_cost(cost: HashCost) -> Result<Self, PasswordError> {
         let params = Params::new(cost.memory_kib, cost.passes, cost.lanes, None)
             .map_err(PasswordError::failed)?;
-        let argon2 = Argon2::new(Algorithm::Argon2id, Version::V0x13, params);
         let all_cores = thread::available_parallelism().map_or(1, NonZeroUsize::get);
         let cores = all_cores.saturating_sub(1).max(1);
         Ok(Self {
-            memory_pool: Arc::new(MemoryPool::new(argon2.params().block_count())),
-            argon2: Arc::new(argon2),
+            memory_pool: Arc::new(MemoryPool::new(params.block_count())),
+            params,
             running_permits: Arc::new(Semaphore::new(cores)),
             queue_permits: Arc::new(Semaphore::new(cores.saturating_mul(MAX_CHECKS_PER_CORE))),
             cores,
         })
+    }
+
+    /// Gives the memory of checks that are over back to the system, until the next ones.
+    pub fn free_memory(&self) {
+        self.memory_pool.clear();
     }
 
     /// How many checks run at a time.
@@ -107,12 +111,9 @@ impl Passwords {
     /// Hashes the normal form of a new password with a fresh salt, into a PHC string.
     pub async fn hash(&self, password: &Secret<String>) -> Result<Secret<String>, PasswordError> {
         let normal = check_new_password(password)?;
-        let argon2 = Arc::clone(&self.argon2);
+        let (params, memory_pool) = (self.params.clone(), Arc::clone(&self.memory_pool));
         self.run_on_thread(move || {
-            let hash = argon2
-                .hash_password(normal.reveal().as_bytes())
-                .map_err(PasswordError::failed)?;
-            Ok(Secret::new(hash.to_string()))
+            phc::new_hash(&params, normal.reveal(), &memory_pool).map(Secret::new)
         })
         .await
     }
@@ -134,7 +135,7 @@ impl Passwords {
             return Ok(PasswordMatch::None);
         }
         let hash = hash.cloned();
-        let plan = phc::plan_check(hash.as_ref(), costs, self.argon2.params())?;
+        let plan = phc::plan_check(hash.as_ref(), costs, &self.params)?;
         let memory_pool = Arc::clone(&self.memory_pool);
         self.run_on_thread(move || {
             let check = |form: Option<&Secret<String>>| match form {
@@ -288,10 +289,9 @@ mod tests {
                 assert_eq!(found, PasswordMatch::Normal);
             }
         }
-        let older = passwords
-            .argon2
-            .hash_password(decomposed.reveal().as_bytes());
-        let older = Secret::new(older.unwrap().to_string());
+        let (params, memory_pool) = (&passwords.params, &passwords.memory_pool);
+        let older = phc::new_hash(params, decomposed.reveal(), memory_pool);
+        let older = Secret::new(older.unwrap());
         for (typed, expected) in [
             (&decomposed, PasswordMatch::AsTyped),
             (&composed, PasswordMatch::None),

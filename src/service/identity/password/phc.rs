@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use argon2::password_hash::phc::PasswordHash;
+use argon2::password_hash::phc::{Output, ParamsString, PasswordHash, Salt};
 use argon2::{Algorithm, Argon2, Params, Version};
 use subtle::ConstantTimeEq;
 
@@ -48,6 +48,40 @@ pub fn check_hash(hash: &Secret<String>) -> Result<(), PasswordError> {
         ));
     }
     Ok(())
+}
+
+/// Hashes `password` at the cost of `params` with a fresh salt, into a PHC string.
+pub(super) fn new_hash(
+    params: &Params,
+    password: &str,
+    memory_pool: &MemoryPool,
+) -> Result<String, PasswordError> {
+    let salt: [u8; Salt::RECOMMENDED_LENGTH] = rand::random();
+    let mut computed = [0; Params::DEFAULT_OUTPUT_LEN];
+    hash_into(params, password, &salt, &mut computed, memory_pool)?;
+    let hash = PasswordHash {
+        algorithm: Algorithm::Argon2id.ident(),
+        version: Some(Version::V0x13.into()),
+        params: ParamsString::try_from(params).map_err(PasswordError::failed)?,
+        salt: Some(Salt::new(&salt).map_err(PasswordError::failed)?),
+        hash: Some(Output::new(&computed).map_err(PasswordError::failed)?),
+    };
+    Ok(hash.to_string())
+}
+
+fn hash_into(
+    params: &Params,
+    password: &str,
+    salt: &[u8],
+    computed: &mut [u8],
+    memory_pool: &MemoryPool,
+) -> Result<(), PasswordError> {
+    let argon2 = Argon2::new(Algorithm::Argon2id, Version::V0x13, params.clone());
+    memory_pool
+        .with_memory(params.block_count(), |blocks| {
+            argon2.hash_password_into_with_memory(password.as_bytes(), salt, computed, blocks)
+        })
+        .map_err(PasswordError::failed)
 }
 
 fn unusable(reason: &str) -> PasswordError {
@@ -142,17 +176,7 @@ pub(super) fn run_check(
         };
         let params = Params::new(cost.0, cost.1, cost.2, None).map_err(PasswordError::failed)?;
         let mut computed = vec![0; stored.map_or(Params::DEFAULT_OUTPUT_LEN, <[u8]>::len)];
-        memory_pool
-            .with_memory(params.block_count(), |blocks| {
-                Argon2::new(Algorithm::Argon2id, Version::V0x13, params)
-                    .hash_password_into_with_memory(
-                        password.as_bytes(),
-                        salt,
-                        &mut computed,
-                        blocks,
-                    )
-            })
-            .map_err(PasswordError::failed)?;
+        hash_into(&params, password, salt, &mut computed, memory_pool)?;
         if let Some(stored) = stored {
             is_right = computed.ct_eq(stored).into();
         }
