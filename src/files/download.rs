@@ -111,6 +111,21 @@ impl Stream for LocalSpan {
     }
 }
 
+/// A span that is one chunk, if it can be read without waiting.
+pub(super) fn read_at_once(
+    open: &OpenFile,
+    span: &Range<u64>,
+    buffers: &ChunkBuffers,
+) -> Option<Bytes> {
+    let length = span.end - span.start;
+    let length = usize::try_from(length)
+        .ok()
+        .filter(|_| length <= CHUNK_SIZE)?;
+    let mut buffer = buffers.take(length);
+    let read = open.read_at_once(buffer.as_mut_slice(), span.start);
+    (read == length).then(|| buffer.into_bytes())
+}
+
 /// Reads what is missing of a chunk, of which there are `filled` bytes, on a thread for blocking work.
 async fn read_elsewhere(
     open: Arc<OpenFile>,
