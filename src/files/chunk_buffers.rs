@@ -9,12 +9,10 @@ use std::sync::Arc;
 use bytes::Bytes;
 use parking_lot::Mutex;
 
-use super::download::CHUNK_SIZE;
-
+/// The size of a buffer, in bytes.
+pub(super) const BUFFER_SIZE: usize = 256 * 1024;
 /// The most buffers that are kept while nobody uses them: 4 MiB.
 const MAX_KEPT: usize = 16;
-/// The size of a buffer, in bytes.
-const BUFFER_SIZE: usize = CHUNK_SIZE as usize;
 /// A chunk that is smaller gets memory of its own size: a whole buffer would be mostly empty.
 const MIN_BUFFERED: usize = BUFFER_SIZE / 4;
 
@@ -32,7 +30,7 @@ pub(super) struct ChunkBuffer {
 }
 
 impl ChunkBuffers {
-    /// A buffer of `length` bytes, at most a chunk's; what is in it is of no meaning.
+    /// Memory for `length` bytes; what is in it is of no meaning.
     pub(super) fn take(&self, length: usize) -> ChunkBuffer {
         if length < MIN_BUFFERED || length > BUFFER_SIZE {
             return ChunkBuffer {

@@ -16,7 +16,7 @@ use futures_util::stream::{self, BoxStream, Stream, StreamExt, TryStreamExt};
 use object_store::Result as StoreResult;
 
 use super::bounded_calls::BoundedCalls;
-use super::chunk_buffers::{ChunkBuffer, ChunkBuffers};
+use super::chunk_buffers::{BUFFER_SIZE, ChunkBuffer, ChunkBuffers};
 use super::error::FilesError;
 use super::open_file::OpenFile;
 use crate::domain::dataset::StoredFile;
@@ -25,7 +25,7 @@ use crate::domain::dataset::StoredFile;
 pub type ByteStream = BoxStream<'static, Result<Bytes, FilesError>>;
 
 /// The size of a chunk in bytes; each active download holds one or two of them in memory.
-pub(super) const CHUNK_SIZE: u64 = 256 * 1024;
+pub(super) const CHUNK_SIZE: u64 = BUFFER_SIZE as u64;
 
 /// The span of an open file that is still to be read.
 pub(super) struct LocalSpan {

@@ -88,13 +88,11 @@ impl OpenFile {
         if self.is_opaque.load(Ordering::Relaxed) {
             return 0;
         }
-        match read_cached(&self.file, buffer, offset) {
-            Some(read) => read,
-            None => {
-                self.is_opaque.store(true, Ordering::Relaxed);
-                0
-            }
+        let read = read_cached(&self.file, buffer, offset);
+        if read.is_none() {
+            self.is_opaque.store(true, Ordering::Relaxed);
         }
+        read.unwrap_or_default()
     }
 
     /// Fills `buffer` as far as the file goes, and returns how many bytes that are; blocks the thread.
