@@ -2,11 +2,8 @@
 
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
 
 use bytes::Bytes;
-use futures_util::FutureExt;
-use moka::future::Cache;
 use object_store::local::LocalFileSystem;
 use object_store::path::Path as ObjectPath;
 use object_store::{ObjectStore, ObjectStoreExt};
@@ -17,16 +14,11 @@ use super::download;
 use super::error::FilesError;
 use super::file_name::download_name;
 use super::open_files::OpenFiles;
+use super::presence::Presence;
 use super::remote::RemoteFiles;
 use super::source::{ContentDigest, ContentHasher, ImportSource};
 use super::staging::StagingFolder;
 use crate::domain::dataset::StoredFile;
-
-/// How long a file that was found is taken to be there: a mint asks nothing of the file system meanwhile.
-/// One that is gone all the same is missed by its download.
-const FOUND_TTL: Duration = Duration::from_secs(30);
-/// How many files that were found are remembered; each takes about 250 bytes.
-const MAX_FOUND: u64 = 50_000;
 
 /// The store of all files; clones are cheap and share the store.
 #[derive(Clone, Debug)]
@@ -37,8 +29,7 @@ pub struct FileStore {
     pub(super) calls: BoundedCalls,
     health_calls: BoundedCalls,
     pub(super) staging: StagingFolder,
-    /// The sizes of the files that were found, by digest.
-    found: Cache<String, u64>,
+    pub(super) presence: Presence,
     pub(super) open_files: OpenFiles,
     pub(super) buffers: ChunkBuffers,
     pub(super) remote: RemoteFiles,
@@ -64,10 +55,7 @@ impl FileStore {
             // Another check that hangs need not wait, and takes no thread.
             health_calls: BoundedCalls::new(1),
             staging: StagingFolder::default(),
-            found: Cache::builder()
-                .max_capacity(MAX_FOUND)
-                .time_to_live(FOUND_TTL)
-                .build(),
+            presence: Presence::default(),
             open_files: OpenFiles::default(),
             buffers: ChunkBuffers::default(),
             remote: RemoteFiles::default(),
@@ -99,33 +87,10 @@ impl FileStore {
         })
     }
 
-    /// Whether a file is in the store with its catalogued length, or was found there seconds ago.
-    pub async fn contains(&self, file: &StoredFile) -> Result<bool, FilesError> {
-        let looking = async {
-            match self.stored_size(file).await {
-                Ok(Some(size)) => Ok(size),
-                Ok(None) => Err(None),
-                Err(error) => Err(Some(error)),
-            }
-        };
-        // Those who ask for the same file at the same time wait for one answer.
-        match self.found.try_get_with_by_ref(&file.sha256, looking).await {
-            Ok(size) => Ok(size == file.size),
-            Err(missing) => match &*missing {
-                None => Ok(false),
-                Some(error) => {
-                    let source = std::io::Error::other(error.to_string());
-                    Err(download::unreadable(file.name.clone(), source))
-                }
-            },
-        }
-    }
-
-    /// Forgets that a file was found, and closes it, because it is removed.
+    /// Forgets that a file was found, and closes it, because it is removed or was missed.
     pub(super) fn forget(&self, sha256: &str) {
+        self.presence.forget(sha256);
         self.open_files.forget(sha256);
-        // The future only runs listeners, of which there are none.
-        self.found.invalidate(sha256).now_or_never();
     }
 
     /// The length of a file in the store now; none if it is not there.

@@ -76,13 +76,15 @@ impl KeySetApi {
         &self,
         request: &poem::Request,
     ) -> Result<PublicDocument<JsonWebKeySet>, ErrorResponse<KeySetStatuses>> {
+        Ok(self.reply(request))
+    }
+}
+
+impl KeySetApi {
+    /// Answers a GET or HEAD of the key set.
+    pub fn reply(&self, request: &poem::Request) -> PublicDocument<JsonWebKeySet> {
         let published = self.key_ring.published();
         let cache_control = self.lifetime.cache_control();
-        Ok(PublicDocument::reply(
-            request,
-            published.body(),
-            published.etag(),
-            &cache_control,
-        ))
+        PublicDocument::reply(request, published.body(), published.etag(), &cache_control)
     }
 }
