@@ -13,8 +13,8 @@ use parking_lot::Mutex;
 pub(super) const BUFFER_SIZE: usize = 256 * 1024;
 /// The most buffers that are kept while nobody uses them: 4 MiB.
 const MAX_KEPT: usize = 16;
-/// A chunk that is smaller gets memory of its own size: a whole buffer would be mostly empty.
-const MIN_BUFFERED: usize = BUFFER_SIZE / 4;
+/// A chunk that is smaller gets memory of its own size: most of a whole buffer would be empty.
+const MIN_BUFFERED: usize = BUFFER_SIZE / 2;
 
 /// Buffers for chunks; clones share them.
 #[derive(Clone, Debug, Default)]
