@@ -27,3 +27,6 @@ pub use version::{FileVersion, remote_name};
 
 #[cfg(test)]
 mod tests;
+
+#[cfg(test)]
+mod presence_tests;
