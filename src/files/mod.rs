@@ -9,7 +9,6 @@ mod chunk_buffers;
 mod download;
 mod error;
 mod file_name;
-mod lookup;
 mod open_file;
 mod open_files;
 mod presence;
@@ -33,3 +32,6 @@ pub use version::{FileVersion, remote_name};
 
 #[cfg(test)]
 mod tests;
+
+#[cfg(test)]
+mod presence_tests;

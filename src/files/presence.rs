@@ -6,12 +6,13 @@
 //! look. What the server itself removes, and what a read misses, is forgotten at once.
 
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use futures_util::FutureExt;
 use moka::future::Cache;
-use tokio::sync::Semaphore;
+use moka::ops::compute::Op;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 /// How long a file that was found is taken to be there.
 /// One that is gone all the same is missed by its download.
@@ -26,18 +27,17 @@ const MAX_RECHECKS: usize = 4;
 /// The files that were found lately, by digest; clones share it.
 #[derive(Clone, Debug)]
 pub(super) struct Presence {
-    pub(super) found: Cache<String, Arc<FoundFile>>,
-    /// A permit for each look in the background.
-    pub(super) rechecks: Arc<Semaphore>,
-    pub(super) recheck_age: Duration,
+    found: Cache<String, Arc<FoundFile>>,
+    rechecks: Arc<Semaphore>,
+    recheck_age: Duration,
 }
 
 /// A file that was found.
 #[derive(Debug)]
 pub(super) struct FoundFile {
     pub(super) size: u64,
-    pub(super) looked_at: Instant,
-    pub(super) is_rechecking: AtomicBool,
+    looked_at: Instant,
+    is_rechecking: AtomicBool,
 }
 
 impl Default for Presence {
@@ -54,7 +54,7 @@ impl Default for Presence {
 }
 
 impl FoundFile {
-    pub(super) fn now(size: u64) -> Arc<Self> {
+    fn now(size: u64) -> Arc<Self> {
         Arc::new(Self {
             size,
             looked_at: Instant::now(),
@@ -63,10 +63,74 @@ impl FoundFile {
     }
 }
 
+/// The right to look for a file again; others have it when it is dropped.
+pub(super) struct Recheck {
+    found: Arc<FoundFile>,
+    _permit: OwnedSemaphorePermit,
+}
+
+impl Drop for Recheck {
+    fn drop(&mut self) {
+        self.found.is_rechecking.store(false, Ordering::Relaxed);
+    }
+}
+
 impl Presence {
+    /// What is known of a file.
+    pub(super) async fn get(&self, sha256: &str) -> Option<Arc<FoundFile>> {
+        self.found.get(sha256).await
+    }
+
+    /// The size of a file that is not known, as `looking` finds it. Those who ask for the same file at the same time
+    /// wait for one answer.
+    pub(super) async fn look<E: Send + Sync + 'static>(
+        &self,
+        sha256: &str,
+        looking: impl Future<Output = Result<u64, E>>,
+    ) -> Result<u64, Arc<E>> {
+        let looking = async { looking.await.map(FoundFile::now) };
+        let found = self.found.try_get_with_by_ref(sha256, looking).await?;
+        Ok(found.size)
+    }
+
+    /// The right to look for a file again, if what is known of it is old, nobody does so already and not too many
+    /// are looked for.
+    pub(super) fn recheck(&self, found: &Arc<FoundFile>) -> Option<Recheck> {
+        if found.looked_at.elapsed() < self.recheck_age
+            || found.is_rechecking.swap(true, Ordering::Relaxed)
+        {
+            return None;
+        }
+        let Ok(permit) = Arc::clone(&self.rechecks).try_acquire_owned() else {
+            found.is_rechecking.store(false, Ordering::Relaxed);
+            return None;
+        };
+        Some(Recheck {
+            found: Arc::clone(found),
+            _permit: permit,
+        })
+    }
+
+    /// Puts the result of a look in the place of an older one; what was forgotten meanwhile stays so.
+    pub(super) async fn renew(&self, sha256: &str, size: Option<u64>) {
+        let entry = self.found.entry_by_ref(sha256);
+        entry
+            .and_compute_with(async |former| match (former, size) {
+                (Some(_), Some(size)) => Op::Put(FoundFile::now(size)),
+                (Some(_), None) => Op::Remove,
+                (None, _) => Op::Nop,
+            })
+            .await;
+    }
+
     /// Forgets that a file was found, because it is removed or was missed.
     pub(super) fn forget(&self, sha256: &str) {
         // The future only runs listeners, of which there are none.
         self.found.invalidate(sha256).now_or_never();
+    }
+
+    #[cfg(test)]
+    pub(super) fn set_recheck_age(&mut self, age: Duration) {
+        self.recheck_age = age;
     }
 }

@@ -216,22 +216,9 @@ fn admin_apis(administration: &Arc<Administration>, schedule: KeySchedule) -> Ad
     )
 }
 
-fn mint_api(services: &Services) -> MintApi {
-    MintApi {
-        tokens: Arc::clone(&services.download_tokens),
-    }
-}
-
-fn key_set_api(services: &Services, config: &HttpConfig) -> KeySetApi {
-    KeySetApi {
-        key_ring: Arc::clone(&services.key_ring),
-        lifetime: config.key_schedule.key_set,
-    }
-}
-
 fn api_service(services: &Services, config: &HttpConfig) -> OpenApiService<Apis, ()> {
     let caller_apis = (
-        mint_api(services),
+        MintApi::new(&services.download_tokens),
         MintBatchApi {
             tokens: Arc::clone(&services.download_tokens),
         },
@@ -251,7 +238,7 @@ fn api_service(services: &Services, config: &HttpConfig) -> OpenApiService<Apis,
         CatalogApi {
             view: Arc::clone(&services.catalog_view),
         },
-        key_set_api(services, config),
+        KeySetApi::new(&services.key_ring, config.key_schedule.key_set),
         ServerMetadataApi::new(&config.issuer, config.key_schedule.key_set),
         HealthApi {
             health: Arc::clone(&services.health),
@@ -317,8 +304,8 @@ pub fn routes(
     let route = metrics_page::add_routes(route, services.metrics.clone());
     let route = route.around(docs::redirect_browser);
     let direct = DirectRoutes {
-        mint: mint_api(services),
-        key_set: key_set_api(services, &config),
+        mint: MintApi::new(&services.download_tokens),
+        key_set: KeySetApi::new(&services.key_ring, config.key_schedule.key_set),
         router: route,
     };
     let cors = Cors::new(config.allowed_origins.clone(), &PUBLIC_PATHS, &operations);
