@@ -228,9 +228,7 @@ fn api_service(services: &Services, config: &HttpConfig) -> OpenApiService<Apis,
         ApiKeysApi {
             api_keys: Arc::clone(&services.api_keys),
         },
-        DownloadApi {
-            downloads: Arc::clone(&services.downloads),
-        },
+        DownloadApi::new(&services.downloads),
         ForwardAuthApi::new(
             Arc::clone(&services.forward_auth),
             config.forward_auth_paths.clone(),
@@ -305,6 +303,7 @@ pub fn routes(
     let route = route.around(docs::redirect_browser);
     let direct = DirectRoutes {
         mint: MintApi::new(&services.download_tokens),
+        download: DownloadApi::new(&services.downloads),
         key_set: KeySetApi::new(&services.key_ring, config.key_schedule.key_set),
         router: route,
     };

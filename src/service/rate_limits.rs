@@ -155,7 +155,7 @@ impl RateLimits {
         user: Option<UserId>,
         address: IpAddr,
     ) -> Result<(), ServiceError> {
-        if self.downloads.per_minute.is_none() {
+        if self.downloads.is_unlimited() {
             return Ok(());
         }
         self.downloads.take(&shares_of(user, address))
@@ -163,7 +163,7 @@ impl RateLimits {
 
     /// Counts one download of a network, before anything is done for it.
     pub fn count_network_download(&self, address: IpAddr) -> Result<(), ServiceError> {
-        if self.network_downloads.per_minute.is_none() {
+        if self.network_downloads.is_unlimited() {
             return Ok(());
         }
         let shares = network_shares(address).into_iter();

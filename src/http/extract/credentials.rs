@@ -39,6 +39,12 @@ pub fn header_context(request: &Request) -> RequestContext {
     request_context(request, credential_from_headers(request.headers()))
 }
 
+/// The request context with the credential in `?token=`, or else in the headers.
+#[must_use]
+pub fn header_or_query_context(request: &Request) -> RequestContext {
+    request_context(request, credential_from_headers_or_query(request))
+}
+
 fn request_context(request: &Request, credential: Credential) -> RequestContext {
     let info = RequestInfo::from_request(request);
     RequestContext {
