@@ -87,7 +87,7 @@ async fn a_file_that_vanishes_between_two_spans_is_missing_until_it_is_back() {
 #[tokio::test]
 async fn a_download_of_a_file_that_is_cut_ends_early_and_never_hangs() {
     let server = Server::start().await;
-    let content = tiff(32 * 1024 * 1024);
+    let content = tiff(12 * 1024 * 1024);
     let stored = upload(&server, &content).await;
     let token = server.mint(PUBLIC, None).await.token();
     let mut stream = TcpStream::connect(server.address).await.unwrap();
