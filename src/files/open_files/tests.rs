@@ -138,6 +138,16 @@ async fn a_removed_file_and_one_that_nobody_reads_are_closed() {
 
     place.imported(&tiff(600_000)).await;
     read_until_kept(&place, &file).await;
+    // Only the checks of this test count.
+    place
+        .files
+        .open_files
+        .0
+        .read()
+        .checker
+        .as_ref()
+        .unwrap()
+        .abort();
     for _ in 0..MAX_IDLE_CHECKS {
         check(&place).await;
         assert_eq!(open_count(&place), 1);
