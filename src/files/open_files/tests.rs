@@ -148,6 +148,7 @@ async fn a_removed_file_and_one_that_nobody_reads_are_closed() {
         .as_ref()
         .unwrap()
         .abort();
+    bytes_of(&place.files, &file, 0..10).await;
     for _ in 0..MAX_IDLE_CHECKS {
         check(&place).await;
         assert_eq!(open_count(&place), 1);
