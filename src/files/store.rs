@@ -1,19 +1,19 @@
-//! The file store: import, read and check files.
+//! The file store: import and check files.
 
-use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use futures_util::stream::{self, StreamExt};
 use object_store::local::LocalFileSystem;
 use object_store::path::Path as ObjectPath;
-use object_store::{GetOptions, GetResultPayload, ObjectStore, ObjectStoreExt};
+use object_store::{ObjectStore, ObjectStoreExt};
 
 use super::bounded_calls::BoundedCalls;
-use super::download::{self, ByteStream, CHUNK_SIZE};
+use super::chunk_buffers::ChunkBuffers;
+use super::download;
 use super::error::FilesError;
 use super::file_name::download_name;
+use super::open_files::OpenFiles;
 use super::presence::Presence;
 use super::remote::RemoteFiles;
 use super::source::{ContentDigest, ContentHasher, ImportSource};
@@ -30,6 +30,8 @@ pub struct FileStore {
     health_calls: BoundedCalls,
     pub(super) staging: StagingFolder,
     pub(super) presence: Presence,
+    pub(super) open_files: OpenFiles,
+    pub(super) buffers: ChunkBuffers,
     pub(super) remote: RemoteFiles,
 }
 
@@ -54,6 +56,8 @@ impl FileStore {
             health_calls: BoundedCalls::new(1),
             staging: StagingFolder::default(),
             presence: Presence::default(),
+            open_files: OpenFiles::default(),
+            buffers: ChunkBuffers::default(),
             remote: RemoteFiles::default(),
         })
     }
@@ -72,7 +76,7 @@ impl FileStore {
         self.check_folder_with(&self.health_calls).await
     }
 
-    async fn check_folder_with(&self, calls: &BoundedCalls) -> Result<(), FilesError> {
+    pub(super) async fn check_folder_with(&self, calls: &BoundedCalls) -> Result<(), FilesError> {
         let folder = Arc::clone(&self.folder);
         let reading = calls.look_up("read the folder of the file store", async move {
             tokio::fs::read_dir(folder).await.map(drop)
@@ -81,6 +85,12 @@ impl FileStore {
             folder: self.folder.to_path_buf(),
             source,
         })
+    }
+
+    /// Forgets that a file was found, and closes it, because it is removed or was missed.
+    pub(super) fn forget(&self, sha256: &str) {
+        self.presence.forget(sha256);
+        self.open_files.forget(sha256);
     }
 
     /// The length of a file in the store now; none if it is not there.
@@ -219,56 +229,6 @@ impl FileStore {
         }
     }
 
-    /// Streams a span (in bytes, end excluded) of a file; fails before the first byte where possible.
-    ///
-    /// A span of at most 256 KiB is read at once and is one chunk.
-    pub async fn read(
-        &self,
-        file: &StoredFile,
-        span: Range<u64>,
-    ) -> Result<ByteStream, FilesError> {
-        if span.start > span.end || span.end > file.size {
-            return Err(FilesError::SpanOutOfRange {
-                name: file.name.clone(),
-                span,
-                size: file.size,
-            });
-        }
-        let object = object_path(file)?;
-        let length = span.end - span.start;
-        if length == 0 {
-            return Ok(stream::empty().boxed());
-        }
-        if length <= CHUNK_SIZE {
-            let store = Arc::clone(&self.store);
-            let reading = async move { store.get_range(&object, span).await };
-            return match self.calls.read(reading).await? {
-                Ok(chunk) if chunk.len() as u64 == length => {
-                    Ok(stream::once(async { Ok(chunk) }).boxed())
-                }
-                Ok(_) => Err(download::damaged(file)),
-                Err(error) => Err(self.classify_read_error(file, error).await),
-            };
-        }
-        let options = GetOptions::new().with_range(Some(span.clone()));
-        let store = Arc::clone(&self.store);
-        let opening = async move { store.get_opts(&object, options).await };
-        let opened = match self.calls.read(opening).await? {
-            Ok(opened) if opened.meta.size == file.size && opened.range == span => opened,
-            Ok(_) => return Err(download::damaged(file)),
-            Err(error) => return Err(self.classify_read_error(file, error).await),
-        };
-        match opened.payload {
-            GetResultPayload::File(open, _) => {
-                let calls = self.calls.clone();
-                download::stream_open_file(open, file.clone(), span, calls).await
-            }
-            GetResultPayload::Stream(chunks) => {
-                Ok(download::stream_remote(chunks, file.clone(), length))
-            }
-        }
-    }
-
     /// Runs the opening of a source.
     pub(super) async fn read_source<T: Send + 'static>(
         &self,
@@ -285,29 +245,6 @@ impl FileStore {
     ) -> Result<(Bytes, ImportSource), FilesError> {
         let reading = move || Ok((source.next_piece()?, source));
         self.read_source(reading).await?
-    }
-
-    /// Distinguishes a missing or truncated file from a store that does not respond.
-    async fn classify_read_error(
-        &self,
-        file: &StoredFile,
-        error: object_store::Error,
-    ) -> FilesError {
-        self.presence.forget(&file.sha256);
-        if matches!(error, object_store::Error::NotFound { .. }) {
-            // Without its folder the store is unavailable, not empty.
-            if let Err(error) = self.check_folder_with(&self.calls).await {
-                return error;
-            }
-            return FilesError::Missing {
-                name: file.name.clone(),
-                sha256: file.sha256.clone(),
-            };
-        }
-        match self.stored_size(file).await {
-            Ok(size) if size != Some(file.size) => download::damaged(file),
-            _ => download::unreadable(file.name.clone(), error.into()),
-        }
     }
 }
 

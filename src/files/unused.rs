@@ -81,7 +81,7 @@ impl FileStore {
         });
         let changed = changed.await;
         // Not before: somebody could find it again.
-        self.presence.forget(sha256);
+        self.forget(sha256);
         changed
     }
 

@@ -1,4 +1,5 @@
-//! Direct routes: the mint and the key set, which are asked for more often than everything else, without the router.
+//! Direct routes: the mint, downloads and the key set, which are asked for more often than everything else, without
+//! the router.
 //!
 //! The operations are those of the router, which has them too: it answers what is not asked in the usual form (a
 //! path with percent-encoding, a HEAD), so that one place knows the errors of a malformed request.
@@ -8,13 +9,16 @@ use poem::{Endpoint, IntoResponse, Request, Response};
 
 use crate::domain::id::DatasetId;
 
+use super::api::download::{DOWNLOAD_PATH_PARTS, DownloadApi};
 use super::api::key_set::{KEY_SET_PATH, KeySetApi};
 use super::api::mint::{MINT_PATH_PREFIX, MintApi};
 
-/// An endpoint that answers the mint and the key set itself.
+/// An endpoint that answers the mint, downloads and the key set itself.
 pub(super) struct DirectRoutes<E> {
     /// The mint.
     pub(super) mint: MintApi,
+    /// Downloads.
+    pub(super) download: DownloadApi,
     /// The key set.
     pub(super) key_set: KeySetApi,
     /// The router.
@@ -24,6 +28,7 @@ pub(super) struct DirectRoutes<E> {
 /// An operation that is answered without the router.
 enum DirectOperation {
     Mint(DatasetId),
+    Download(DatasetId),
     KeySet,
 }
 
@@ -36,6 +41,11 @@ impl DirectOperation {
                 id.parse().ok().map(Self::Mint)
             }
             Method::GET if path == KEY_SET_PATH => Some(Self::KeySet),
+            Method::GET => {
+                let (before, after) = DOWNLOAD_PATH_PARTS;
+                let id = path.strip_prefix(before)?.strip_suffix(after)?;
+                id.parse().ok().map(Self::Download)
+            }
             _ => None,
         }
     }
@@ -47,6 +57,9 @@ impl<E: Endpoint> Endpoint for DirectRoutes<E> {
     async fn call(&self, request: Request) -> poem::Result<Response> {
         match DirectOperation::find(&request) {
             Some(DirectOperation::Mint(dataset_id)) => self.mint.reply(&request, dataset_id).await,
+            Some(DirectOperation::Download(dataset_id)) => {
+                Box::pin(self.download.reply(&request, dataset_id)).await
+            }
             Some(DirectOperation::KeySet) => Ok(self.key_set.reply(&request).into_response()),
             None => {
                 let routed = Box::pin(self.router.call(request));

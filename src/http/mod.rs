@@ -216,22 +216,9 @@ fn admin_apis(administration: &Arc<Administration>, schedule: KeySchedule) -> Ad
     )
 }
 
-fn mint_api(services: &Services) -> MintApi {
-    MintApi {
-        tokens: Arc::clone(&services.download_tokens),
-    }
-}
-
-fn key_set_api(services: &Services, config: &HttpConfig) -> KeySetApi {
-    KeySetApi {
-        key_ring: Arc::clone(&services.key_ring),
-        lifetime: config.key_schedule.key_set,
-    }
-}
-
 fn api_service(services: &Services, config: &HttpConfig) -> OpenApiService<Apis, ()> {
     let caller_apis = (
-        mint_api(services),
+        MintApi::new(&services.download_tokens),
         MintBatchApi {
             tokens: Arc::clone(&services.download_tokens),
         },
@@ -241,9 +228,7 @@ fn api_service(services: &Services, config: &HttpConfig) -> OpenApiService<Apis,
         ApiKeysApi {
             api_keys: Arc::clone(&services.api_keys),
         },
-        DownloadApi {
-            downloads: Arc::clone(&services.downloads),
-        },
+        DownloadApi::new(&services.downloads),
         ForwardAuthApi::new(
             Arc::clone(&services.forward_auth),
             config.forward_auth_paths.clone(),
@@ -251,7 +236,7 @@ fn api_service(services: &Services, config: &HttpConfig) -> OpenApiService<Apis,
         CatalogApi {
             view: Arc::clone(&services.catalog_view),
         },
-        key_set_api(services, config),
+        KeySetApi::new(&services.key_ring, config.key_schedule.key_set),
         ServerMetadataApi::new(&config.issuer, config.key_schedule.key_set),
         HealthApi {
             health: Arc::clone(&services.health),
@@ -317,8 +302,9 @@ pub fn routes(
     let route = metrics_page::add_routes(route, services.metrics.clone());
     let route = route.around(docs::redirect_browser);
     let direct = DirectRoutes {
-        mint: mint_api(services),
-        key_set: key_set_api(services, &config),
+        mint: MintApi::new(&services.download_tokens),
+        download: DownloadApi::new(&services.downloads),
+        key_set: KeySetApi::new(&services.key_ring, config.key_schedule.key_set),
         router: route,
     };
     let cors = Cors::new(config.allowed_origins.clone(), &PUBLIC_PATHS, &operations);

@@ -23,8 +23,7 @@ pub const MINT_PATH_PREFIX: &str = "/auth/download-token/";
 
 /// The mint API.
 pub struct MintApi {
-    /// Issues download tokens.
-    pub tokens: Arc<DownloadTokens>,
+    tokens: Arc<DownloadTokens>,
 }
 
 /// A download token for one dataset.
@@ -71,6 +70,14 @@ impl MintApi {
 }
 
 impl MintApi {
+    /// The API over the service that issues tokens.
+    #[must_use]
+    pub fn new(tokens: &Arc<DownloadTokens>) -> Self {
+        Self {
+            tokens: Arc::clone(tokens),
+        }
+    }
+
     /// Answers a request for a token of this dataset.
     pub async fn reply(&self, request: &Request, dataset_id: DatasetId) -> poem::Result<Response> {
         let minted = self.mint(&header_context(request), dataset_id).await?;
