@@ -13,6 +13,7 @@ use crate::domain::suggest::closest;
 
 use super::file_parser::{FileParser, NamedText, PolicyLocation};
 use super::links::{self, TemplateLink, instantiate};
+use super::proof_memory::ProofMemory;
 use super::source_policy::{self, SourcePolicy, policies_in_order, templates_in_order};
 use super::sources::SourceFiles;
 use super::validation::ValidationPurpose;
@@ -67,9 +68,10 @@ pub(super) struct ValidPolicies {
 pub(super) fn parse_policies(
     sources: &SourceFiles,
     schema: Option<&Schema>,
+    memory: &Arc<ProofMemory>,
 ) -> Result<ValidPolicies, Vec<SourceDiagnostic>> {
     let mut parser = PolicyParser {
-        files: FileParser::new(sources, ValidationPurpose::Decisions),
+        files: FileParser::with_memory(sources, ValidationPurpose::Decisions, memory),
         set: PolicySet::new(),
         info: BTreeMap::new(),
         templates: BTreeMap::new(),
@@ -278,7 +280,9 @@ impl PolicyParser<'_> {
         if !self.files.problems.is_empty() {
             return;
         }
-        let linked = self.set.policies().filter(|policy| !policy.is_static());
+        let linked = self.set.policies();
+        let linked =
+            linked.filter(|policy| !policy.is_static() && !self.files.known_valid.contains(policy));
         let filled: Result<Vec<Policy>, _> = linked.map(instantiate).collect();
         match filled.map(PolicySet::from_policies) {
             Ok(Ok(set)) => self.files.validate_links(&set, &self.set, schema),

@@ -63,6 +63,8 @@ impl ReloadState {
         let rejected = self.status.rejected.as_deref();
         match rejected.map(|rejected| &rejected.reason) {
             Some(RejectionReason::SolverMissing(_) | RejectionReason::SolverFailure(_)) => true,
+            // What was proved of it is remembered, so that the next attempt gets further.
+            Some(RejectionReason::FailedProof(proof)) => proof.may_be_continued(),
             Some(_) => false,
             None => self.status.unproved.is_some(),
         }
