@@ -109,10 +109,11 @@ impl Bundle {
             });
         };
         warnings.append(&mut policies.warnings);
-        let reads_address = policies
-            .set
-            .policies()
-            .any(|policy| address::reads_address(&policy.as_ref().condition()));
+        // No scope reads it.
+        let reads_address = policies.set.policies().any(|policy| {
+            let conditions = policy.as_ref().non_scope_constraints();
+            conditions.is_some_and(address::reads_address)
+        });
         warnings.extend(undeclared_actions(sources, &schema, &checked.names));
         warnings.extend(checked.words.warnings(sources));
         Ok(Self {

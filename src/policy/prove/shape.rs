@@ -1,9 +1,9 @@
 //! Shapes: a question to the solver with its literals left open.
 //!
-//! Many policies are alike but for the names in them. Where strings and entities in a question are replaced by
-//! variables, one each, and the solver finds that nothing satisfies it, nothing satisfies it for any strings and
-//! entities: so one answer serves all policies of that shape. Where something does satisfy it, nothing is known about
-//! the question itself, which is then asked as it is.
+//! Many policies are alike but for the names, numbers and patterns in them. Where the literals in a question are replaced
+//! by variables, one each, and the solver finds that nothing satisfies it, nothing satisfies it for any literals: so one
+//! answer serves all policies of that shape. Where something does satisfy it, nothing is known about the question itself,
+//! which is then asked as it is. A comparison with a pattern is replaced as a whole, by whether it holds.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -17,13 +17,16 @@ use crate::policy::proof_digest::{DigestBuilder, ProofDigest};
 /// The longest text of a question whose shape is looked for, in bytes: terms share parts, which the text repeats.
 const MAX_LENGTH: usize = 256 * 1024;
 
+/// The width from which on numbers are left open, in bits.
+const MIN_NUMBER_WIDTH: u32 = 32;
+
 /// A question and its shape.
 pub(super) struct Shape {
     /// The digest of the shape.
     pub(super) general: ProofDigest,
     /// The digest of the question itself.
     pub(super) exact: ProofDigest,
-    variables: BTreeMap<TermPrim, usize>,
+    variables: BTreeMap<Term, usize>,
 }
 
 impl Shape {
@@ -54,7 +57,7 @@ impl Shape {
         ordered.sort_by_key(|(_, number)| **number);
         let mut exact = DigestBuilder::new("question").with(&general);
         for (literal, _) in ordered {
-            exact = exact.with(literal.to_string().as_bytes());
+            exact = exact.with(format!("{literal:?}").as_bytes());
         }
         Some(Self {
             general,
@@ -74,16 +77,15 @@ impl Shape {
     }
 
     fn term(&self, term: &Term) -> Term {
+        if let Some(number) = self.variables.get(term) {
+            return Term::Var(TermVar {
+                // No variable of Cedar has a space in its name.
+                id: format!("literal {number}").into(),
+                ty: term.type_of(),
+            });
+        }
         match term {
-            Term::Prim(literal) => match self.variables.get(literal) {
-                Some(number) => Term::Var(TermVar {
-                    // No variable of Cedar has a space in its name.
-                    id: format!("literal {number}").into(),
-                    ty: literal.type_of(),
-                }),
-                None => term.clone(),
-            },
-            Term::Var(_) | Term::None(_) => term.clone(),
+            Term::Prim(_) | Term::Var(_) | Term::None(_) => term.clone(),
             Term::Some(inner) => Term::Some(Arc::new(self.term(inner))),
             Term::Set { elts_ty, elts } => Term::Set {
                 elts_ty: elts_ty.clone(),
@@ -113,7 +115,7 @@ impl Shape {
 struct Writer<'a> {
     symbols: &'a SymEnv,
     text: Vec<u8>,
-    variables: BTreeMap<TermPrim, usize>,
+    variables: BTreeMap<Term, usize>,
     is_too_long: bool,
 }
 
@@ -133,8 +135,14 @@ impl Writer<'_> {
             self.is_too_long = true;
             return;
         }
+        if self.is_open(term) {
+            return self.variable(term);
+        }
         match term {
-            Term::Prim(literal) => self.literal(literal),
+            Term::Prim(literal) => {
+                self.text.push(b'p');
+                self.text(&format!("{literal:?}"));
+            }
             Term::Var(variable) => {
                 self.text.push(b'v');
                 self.text(&variable.id);
@@ -179,33 +187,32 @@ impl Writer<'_> {
         match op {
             Op::Uuf(function) => self.text(&function.id),
             Op::RecordGet(name) => self.text(name),
-            Op::ZeroExtend(_) | Op::StringLike(_) | Op::Ext(_) => self.text(&format!("{op:?}")),
+            Op::ZeroExtend(_) | Op::Ext(_) => self.text(&format!("{op:?}")),
             _ => {}
         }
     }
 
-    fn literal(&mut self, literal: &TermPrim) {
-        let is_open = match literal {
-            TermPrim::String(_) => true,
+    /// Whether a term is replaced by a variable.
+    fn is_open(&self, term: &Term) -> bool {
+        match term {
+            Term::Prim(TermPrim::String(_) | TermPrim::Ext(_)) => true,
             // The members of an enumeration are distinct, and proofs need that; so are actions.
-            TermPrim::Entity(uid) => {
+            Term::Prim(TermPrim::Entity(uid)) => {
                 let data = self.symbols.entities.get(uid.type_name());
                 data.is_some_and(|data| data.members.is_none())
             }
-            TermPrim::Bool(_) | TermPrim::Bitvec(_) | TermPrim::Ext(_) => false,
-        };
-        if is_open {
-            let next = self.variables.len();
-            let number = *self.variables.entry(literal.clone()).or_insert(next);
-            self.text.push(b'l');
-            self.count(number);
-            match literal {
-                TermPrim::Entity(uid) => self.text(&uid.type_name().to_string()),
-                _ => self.text(""),
-            }
-        } else {
-            self.text.push(b'p');
-            self.text(&format!("{literal:?}"));
+            // Not the lengths of prefixes of addresses.
+            Term::Prim(TermPrim::Bitvec(number)) => number.width().get() >= MIN_NUMBER_WIDTH,
+            Term::App { op, .. } => matches!(op, Op::StringLike(_)),
+            _ => false,
         }
+    }
+
+    fn variable(&mut self, term: &Term) {
+        let next = self.variables.len();
+        let number = *self.variables.entry(term.clone()).or_insert(next);
+        self.text.push(b'l');
+        self.count(number);
+        self.text(&format!("{:?}", term.type_of()));
     }
 }

@@ -9,6 +9,7 @@ use cedar_policy::{
     PrincipalConstraint, RequestEnv, ResourceConstraint, Schema,
 };
 use cedar_policy_symcc::{CompiledPolicy, CompiledSchema, Env, SymEnv};
+use serde_json::Value;
 
 use crate::policy::Bundle;
 use crate::policy::index::PolicyIndex;
@@ -91,7 +92,7 @@ impl InvariantStatement {
             scope: scope_policy(&invariant.policy).map_err(failed)?,
             bounding: bounding_policies(invariant).map_err(failed)?,
             excepted: invariant.exceptions.policies.clone(),
-            digest: statement_digest(invariant),
+            digest: statement_digest(invariant)?,
         })
     }
 
@@ -149,17 +150,14 @@ impl SubjectPolicy {
 }
 
 /// An invariant, without its annotations: what it excepts is decided policy by policy.
-fn statement_digest(invariant: &Invariant) -> ProofDigest {
-    let policy = &invariant.policy;
-    let effect = match policy.effect() {
-        Effect::Permit => "permit",
-        Effect::Forbid => "forbid",
-    };
-    DigestBuilder::new("invariant")
-        .with(format!("{:?}", invariant.bound).as_bytes())
-        .with(effect.as_bytes())
-        .with(policy.as_ref().condition().to_string().as_bytes())
-        .finish()
+fn statement_digest(invariant: &Invariant) -> Result<ProofDigest, ProveError> {
+    // In its JSON form no two policies are alike that are not the same.
+    let mut json = invariant.policy.to_json();
+    let members = json.as_mut().ok().and_then(Value::as_object_mut);
+    members.map(|members| members.remove("annotations"));
+    let json = json.map_err(|error| ProveError::failed(&error))?;
+    let digest = DigestBuilder::new("invariant").with(format!("{:?}", invariant.bound).as_bytes());
+    Ok(digest.with(json.to_string().as_bytes()).finish())
 }
 
 /// Compiles a policy for an environment.

@@ -329,7 +329,9 @@ impl PolicyGate {
         match proved {
             Ok(proved) if proved.proof.is_complete() => {
                 let time = proved.proof.time;
-                let ProofWork { policies, proved, .. } = proved.proof.work;
+                let ProofWork {
+                    policies, proved, ..
+                } = proved.proof.work;
                 tracing::info!(
                     time = time.summary(),
                     policies,
