@@ -3,8 +3,10 @@
 //! Only what holds is kept, under the digest of everything that it depends on. What was proved with the help of other
 //! policies names them: it holds as long as they are there. What is not known is asked again.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::sync::Arc;
 
+use cedar_policy::PolicySet;
 use parking_lot::Mutex;
 
 use super::proof_digest::ProofDigest;
@@ -26,7 +28,11 @@ const MAGIC: &[u8] = b"cedargate proofs 1\n";
 #[derive(Debug, Default)]
 pub struct ProofMemory {
     known: Mutex<Known>,
+    parsed: Mutex<ParsedFiles>,
 }
+
+/// The policy files of the folder that was parsed last, by name: their texts with what they say.
+pub(super) type ParsedFiles = BTreeMap<String, (Arc<str>, Arc<PolicySet>)>;
 
 #[derive(Debug, Default)]
 struct Known {
@@ -55,6 +61,18 @@ impl Entry {
 }
 
 impl ProofMemory {
+    /// What a policy file says, if it was there with the same text when the folder was parsed last.
+    pub(super) fn parsed(&self, name: &str, text: &str) -> Option<Arc<PolicySet>> {
+        let parsed = self.parsed.lock();
+        let (known, parsed) = parsed.get(name)?;
+        (**known == *text).then(|| Arc::clone(parsed))
+    }
+
+    /// Remembers the files of one folder in place of those of another one. They share their policies with the bundle.
+    pub(super) fn set_parsed(&self, files: ParsedFiles) {
+        *self.parsed.lock() = files;
+    }
+
     /// A new proof begins: what the last ones did not use is forgotten.
     pub(super) fn begin(&self) {
         let mut known = self.known.lock();
