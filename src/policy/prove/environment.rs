@@ -14,11 +14,12 @@ use cedar_policy_symcc::{
     never_matches_asserts,
 };
 
+use super::compiled::{EnvironmentSubject, PreparedStatement};
 use super::invariants::InvariantBound;
 use super::separate::Separate;
 use super::solver::{SolverSession, is_unsatisfiable};
 use super::statement::scope_policy;
-use super::subject::{InvariantStatement, PendingPolicy, ProofSubject, compile};
+use super::subject::{InvariantStatement, PendingPolicy, ProofSubject};
 
 /// The most policies that are compiled together to search for a counterexample; of more, one that involves few is
 /// taken.
@@ -51,21 +52,9 @@ pub(super) struct InvariantFindings {
     pub(super) supports: BTreeMap<(usize, usize), BTreeSet<usize>>,
 }
 
-/// An invariant that requests of the environment are in the scope of.
-pub(super) struct PreparedStatement<'a> {
-    pub(super) number: usize,
-    pub(super) statement: &'a InvariantStatement,
-    /// The invariant.
-    pub(super) own: CompiledPolicy,
-    /// What it permits.
-    pub(super) bounding: CompiledPolicySet,
-}
-
 /// What is to be checked in one environment.
-pub(super) struct EnvironmentCheck<'a> {
-    pub(super) subject: &'a ProofSubject,
-    pub(super) env: &'a RequestEnv,
-    pub(super) symbols: SymEnv,
+struct EnvironmentCheck<'a> {
+    here: EnvironmentSubject<'a>,
     found: InvariantFindings,
 }
 
@@ -86,9 +75,11 @@ impl ProofSubject {
         match self.symbols(env) {
             Ok(symbols) => {
                 let check = EnvironmentCheck {
-                    subject: self,
-                    env,
-                    symbols,
+                    here: EnvironmentSubject {
+                        subject: self,
+                        env,
+                        symbols,
+                    },
                     found: InvariantFindings::default(),
                 };
                 check.run(solver).await
@@ -112,7 +103,7 @@ impl ProofSubject {
 impl<'a> EnvironmentCheck<'a> {
     async fn run(mut self, solver: &mut SolverSession) -> InvariantFindings {
         let mut prepared = Vec::new();
-        for (number, statement) in (0..).zip(&self.subject.statements) {
+        for (number, statement) in (0..).zip(&self.here.subject.statements) {
             let (finding, ready) = match self.prepare(number, statement, solver).await {
                 Ok(Some(ready)) => (Finding::Holds, Some(ready)),
                 Ok(None) => (Finding::OutOfScope, None),
@@ -121,7 +112,7 @@ impl<'a> EnvironmentCheck<'a> {
             self.found.findings.push(finding);
             prepared.extend(ready);
         }
-        for pending in &self.subject.pending {
+        for pending in &self.here.subject.pending {
             if solver.is_expired() {
                 self.found.unknown.push(solver.timeout_message());
                 break;
@@ -134,7 +125,7 @@ impl<'a> EnvironmentCheck<'a> {
             } else {
                 "not all policies could be checked".to_owned()
             };
-            self.found.findings = self.subject.all_unknown(&reason);
+            self.found.findings = self.here.subject.all_unknown(&reason);
             return self.found;
         }
         for statement in &prepared {
@@ -150,11 +141,11 @@ impl<'a> EnvironmentCheck<'a> {
         statement: &'a InvariantStatement,
         solver: &mut SolverSession,
     ) -> Result<Option<PreparedStatement<'a>>, String> {
-        let scope = self.compile(&statement.scope)?;
+        let scope = self.here.compile(&statement.scope)?;
         if is_unsatisfiable(&never_matches_asserts(&scope)) {
             return Ok(None);
         }
-        let own = self.compile(&statement.policy)?;
+        let own = self.here.compile(&statement.policy)?;
         if let Some(example) = solver.find_example(&never_errors_asserts(&own)).await? {
             return Err(format!(
                 "the invariant itself fails to evaluate for {example}"
@@ -164,7 +155,7 @@ impl<'a> EnvironmentCheck<'a> {
             number,
             statement,
             own,
-            bounding: self.compile_set(&statement.bounding)?,
+            bounding: self.here.compile_set(&statement.bounding)?,
         }))
     }
 
@@ -175,13 +166,16 @@ impl<'a> EnvironmentCheck<'a> {
         prepared: &[PreparedStatement<'_>],
         solver: &mut SolverSession,
     ) {
-        let Some(policy) = self.subject.policies.get(pending.policy) else {
+        let Some(policy) = self.here.subject.policies.get(pending.policy) else {
             return;
         };
-        if !self.subject.is_in_scope(policy, self.env) {
+        if !self.here.subject.is_in_scope(policy, self.here.env) {
             return;
         }
-        let compiled = match policy.compile(self.env, (&self.subject.schema, &self.symbols)) {
+        let compiled = match policy.compile(
+            self.here.env,
+            (&self.here.subject.schema, &self.here.symbols),
+        ) {
             Ok(compiled) => compiled,
             Err(error) => {
                 let id = &policy.id;
@@ -216,7 +210,7 @@ impl<'a> EnvironmentCheck<'a> {
                 continue;
             }
             let mut separate = Separate {
-                check: self,
+                here: &self.here,
                 solver,
             };
             let finding = match separate.prove(pending.policy, &compiled, ready).await {
@@ -240,7 +234,7 @@ impl<'a> EnvironmentCheck<'a> {
         let is_lower = ready.statement.bound == InvariantBound::Lower;
         if is_lower && matches!(self.finding(ready.number), Some(Finding::Holds)) {
             let mut separate = Separate {
-                check: self,
+                here: &self.here,
                 solver,
             };
             let finding = match separate.find_cover(ready).await {
@@ -252,9 +246,9 @@ impl<'a> EnvironmentCheck<'a> {
         }
         let statement = ready.statement;
         if statement.must_have_effect && !statement.has_effect.load(Ordering::Relaxed) {
-            let effective = self
-                .subject
-                .is_effective(statement, (self.env, &self.symbols), solver);
+            let effective =
+                self.subject
+                    .is_effective(statement, (self.here.env, &self.here.symbols), solver);
             match effective.await {
                 Ok(true) => statement.has_effect.store(true, Ordering::Relaxed),
                 Ok(false) => {}
@@ -275,7 +269,7 @@ impl<'a> EnvironmentCheck<'a> {
             Ok(example) => Finding::Example(example),
             Err(reason) => Finding::Unknown(reason),
         };
-        let relevant = self.relevant(&ready.statement.excepted, None);
+        let relevant = self.here.relevant(&ready.statement.excepted, None);
         if relevant.len() > MAX_TOGETHER || solver.is_expired() {
             return given;
         }
@@ -295,54 +289,12 @@ impl<'a> EnvironmentCheck<'a> {
         policies: &[usize],
         solver: &mut SolverSession,
     ) -> Result<Option<Env>, String> {
-        let all = self.compile_policies(policies)?;
+        let all = self.here.compile_policies(policies)?;
         let asserts = match ready.statement.bound {
             InvariantBound::Upper => implies_asserts(&all, &ready.bounding),
             InvariantBound::Lower => implies_asserts(&ready.bounding, &all),
         };
         solver.find_example(&asserts).await
-    }
-
-    /// The policies that may match here, by types and literals, without the excepted ones; of one effect only, if it is
-    /// given.
-    pub(super) fn relevant(
-        &self,
-        excepted: &BTreeSet<String>,
-        effect: Option<Effect>,
-    ) -> Vec<usize> {
-        let all = (0..).zip(&self.subject.policies);
-        let relevant = all.filter(|(_, policy)| {
-            effect.is_none_or(|effect| effect == policy.effect)
-                && !excepted.contains(&policy.id)
-                && self.subject.is_in_scope(policy, self.env)
-        });
-        relevant.map(|(number, _)| number).collect()
-    }
-
-    /// Compiles policies together, as they decide.
-    pub(super) fn compile_policies(&self, policies: &[usize]) -> Result<CompiledPolicySet, String> {
-        let mut set = PolicySet::new();
-        for number in policies {
-            let Some(policy) = self.subject.policies.get(*number) else {
-                continue;
-            };
-            let policy = policy.filled()?;
-            // One that matches nothing here only makes the question longer.
-            if !is_unsatisfiable(&never_matches_asserts(&self.compile(policy)?)) {
-                set.add(policy.clone()).map_err(|error| error.to_string())?;
-            }
-        }
-        self.compile_set(&set)
-    }
-
-    fn compile(&self, policy: &Policy) -> Result<CompiledPolicy, String> {
-        compile(policy, self.env, (&self.subject.schema, &self.symbols))
-    }
-
-    pub(super) fn compile_set(&self, set: &PolicySet) -> Result<CompiledPolicySet, String> {
-        let (schema, symbols) = (&self.subject.schema, self.symbols.clone());
-        CompiledPolicySet::compile_with_custom_symenv(set, self.env, schema, symbols)
-            .map_err(|error| error.to_string())
     }
 
     fn finding(&self, number: usize) -> Option<&Finding> {

@@ -11,8 +11,9 @@
 //!   of a policy that never applies contradict each other. `follow_up` asks for both. `source_text`: parts of a
 //!   policy as they are written.
 //! - `statement` turns an invariant into two policy sets to compare, `subject` has what is to be proved of them and of
-//!   the policies, `environment` proves it in one request environment, policy by policy as `separate` says, and
-//!   `effects` searches it for what has no effect. `solver` runs cvc5, once for all questions of one `shape`,
+//!   the policies, `environment` proves it in one request environment, `compiled` for the solver, policy by policy as
+//!   `separate` says, and `remembered` keeps what holds in all. `effects` searches an environment for what has no
+//!   effect, which `idle` combines. `solver` runs cvc5, once for all questions of one `shape`,
 //!   `scheduler` spreads the environments over threads, and `concretize` makes counterexamples look like real requests: `reduce` removes what does not matter, and `realistic`
 //!   has times and addresses that people can read.
 
@@ -24,15 +25,18 @@ pub mod proof;
 pub mod proof_time;
 pub mod ways_on;
 
+mod compiled;
 mod concretize;
 mod contradiction;
 mod effects;
 mod environment;
 mod error;
 mod follow_up;
+mod idle;
 mod narrowing;
 mod realistic;
 mod reduce;
+mod remembered;
 mod scheduler;
 mod separate;
 mod shape;
@@ -58,7 +62,7 @@ use crate::domain::diagnostic::SourceDiagnostic;
 use counterexample::Violation;
 use environment::{Finding, InvariantFindings};
 use follow_up::FollowUp;
-use ineffective::add_ineffective;
+use idle::add_ineffective;
 use invariants::{Invariant, InvariantBound};
 use proof::FailingPolicy;
 use scheduler::Findings;

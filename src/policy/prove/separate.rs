@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use cedar_policy::Effect;
 use cedar_policy_symcc::{CompiledPolicy, Env, implies_asserts, matches_disjoint_asserts};
 
-use super::environment::{EnvironmentCheck, PreparedStatement};
+use super::compiled::{EnvironmentSubject, PreparedStatement};
 use super::invariants::InvariantBound;
 use super::solver::SolverSession;
 use crate::policy::proof_digest::{DigestBuilder, ProofDigest};
@@ -20,7 +20,7 @@ pub(super) type Supported = Result<BTreeSet<usize>, Box<Env>>;
 
 /// The proofs of one environment.
 pub(super) struct Separate<'a, 'b> {
-    pub(super) check: &'a EnvironmentCheck<'b>,
+    pub(super) here: &'a EnvironmentSubject<'b>,
     pub(super) solver: &'a mut SolverSession,
 }
 
@@ -65,7 +65,7 @@ impl Separate<'_, '_> {
             }
             let mut all: Vec<usize> = forbids.iter().copied().collect();
             all.push(number);
-            permitted = self.check.compile_policies(&all)?;
+            permitted = self.here.compile_policies(&all)?;
         }
     }
 
@@ -75,12 +75,12 @@ impl Separate<'_, '_> {
         ready: &PreparedStatement<'_>,
     ) -> Result<Result<(), Box<Env>>, String> {
         let question = self.cover_question(ready);
-        if self.check.subject.is_remembered(Some(question)) {
+        if self.here.subject.is_remembered(Some(question)) {
             return Ok(Ok(()));
         }
         let cover = self.search_cover(ready).await?;
         Ok(cover.map(|cover| {
-            self.check.subject.remember_question(Some(question), &cover);
+            self.here.subject.remember_question(Some(question), &cover);
         }))
     }
 
@@ -117,7 +117,7 @@ impl Separate<'_, '_> {
                 return Ok(Err(Box::new(example)));
             }
         }
-        let all = self.check.relevant(&BTreeSet::new(), Some(Effect::Permit));
+        let all = self.here.relevant(&BTreeSet::new(), Some(Effect::Permit));
         let all = all.into_iter().collect();
         Ok(match self.find_uncovered(&all, ready).await? {
             None => Ok(all),
@@ -132,7 +132,7 @@ impl Separate<'_, '_> {
         ready: &PreparedStatement<'_>,
     ) -> Result<Option<Env>, String> {
         let permits: Vec<usize> = permits.iter().copied().collect();
-        let covering = self.check.compile_policies(&permits)?;
+        let covering = self.here.compile_policies(&permits)?;
         let asserts = implies_asserts(&ready.bounding, &covering);
         self.solver.find_example(&asserts).await
     }
@@ -146,7 +146,7 @@ impl Separate<'_, '_> {
     }
 
     fn of_effect(&self, effect: Effect, example: &Env) -> BTreeSet<usize> {
-        let subject = self.check.subject;
+        let subject = self.here.subject;
         let mut matching = subject.matching(example);
         matching.retain(|number| {
             let policy = subject.policies.get(*number);
@@ -156,9 +156,9 @@ impl Separate<'_, '_> {
     }
 
     fn cover_question(&self, ready: &PreparedStatement<'_>) -> ProofDigest {
-        let env = self.check.env;
+        let env = self.here.env;
         DigestBuilder::new("cover")
-            .with(&self.check.subject.recollection.context)
+            .with(&self.here.subject.recollection.context)
             .with(&ready.statement.digest)
             .with(env.principal().to_string().as_bytes())
             .with(env.action().to_string().as_bytes())

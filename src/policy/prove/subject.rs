@@ -17,16 +17,15 @@ use crate::policy::links::instantiate;
 use crate::policy::proof_digest::{DigestBuilder, ProofDigest, context_digest, policy_digest};
 use crate::policy::proof_memory::ProofMemory;
 
-use super::environment::InvariantFindings;
 use super::error::ProveError;
 use super::invariants::{Invariant, InvariantBound};
 use super::solver::Recollection;
 use super::statement::{bounding_policies, scope_policy};
 
 /// The question whether a policy never fails to evaluate, in no environment.
-const NEVER_FAILS: &str = "never fails";
+pub(super) const NEVER_FAILS: &str = "never fails";
 /// The question whether a policy by itself meets an invariant, in all environments.
-const MEETS: &str = "meets";
+pub(super) const MEETS: &str = "meets";
 
 /// The policies and invariants of a proof; owned, because threads may outlive the caller.
 pub(super) struct ProofSubject {
@@ -244,39 +243,6 @@ impl ProofSubject {
                 .iter()
                 .all(|support| self.present.contains(support))
         })
-    }
-
-    /// Remembers what was proved of each policy, from the findings of all environments.
-    pub(super) fn remember_proved(&self, found: &[InvariantFindings]) {
-        let is_proved = |policy, statement| {
-            let mut all = found.iter();
-            !all.any(|environment| environment.unproved.contains(&(policy, statement)))
-        };
-        let is_known = found
-            .iter()
-            .all(|environment| environment.unknown.is_empty());
-        let context = &self.recollection.context;
-        for pending in self.pending.iter().filter(|_| is_known) {
-            let Some(policy) = self.policies.get(pending.policy) else {
-                continue;
-            };
-            if pending.may_fail && is_proved(pending.policy, None) {
-                let question = policy.question(NEVER_FAILS, context, &[]);
-                self.remember_question(question, &BTreeSet::new());
-            }
-            for number in &pending.statements {
-                let Some(statement) = self.statements.get(*number) else {
-                    continue;
-                };
-                if is_proved(pending.policy, Some(*number)) {
-                    let known = (pending.policy, *number);
-                    let supports = found.iter().filter_map(|found| found.supports.get(&known));
-                    let supports = supports.flatten().copied().collect();
-                    let question = policy.question(MEETS, context, &statement.digest);
-                    self.remember_question(question, &supports);
-                }
-            }
-        }
     }
 
     /// Remembers that something holds as long as some policies are there.
