@@ -29,7 +29,7 @@ use super::rejection::RejectedBundle;
 use super::second_look::may_pass_now;
 use super::shared_run::SharedRun;
 use super::snapshot::{FolderSnapshot, PolicySource};
-use super::state::ReloadState;
+use super::state::{NextAttempt, ReloadState};
 use super::status::ReloadStatus;
 
 /// What a reload did.
@@ -141,9 +141,9 @@ impl PolicyReloader {
         self.state.lock().status()
     }
 
-    /// Whether a later check of the same folder could have another result because of the solver.
-    pub(super) fn waits_for_solver(&self) -> bool {
-        self.state.lock().waits_for_solver()
+    /// Whether another check of the same folder could have another result because of the solver.
+    pub(super) fn next_attempt(&self) -> NextAttempt {
+        self.state.lock().next_attempt()
     }
 
     /// Reloads the folder now. All who ask while a reload runs share the next one.
