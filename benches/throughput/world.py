@@ -25,6 +25,16 @@ OPEN_TO_USERS = (
     'resource.visibility == Visibility::"internal" && '
     'resource.record_status == RecordStatus::"published"'
 )
+# Policies differ in more than names, as those of people do.
+CONDITIONS = [
+    'resource.title like "{} *"',
+    'resource.hasTag("theme") && resource.getTag("theme").contains("theme-{}")',
+    'resource has owner && resource.owner != principal && resource.title != "Owned {}"',
+    'principal.username like "{}*"',
+    '!resource.reader_users.contains(principal) && resource.title != "{}"',
+    '(principal.hasTag("group-{}") || principal has issuer)',
+    'resource.title == "Dataset {}"',
+]
 DIRECTORY_END = 8 + 2 + 8 * 12 + 4
 
 
@@ -155,10 +165,10 @@ def add_file(gate, identity, size):
     return stored[0]
 
 
-def policy_text(number, note=""):
+def policy_text(number, is_edited=False):
     """A policy among many. Of five, two name a dataset, two a role and one a user.
 
-    All keep the shipped invariants and cases.
+    All keep the shipped invariants and cases. The edited one has a condition more.
     """
     entity = dataset_id(-number - 1)
     # Some are about a role of the demo, so that there is something to evaluate for its users.
@@ -172,15 +182,18 @@ def policy_text(number, note=""):
         f'principal in Role::"{role}", action in {both}, resource',
         f'principal == User::"{entity}", action == Action::"read", resource',
     ][number % 5]
-    title = f'resource.title like "{number}{note} *"'
+    conditions = [CONDITIONS[number % len(CONDITIONS)].format(number)]
+    if is_edited:
+        conditions.append(CONDITIONS[(number + 3) % len(CONDITIONS)].format("edited"))
     if number % 25 == 0:
         # Closes the dataset. Invariants say that admins may do everything.
-        effect, condition = "forbid", f'when {{ {title} }} unless {{ principal in Role::"admin" }}'
+        effect, end = "forbid", ' unless { principal in Role::"admin" }'
     else:
-        effect, condition = "permit", f"when {{ {OPEN_TO_USERS} && {title} }}"
+        effect, end = "permit", ""
+        conditions.insert(0, OPEN_TO_USERS)
     return (
         f'@id("bench-{number}") @reason("Policy {number} of the bench.")\n'
-        f"{effect} ({scope})\n{condition};\n"
+        f"{effect} ({scope})\nwhen {{ {' && '.join(conditions)} }}{end};\n"
     )
 
 
@@ -196,11 +209,11 @@ def write_policies(folder, shipped, count):
         policy_file(folder, start).write_text("".join(policy_text(number) for number in numbers))
 
 
-def edit_policy(folder, number, count, note):
+def edit_policy(folder, edited, count):
     """Changes one policy, with a file that replaces the old one whole."""
-    file = policy_file(folder, number)
-    start = number // POLICIES_PER_FILE * POLICIES_PER_FILE
+    file = policy_file(folder, edited)
+    start = edited // POLICIES_PER_FILE * POLICIES_PER_FILE
     numbers = range(start, min(start + POLICIES_PER_FILE, count))
     new = file.with_name(f".{file.name}.new")
-    new.write_text("".join(policy_text(n, note if n == number else "") for n in numbers))
+    new.write_text("".join(policy_text(number, number == edited) for number in numbers))
     new.rename(file)
