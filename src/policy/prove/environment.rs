@@ -8,10 +8,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::Ordering;
 
-use cedar_policy::{Effect, Policy, PolicySet, RequestEnv, Schema};
+use cedar_policy::{Policy, RequestEnv, Schema};
 use cedar_policy_symcc::{
-    CompiledPolicy, CompiledPolicySet, Env, SymEnv, implies_asserts, never_errors_asserts,
-    never_matches_asserts,
+    CompiledPolicy, Env, implies_asserts, never_errors_asserts, never_matches_asserts,
 };
 
 use super::compiled::{EnvironmentSubject, PreparedStatement};
@@ -246,9 +245,11 @@ impl<'a> EnvironmentCheck<'a> {
         }
         let statement = ready.statement;
         if statement.must_have_effect && !statement.has_effect.load(Ordering::Relaxed) {
-            let effective =
-                self.subject
-                    .is_effective(statement, (self.here.env, &self.here.symbols), solver);
+            let effective = self.here.subject.is_effective(
+                statement,
+                (self.here.env, &self.here.symbols),
+                solver,
+            );
             match effective.await {
                 Ok(true) => statement.has_effect.store(true, Ordering::Relaxed),
                 Ok(false) => {}
