@@ -83,6 +83,8 @@ def measure(bench, group, options, failures):
             group.scenarios = [s for s in group.scenarios if s is not scenario]
             return None
 
+    for server in {id(s.server): s.server for s in group.scenarios}.values():
+        server.await_idle()
     for scenario in list(group.scenarios):
         bench.say(f"warm up: {scenario.name}")
         attempt(scenario, lambda s=scenario: (check(s), drive(s, 1, folder)))
