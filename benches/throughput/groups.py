@@ -1,13 +1,14 @@
 """The rows of `make bench`: groups of scenarios that are measured by turns, and their targets."""
 
 import json
+import os
 import statistics
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import world
-from processes import BenchError, Gate, Nginx, Postgres, Reference, until
+from processes import BenchError, Gate, Nginx, Postgres, Reference, run, until
 from rows import Figure, Group, Target
 from wrk import Scenario, random_pairs
 
@@ -304,6 +305,24 @@ def start(bench, stack):
     ])  # fmt: skip
 
 
+def in_process(bench, stack):
+    """The criterion benches: decisions, facts, signature and verification, the key set."""
+    if not bench.micro:
+        raise BenchError("needs --micro PROGRAM, which `make bench` builds")
+    folder = bench.folder("memory")
+    environment = {**os.environ, "CRITERION_HOME": str(folder)}
+    run(bench.micro, "--bench", "--noplot", cwd=ROOT, env=environment, timeout=600)
+    figures = []
+    for path in sorted(folder.glob("**/new/estimates.json")):
+        name = json.loads((path.parent / "benchmark.json").read_text())["full_id"]
+        median = json.loads(path.read_text())["median"]["point_estimate"] / 1000
+        bound = "<= 1" if name.startswith("decide/warm") else ""
+        figures.append(Figure(f"in process: {name}", median, "us", bound))
+    if not figures:
+        raise BenchError("criterion wrote no estimates")
+    return Group(figures=figures)
+
+
 GROUPS = {
     "start": start,
     "mint": mint,
@@ -312,6 +331,7 @@ GROUPS = {
     "postgres": postgres,
     "span": span,
     "file": file,
+    "in-process": in_process,
     "edit": edit,
     "catalog": catalog,
 }

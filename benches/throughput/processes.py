@@ -12,6 +12,8 @@ import time
 from pathlib import Path
 
 READY_TIMEOUT = 120  # seconds until a program answers
+IDLE_TIMEOUT = 60  # seconds to wait at most until a program is idle
+IDLE_SHARE = 0.05  # of a core
 STOP_TIMEOUT = 60  # seconds from SIGTERM until it is killed
 LOGIN_ATTEMPTS = 6
 TICKS = os.sysconf("SC_CLK_TCK")
@@ -125,6 +127,15 @@ class Process:
                 continue
             total += int(fields[11]) + int(fields[12])
         return total / TICKS
+
+    def await_idle(self):
+        """Waits until what a start leaves to the background is done, or for a minute."""
+        end = time.monotonic() + IDLE_TIMEOUT
+        while time.monotonic() < end:
+            before = self.cpu_seconds()
+            time.sleep(1)
+            if self.cpu_seconds() - before < IDLE_SHARE:
+                return
 
     def status(self, key):
         """A number of /proc/PID/status, such as `Threads` or `VmRSS`, summed over the processes."""

@@ -7,7 +7,8 @@
     missing_docs,
     clippy::unwrap_used,
     clippy::disallowed_methods,
-    reason = "a bench fails by panicking, and measures"
+    clippy::needless_pass_by_value,
+    reason = "a bench fails by panicking, and measures; handlers take their extractors"
 )]
 
 use std::sync::Arc;

@@ -42,6 +42,7 @@ class Bench:
 
     def __init__(self, options, memory, disk):
         self.cedargate, self.reference = options.cedargate, options.reference
+        self.micro = options.micro
         self.datasets, self.principals = options.datasets, options.principals
         self.policies, self.file_mib = options.policies, options.file_mib
         self.roots = {"memory": memory, "disk": disk}
@@ -82,6 +83,8 @@ def measure(bench, group, options, failures):
             group.scenarios = [s for s in group.scenarios if s is not scenario]
             return None
 
+    for server in {id(s.server): s.server for s in group.scenarios}.values():
+        server.await_idle()
     for scenario in list(group.scenarios):
         bench.say(f"warm up: {scenario.name}")
         attempt(scenario, lambda s=scenario: (check(s), drive(s, 1, folder)))
@@ -197,8 +200,12 @@ def executables(*arguments):
 
 def build(options):
     """Builds what no option names. The server comes last: it is built exactly as for production."""
-    if not options.reference:
-        options.reference = executables("--example", "reference_handlers")["reference_handlers"]
+    needs_micro = not options.micro and (not options.only or "in-process" in options.only)
+    if not options.reference or needs_micro:
+        wanted = ["--example", "reference_handlers", *(["--bench", "micro"] if needs_micro else [])]
+        built = executables(*wanted)
+        options.reference = options.reference or built["reference_handlers"]
+        options.micro = options.micro or built.get("micro")
     if not options.cedargate:
         options.cedargate = executables("--bin", "cedargate")["cedargate"]
 
@@ -221,7 +228,7 @@ def parse_arguments(arguments=None):
     parser.add_argument("--json", type=Path, metavar="FILE", help="write all figures there too")
     parser.add_argument("--write", type=Path, metavar="PAGE",
                         help="put the tables into this page, docs/performance.md")  # fmt: skip
-    for name in ("cedargate", "reference"):
+    for name in ("cedargate", "reference", "micro"):
         parser.add_argument(
             f"--{name}", type=Path, metavar="PROGRAM", help="measure this one, build none"
         )
@@ -236,7 +243,7 @@ def parse_arguments(arguments=None):
         name = name.replace("-", "_")
         if getattr(options, name) is None:
             setattr(options, name, size)
-    for name in ("cedargate", "reference", "disk", "memory"):
+    for name in ("cedargate", "reference", "micro", "disk", "memory"):
         if getattr(options, name):
             setattr(options, name, getattr(options, name).resolve())
     return options
