@@ -13,10 +13,12 @@ use parking_lot::Mutex;
 /// How many entries share a set.
 const WAYS: usize = 8;
 
+/// The entries of one set; the one that was used last is the last one.
+type EntrySet<K, V> = Mutex<Vec<(K, V)>>;
+
 /// A table of at most so many recent entries.
 pub struct RecentTable<K, V> {
-    /// In each set the entry that was used last is the last one.
-    sets: Box<[Mutex<Vec<(K, V)>>]>,
+    sets: Box<[EntrySet<K, V>]>,
     hasher: RandomState,
 }
 
@@ -64,7 +66,7 @@ impl<K: Eq + Hash, V: Clone> RecentTable<K, V> {
         drop(set);
     }
 
-    fn set(&self, key: &K) -> Option<&Mutex<Vec<(K, V)>>> {
+    fn set(&self, key: &K) -> Option<&EntrySet<K, V>> {
         let sets = u64::try_from(self.sets.len()).ok()?;
         let at = self.hasher.hash_one(key).checked_rem(sets)?;
         self.sets.get(usize::try_from(at).ok()?)

@@ -32,7 +32,7 @@ pub(super) struct ChunkBuffer {
 impl ChunkBuffers {
     /// Memory for `length` bytes; what is in it is of no meaning.
     pub(super) fn take(&self, length: usize) -> ChunkBuffer {
-        if length < MIN_BUFFERED || length > BUFFER_SIZE {
+        if !(MIN_BUFFERED..=BUFFER_SIZE).contains(&length) {
             return ChunkBuffer {
                 memory: vec![0; length],
                 length,

@@ -6,7 +6,8 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use cedar_policy::{
-    Policy, PolicyId, PolicySet, Schema, Template, ValidationError, ValidationWarning,
+    Policy, PolicyId, PolicySet, PolicySetError, Schema, Template, ValidationError,
+    ValidationWarning,
 };
 use miette::Diagnostic;
 
@@ -163,7 +164,7 @@ impl<'a> FileParser<'a> {
         let unknown: Vec<Policy> = unknown.cloned().collect();
         let checked = match self.checked_set(set, &unknown) {
             Ok(checked) => checked,
-            Err(problem) => return self.problems.push(problem),
+            Err(problem) => return self.problems.push(*problem),
         };
         let result = match validate(&checked, schema, self.purpose) {
             Ok(result) => result,
@@ -223,17 +224,19 @@ impl<'a> FileParser<'a> {
         &self,
         all: &PolicySet,
         policies: &[Policy],
-    ) -> Result<PolicySet, SourceDiagnostic> {
+    ) -> Result<PolicySet, Box<SourceDiagnostic>> {
+        let failed = |error: PolicySetError| {
+            let label = self.sources.label("");
+            Box::new(SourceDiagnostic::for_file(&label, error_chain(&error)))
+        };
         let mut set = PolicySet::new();
-        let added = policies
-            .iter()
-            .try_for_each(|policy| set.add(policy.clone()));
-        let mut templates = all.templates();
-        let added = added
-            .and_then(|()| templates.try_for_each(|template| set.add_template(template.clone())));
-        let failed =
-            |error| SourceDiagnostic::for_file(&self.sources.label(""), error_chain(&error));
-        added.map(|()| set).map_err(failed)
+        for policy in policies {
+            set.add(policy.clone()).map_err(failed)?;
+        }
+        for template in all.templates() {
+            set.add_template(template.clone()).map_err(failed)?;
+        }
+        Ok(set)
     }
 
     /// Where a policy is written, unless it is a link.

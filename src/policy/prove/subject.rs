@@ -343,8 +343,10 @@ impl ProofSubject {
             .policies
             .get(number)
             .and_then(|policy| policy.filled().ok());
-        let Some(Ok(alone)) = policy.map(|policy| PolicySet::from_policies([policy.clone()]))
-        else {
+        let Some(policy) = policy else {
+            return false;
+        };
+        let Ok(alone) = PolicySet::from_policies([policy.clone()]) else {
             return false;
         };
         let answer = Authorizer::new().is_authorized(&example.request, &alone, &example.entities);

@@ -113,9 +113,8 @@ fn invariants() -> impl Strategy<Value = Vec<String>> {
 fn load(policies: &[String], invariants: &[String]) -> Option<(Bundle, InvariantFiles)> {
     let named = |prefix: &str, texts: &[String]| -> String {
         let texts = texts.iter().enumerate();
-        texts
-            .map(|(number, text)| format!("@id(\"{prefix}{number}\") {text}"))
-            .collect()
+        let named = texts.map(|(number, text)| format!("@id(\"{prefix}{number}\") {text}"));
+        named.collect::<Vec<_>>().concat()
     };
     let folder = folder(&[
         ("policies.cedar", &named("p", policies)),

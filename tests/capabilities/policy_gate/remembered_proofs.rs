@@ -127,7 +127,7 @@ fn an_edit_of_one_of_many_policies_proves_that_one_alone_and_a_restart_none() {
             "more.cedar",
             "title 7\"",
             "another title\"",
-        )
+        );
     });
     assert_eq!(server.proofs(), (all + 1, all - 1));
     // Another id is another policy, and one more.
@@ -137,7 +137,7 @@ fn an_edit_of_one_of_many_policies_proves_that_one_alone_and_a_restart_none() {
             "more.cedar",
             "\"more-8\"",
             "\"more-eight\"",
-        )
+        );
     });
     assert_eq!(server.proofs(), (all + 2, 2 * (all - 1)));
     // An edit that violates an invariant is refused whatever is remembered.
