@@ -33,6 +33,10 @@ const MAX_KEPT_SIZE: usize = 2048;
 
 /// What the policies of a class can tell of a pair.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[allow(
+    clippy::struct_excessive_bools,
+    reason = "each is a trait that policies look at by itself"
+)]
 pub(super) struct DecisionClass {
     action: Action,
     /// The addresses of the matching sets, which the index keeps.
