@@ -20,6 +20,7 @@ use super::address;
 use super::attributes::DeclaredAttributes;
 use super::complexity;
 use super::context::ContextCache;
+use super::decision_classes::DecisionClasses;
 use super::entities::{EntityCache, Facts};
 use super::error::{BundleError, from_cedar};
 pub use super::file_parser::MAX_POLICY_ID_LENGTH;
@@ -47,6 +48,7 @@ pub struct Bundle {
     pub(super) schema_names: Arc<SchemaNames>,
     pub(super) entity_cache: EntityCache,
     pub(super) context_cache: ContextCache,
+    pub(super) decision_classes: DecisionClasses,
     pub(super) networks: Arc<Networks>,
     pub(super) authorizer: Authorizer,
     pub(super) reads_address: bool,
@@ -127,6 +129,7 @@ impl Bundle {
             entity_cache: checked.entities,
             context_cache: ContextCache::new(checked.words, Arc::clone(&networks)),
             networks,
+            decision_classes: DecisionClasses::default(),
             authorizer: Authorizer::new(),
             reads_address,
             warnings: sorted(warnings),

@@ -6,9 +6,10 @@
 use std::slice;
 use std::sync::Arc;
 
-use cedar_policy::{PolicySet, Request};
+use cedar_policy::{EntityUid, PolicySet, Request};
 
 use crate::domain::action::Action;
+use crate::domain::attributes::AttributeOwner;
 use crate::domain::caller::DecisionContext;
 use crate::domain::decision::{Decision, MAX_TOKEN_TTL};
 use crate::domain::error_chain::error_chain;
@@ -18,9 +19,10 @@ use crate::domain::resource::Resource;
 use super::bundle::Bundle;
 use super::combined_decision::CombinedDecision;
 use super::context::has_time;
-use super::entities::Facts;
+use super::decision_classes::DecisionClass;
+use super::entities::{DatasetAt, Facts};
 use super::entity_file::EntityFileFacts;
-use super::index::MatchedAction;
+use super::index::{MatchedAction, may_be_kept};
 use super::schema_check::is_applicable;
 
 impl Bundle {
@@ -44,8 +46,7 @@ impl Bundle {
         context: &DecisionContext,
     ) -> Decision {
         let decide = |principal: &Principal, resource: &Resource| {
-            self.facts(principal, action, resource, context)
-                .and_then(|facts| self.decide_facts(&facts, action, context))
+            self.decide_one(principal, action, resource, context)
                 .unwrap_or_else(|error| self.deny(error))
         };
         let Some(readings) = readings_of_oneself(principal, resource) else {
@@ -102,6 +103,47 @@ impl Bundle {
         Ok((facts, request))
     }
 
+    fn decide_one(
+        &self,
+        principal: &Principal,
+        action: Action,
+        resource: &Resource,
+        context: &DecisionContext,
+    ) -> Result<Decision, String> {
+        check_applicable(principal, action, resource)?;
+        let at = match resource {
+            Resource::Dataset(dataset) if has_time(context) => {
+                DatasetAt::new(dataset, context.unix_millis.div_euclid(1_000))
+            }
+            _ => {
+                let facts = self.facts(principal, action, resource, context)?;
+                return self.decide_facts(&facts, action, context);
+            }
+        };
+        let classes = &self.decision_classes;
+        if let Some(decision) = classes.pair(principal, action, at) {
+            return Ok(decision);
+        }
+        if let Some(facts) = self.entity_cache.cached_facts(principal, at) {
+            return self.decide_facts(&facts, action, context);
+        }
+        let class = self.class(principal, action, at);
+        let known = class
+            .as_ref()
+            .and_then(|class| classes.decision(class, principal, at));
+        if let Some(decision) = known {
+            return Ok(decision);
+        }
+        let facts = self.facts(principal, action, resource, context)?;
+        let decision = self.decide_facts(&facts, action, context)?;
+        if let Some(class) = class
+            && may_be_kept(&decision)
+        {
+            classes.keep(class, &decision);
+        }
+        Ok(decision)
+    }
+
     /// The facts, or why the request is denied without evaluating policies.
     fn facts(
         &self,
@@ -110,17 +152,7 @@ impl Bundle {
         resource: &Resource,
         context: &DecisionContext,
     ) -> Result<Arc<Facts>, String> {
-        if let Principal::User(user) = principal
-            && user.is_disabled
-        {
-            return Err(format!("the user {} is disabled", user.id));
-        }
-        if !is_applicable(principal, action, resource) {
-            // The schema excludes it, so no policy was validated for it.
-            return Err(format!(
-                "{action} does not apply to this principal and resource"
-            ));
-        }
+        check_applicable(principal, action, resource)?;
         self.entity_cache
             .facts(principal, resource, context.unix_millis.div_euclid(1_000))
             .map_err(|error| error_chain(&error))
@@ -226,6 +258,68 @@ impl Bundle {
             revision: self.revision().clone(),
         }
     }
+}
+
+impl Bundle {
+    /// The class of a pair; none if some policy could tell pairs of it apart.
+    fn class(
+        &self,
+        principal: &Principal,
+        action: Action,
+        at: DatasetAt<'_>,
+    ) -> Option<DecisionClass> {
+        if !self.has_only_own_attributes() {
+            return None;
+        }
+        let names = &self.schema_names;
+        let (uid, roles): (EntityUid, Vec<EntityUid>) = match principal {
+            Principal::Anonymous => (names.anonymous().clone(), Vec::new()),
+            Principal::User(user) => {
+                let roles = user.roles.iter().map(|role| names.role(role));
+                (names.user(user.id), roles.collect())
+            }
+        };
+        let resource = names.dataset(at.dataset.id);
+        let action_uid = names.action(action);
+        let sets = self.policy_index.matching_among(
+            (&uid, roles.as_slice()),
+            &action_uid,
+            (&resource, &[]),
+        )?;
+        if !self.policy_index.depends_on_traits(&sets) {
+            return None;
+        }
+        DecisionClass::of(action, &sets, principal, at)
+    }
+
+    /// Whether the schema declares no attributes that the catalog may lack, or have otherwise.
+    fn has_only_own_attributes(&self) -> bool {
+        let declared = self.declared_attributes();
+        let mut names = AttributeOwner::ALL
+            .into_iter()
+            .flat_map(|owner| declared.names(owner));
+        names.next().is_none()
+    }
+}
+
+/// Why a request is denied without looking at facts or policies.
+fn check_applicable(
+    principal: &Principal,
+    action: Action,
+    resource: &Resource,
+) -> Result<(), String> {
+    if let Principal::User(user) = principal
+        && user.is_disabled
+    {
+        return Err(format!("the user {} is disabled", user.id));
+    }
+    if !is_applicable(principal, action, resource) {
+        // The schema excludes it, so no policy was validated for it.
+        return Err(format!(
+            "{action} does not apply to this principal and resource"
+        ));
+    }
+    Ok(())
 }
 
 /// The readings of a question about the caller itself, as the catalog has it, if its state there differs from

@@ -54,16 +54,16 @@ struct CachedPair {
 
 /// A dataset as it is shared at a time.
 #[derive(Clone, Copy)]
-struct DatasetAt<'a> {
-    dataset: &'a Arc<Dataset>,
+pub(super) struct DatasetAt<'a> {
+    pub(super) dataset: &'a Arc<Dataset>,
     /// Seconds since 1970 UTC.
-    unix_seconds: i64,
+    pub(super) unix_seconds: i64,
     /// How many of its shares have ended by then: the same number means the same shares.
-    ended_shares: usize,
+    pub(super) ended_shares: usize,
 }
 
 impl<'a> DatasetAt<'a> {
-    fn new(dataset: &'a Arc<Dataset>, unix_seconds: i64) -> Self {
+    pub(super) fn new(dataset: &'a Arc<Dataset>, unix_seconds: i64) -> Self {
         Self {
             dataset,
             unix_seconds,
@@ -71,20 +71,32 @@ impl<'a> DatasetAt<'a> {
         }
     }
 
-    fn address(&self) -> usize {
+    pub(super) fn address(&self) -> usize {
         Arc::as_ptr(self.dataset) as usize
+    }
+}
+
+/// The address of a user, or 0.
+pub(super) fn principal_address(principal: &Principal) -> usize {
+    match principal {
+        Principal::Anonymous => 0,
+        Principal::User(user) => Arc::as_ptr(user) as usize,
+    }
+}
+
+/// Whether these are the same shared value, not merely equal ones.
+pub(super) fn is_same_principal(one: &Principal, other: &Principal) -> bool {
+    match (one, other) {
+        (Principal::Anonymous, Principal::Anonymous) => true,
+        (Principal::User(one), Principal::User(other)) => Arc::ptr_eq(one, other),
+        _ => false,
     }
 }
 
 impl CachedPair {
     /// Whether this pair has the same shared values, not merely equal ones.
     fn is_same(&self, principal: &Principal, at: DatasetAt<'_>) -> bool {
-        let is_same_principal = match (&self.principal, principal) {
-            (Principal::Anonymous, Principal::Anonymous) => true,
-            (Principal::User(cached), Principal::User(user)) => Arc::ptr_eq(cached, user),
-            _ => false,
-        };
-        is_same_principal
+        is_same_principal(&self.principal, principal)
             && Arc::ptr_eq(&self.dataset, at.dataset)
             && self.ended_shares == at.ended_shares
     }
@@ -243,21 +255,26 @@ impl EntityCache {
         })
     }
 
+    /// The facts of a decision about the same values before.
+    pub(super) fn cached_facts(
+        &self,
+        principal: &Principal,
+        at: DatasetAt<'_>,
+    ) -> Option<Arc<Facts>> {
+        let key = (principal_address(principal), at.address());
+        let pair = self.pairs.get(&key)?;
+        pair.is_same(principal, at).then(|| Arc::clone(&pair.facts))
+    }
+
     fn dataset_facts(
         &self,
         principal: &Principal,
         at: DatasetAt<'_>,
     ) -> Result<Arc<Facts>, EntityError> {
-        let principal_address = match principal {
-            Principal::Anonymous => 0,
-            Principal::User(user) => Arc::as_ptr(user) as usize,
-        };
-        let key = (principal_address, at.address());
-        if let Some(pair) = self.pairs.get(&key)
-            && pair.is_same(principal, at)
-        {
-            return Ok(Arc::clone(&pair.facts));
+        if let Some(facts) = self.cached_facts(principal, at) {
+            return Ok(facts);
         }
+        let key = (principal_address(principal), at.address());
         let prepared = self.cached_dataset(at)?;
         let facts = Arc::new(self.build_facts(principal, &prepared)?);
         let pair = CachedPair {

@@ -21,6 +21,8 @@ use strum::VariantArray;
 use crate::domain::action::Action;
 use crate::domain::decision::Decision;
 
+use super::pair_traits::depends_on_traits;
+
 /// The policy sets that match a request, one for each scope.
 pub(super) type MatchingPolicies = Box<[Arc<PolicySet>]>;
 
@@ -48,6 +50,8 @@ pub(super) struct PolicyIndex {
     by_action: HashMap<EntityUid, ByPrincipal>,
     /// The addresses of the sets with a policy that reads the context; the index keeps the sets.
     context_readers: HashSet<usize>,
+    /// The addresses of the sets whose policies look at the traits of a decision class alone.
+    of_traits: HashSet<usize>,
 }
 
 impl PolicyIndex {
@@ -73,11 +77,14 @@ impl PolicyIndex {
             .iter()
             .map(|uid| (uid.clone(), ByPrincipal::new()))
             .collect();
-        let mut context_readers = HashSet::new();
+        let (mut context_readers, mut of_traits) = (HashSet::new(), HashSet::new());
         for ((principal, resource, matched), set) in sets {
             let set = Arc::new(set);
             if set.policies().any(reads_context) {
                 context_readers.insert(address(&set));
+            }
+            if depends_on_traits(&set) {
+                of_traits.insert(address(&set));
             }
             for action in &matched {
                 let by_principal = by_action.entry(action.clone()).or_default();
@@ -89,6 +96,7 @@ impl PolicyIndex {
         Ok(Self {
             by_action,
             context_readers,
+            of_traits,
         })
     }
 
@@ -96,6 +104,12 @@ impl PolicyIndex {
     pub(super) fn reads_context(&self, sets: &[Arc<PolicySet>]) -> bool {
         sets.iter()
             .any(|set| self.context_readers.contains(&address(set)))
+    }
+
+    /// Whether the policies of these sets, which the index found, look at the traits of a decision class alone.
+    pub(super) fn depends_on_traits(&self, sets: &[Arc<PolicySet>]) -> bool {
+        sets.iter()
+            .all(|set| self.of_traits.contains(&address(set)))
     }
 
     /// The policies for an action, whatever they say about principal and resource.
@@ -117,7 +131,7 @@ impl PolicyIndex {
             return false;
         };
         let is_permit = |policy: &Policy| policy.effect() == Effect::Permit;
-        EntityScope::all_matching(principal, entities)
+        EntityScope::all_matching(principal, &ancestors(principal, entities))
             .iter()
             .filter_map(|scope| by_principal.get(scope))
             .flat_map(|by_resource| by_resource.values().flatten())
@@ -134,9 +148,27 @@ impl PolicyIndex {
         resource: &EntityUid,
         entities: &Entities,
     ) -> Option<MatchingPolicies> {
+        let (of_principal, of_resource) = (
+            ancestors(principal, entities),
+            ancestors(resource, entities),
+        );
+        self.matching_among(
+            (principal, of_principal.as_slice()),
+            action,
+            (resource, of_resource.as_slice()),
+        )
+    }
+
+    /// The policies whose scopes match a principal and a resource, each with its ancestors.
+    pub(super) fn matching_among(
+        &self,
+        (principal, of_principal): (&EntityUid, &[EntityUid]),
+        action: &EntityUid,
+        (resource, of_resource): (&EntityUid, &[EntityUid]),
+    ) -> Option<MatchingPolicies> {
         let by_principal = self.by_action.get(action)?;
-        let resources = EntityScope::all_matching(resource, entities);
-        let principals = EntityScope::all_matching(principal, entities);
+        let resources = EntityScope::all_matching(resource, of_resource);
+        let principals = EntityScope::all_matching(principal, of_principal);
         let sets = principals
             .iter()
             .filter_map(|scope| by_principal.get(scope))
@@ -168,7 +200,7 @@ impl EntityScope {
     }
 
     /// Every constraint that an entity matches, each once.
-    fn all_matching(uid: &EntityUid, entities: &Entities) -> Vec<Self> {
+    fn all_matching(uid: &EntityUid, ancestors: &[EntityUid]) -> Vec<Self> {
         let kind = uid.type_name();
         let mut scopes = vec![
             Self::Any,
@@ -177,8 +209,7 @@ impl EntityScope {
             Self::In(uid.clone()),
             Self::IsIn(kind.clone(), uid.clone()),
         ];
-        // An entity is in itself even if it is not in `entities`; then it has no ancestors.
-        for ancestor in entities.ancestors(uid).into_iter().flatten() {
+        for ancestor in ancestors {
             scopes.push(Self::In(ancestor.clone()));
             scopes.push(Self::IsIn(kind.clone(), ancestor.clone()));
         }
@@ -193,6 +224,12 @@ fn matches_action(constraint: &ActionConstraint, action: &EntityUid, actions: &E
         ActionConstraint::Eq(uid) => uid == action,
         ActionConstraint::In(groups) => groups.iter().any(is_in),
     }
+}
+
+/// The ancestors of an entity; one that is not in `entities` has none, and is in itself all the same.
+fn ancestors(uid: &EntityUid, entities: &Entities) -> Vec<EntityUid> {
+    let found = entities.ancestors(uid).into_iter().flatten();
+    found.cloned().collect()
 }
 
 fn address(set: &Arc<PolicySet>) -> usize {
@@ -258,15 +295,19 @@ impl MatchedAction {
     /// Keeps what they decided, unless that depends on the context, is too large, or is an error, which is rare and
     /// told each time.
     pub(super) fn keep_decision(&self, decision: &Decision) {
-        let ids = decision.determining_policies.iter();
-        let size: usize = ids.map(|id| size_of::<String>() + id.len()).sum();
         if let Some(kept) = &self.decision
-            && decision.errors.is_empty()
-            && size <= MAX_KEPT_IDS_SIZE
+            && may_be_kept(decision)
         {
             let _ = kept.set(decision.clone());
         }
     }
+}
+
+/// Whether a decision is small, and no error.
+pub(super) fn may_be_kept(decision: &Decision) -> bool {
+    let ids = decision.determining_policies.iter();
+    let size: usize = ids.map(|id| size_of::<String>() + id.len()).sum();
+    decision.errors.is_empty() && size <= MAX_KEPT_IDS_SIZE
 }
 
 /// The matching policies of one principal and one resource, for each action.

@@ -12,9 +12,14 @@ use crate::policy::Bundle;
 
 const MIB: u64 = 1024 * 1024;
 
+/// Policies that read the context, so that each pair is decided with its entities.
 fn admins_only() -> Bundle {
-    bundle(r#"@id("a") @reason("x") permit (principal in Role::"admin", action, resource);"#)
-        .unwrap()
+    bundle(
+        r#"@id("a") @reason("x")
+        permit (principal in Role::"admin", action in [Action::"read", Action::"administer"], resource)
+        unless { context.authentication == Authentication::"none" };"#,
+    )
+    .unwrap()
 }
 
 fn widely_shared() -> Arc<Dataset> {
