@@ -37,6 +37,22 @@ impl Database {
         .await
     }
 
+    /// Updates the statistics of PostgreSQL about datasets and what is staged for them: with none, each small
+    /// transaction that settles reads all that is staged. Autovacuum would do it a minute later.
+    pub async fn analyze_staged_datasets(&self) -> Result<(), StorageError> {
+        const SQL: &str = "ANALYZE staged_datasets; ANALYZE datasets";
+        if matches!(self, Self::Sqlite(_)) {
+            return Ok(());
+        }
+        run(CALL_TIMEOUT, "analyze staged datasets", "", async {
+            let mut writer = self.writer().await?;
+            on_either!(&mut writer, connection => {
+                sqlx::raw_sql(SQL).execute(&mut **connection).await.map(drop)
+            })
+        })
+        .await
+    }
+
     /// A number that changes when others have written what waits for the writes of this process: on SQLite
     /// anything that another connection writes, on PostgreSQL the catalog.
     pub async fn writes_of_others(&self) -> Result<i64, StorageError> {

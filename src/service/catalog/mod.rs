@@ -149,6 +149,10 @@ async fn apply_with(
             return Ok(plan.report(None, directory.version));
         }
         staging::stage(database, lease, plan.staged(), options).await?;
+        if !plan.staged().is_empty() {
+            // Without it settling is only slower.
+            database.analyze_staged_datasets().await.ok();
+        }
         let mut newer = None;
         let replan = |directory: &_| {
             if kept_version.is_some() {
