@@ -13,6 +13,8 @@ use parking_lot::{Condvar, Mutex, MutexGuard};
 use tracing::{Level, Metadata};
 use tracing_subscriber::fmt::MakeWriter;
 
+use crate::http::server::ACCESS_LOG;
+
 /// The most lines that wait to be written.
 const MAX_QUEUED_LINES: usize = 8192;
 /// The most bytes of lines that wait to be written.
@@ -21,8 +23,8 @@ const MAX_QUEUED_BYTES: usize = 2 * 1024 * 1024;
 const MAX_KEPT_CAPACITY: usize = 256 * 1024;
 /// How long the end of the program waits for the last lines.
 const FLUSH_TIMEOUT: Duration = Duration::from_millis(500);
-/// How long lines are collected after others were written, so that a thousand requests do not wake the thread a
-/// thousand times; a warning or an error ends it at once.
+/// How long lines of the access log are collected after others were written, so that a thousand requests do not wake
+/// the thread a thousand times; any other line ends it at once.
 const COLLECT_TIME: Duration = Duration::from_millis(5);
 
 /// Queues log lines for the thread that writes them.
@@ -242,7 +244,7 @@ impl<'a> MakeWriter<'a> for LogWriter {
     fn make_writer_for(&'a self, metadata: &Metadata<'_>) -> LineWriter<'a> {
         LineWriter {
             log: self,
-            is_urgent: *metadata.level() <= Level::WARN,
+            is_urgent: metadata.target() != ACCESS_LOG || *metadata.level() <= Level::WARN,
         }
     }
 }
