@@ -10,11 +10,13 @@ export PATH := $(CURDIR)/target/tools/bin:$(PATH)
 
 CARGO_DENY := cargo-deny 0.20.2
 PEERS := tests/peers
+BENCH_PACKAGES := cvc5 nginx postgresql strace wrk
 INSTALL_LOG := target/install.log
+PYTHON := tests benches/throughput
 heading = @printf '\n== %s ==\n'
 
 .PHONY: build run test install debian-packages cargo-deny format lint docs deny advisories \
-        compile cargo-test policy-test policy-prove policy-format test-programs peers peers-lint peers-lock openapi bench
+        compile cargo-test policy-test policy-prove policy-format test-programs peers peers-lint peers-lock openapi bench benches
 
 # The debug binary, target/debug/cedargate.
 build:
@@ -95,8 +97,16 @@ policy-test: build
 	$(heading) 'policy cases'
 	@target/debug/cedargate policy test policies
 
-# Figures and ratios, on a quiet machine; nothing is asserted.
+# Speed beside reference handlers, nginx and other databases, on a quiet machine; nothing is asserted.
+# BENCH has options, such as BENCH='--quick --only mint'; see docs/performance.md.
 bench:
+	$(heading) 'Debian packages'
+	@$(PEERS)/debian-packages $(BENCH_PACKAGES)
+	$(heading) 'speed'
+	@python3 benches/throughput/run.py $(BENCH)
+
+# Every bench in Rust: decisions, comparisons, floods and attacks. Nothing is asserted.
+benches:
 	$(heading) 'benches'
 	@cargo bench --locked --benches
 
@@ -111,9 +121,9 @@ policy-format: build
 	@target/debug/cedargate policy format --check policies
 	@target/debug/cedargate policy format --check docs/examples
 
-# What the tests run beside the server: the published verifier in Rust, and an S3 server.
+# What the tests run beside the server: the published verifier in Rust, an S3 server, and what `make bench` compares with.
 test-programs:
-	@cargo build --quiet --locked --example verifier_loop --example s3_server
+	@cargo build --quiet --locked --example verifier_loop --example s3_server --example reference_handlers
 
 # Independent programs against the running server, and verifiers; see tests/peers/README.md and
 # tests/verifiers/README.md.
@@ -123,7 +133,7 @@ peers: install build test-programs
 
 peers-lint: install
 	$(heading) 'format and lints of the tests in Python'
-	@.venv/bin/ruff check --quiet tests && .venv/bin/ruff format --check --quiet tests
+	@.venv/bin/ruff check --quiet $(PYTHON) && .venv/bin/ruff format --check --quiet $(PYTHON)
 
 # After a change of requirements.in or package.json: take the newest stable releases and pin them.
 peers-lock:

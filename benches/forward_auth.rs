@@ -26,6 +26,8 @@ const DATASET: &str = "2489e9ad-2ee2-8e00-8ec9-32d5f69181c0";
 const ROUND_COUNT: u32 = 3;
 const REQUESTS_PER_ROUND: u32 = 6_000;
 const CLIENTS: u32 = 16;
+/// How long a server may take to start, and to answer one request.
+const START_TIMEOUT: Duration = Duration::from_secs(30);
 /// The unit of times in `/proc/PID/stat`, on every Linux that Rust supports.
 const TICK: Duration = Duration::from_millis(10);
 
@@ -72,13 +74,20 @@ impl Server {
         };
         let applied = cedargate().args(["catalog", "apply"]).arg(&file).status();
         assert!(applied.unwrap().success());
-        let server = Self {
+        let mut server = Self {
             process: cedargate().arg("serve").spawn().unwrap(),
             url: format!("http://127.0.0.1:{port}"),
             _folder: folder,
         };
         let ready = format!("{}/health/ready", server.url);
+        let started = Instant::now();
         while http.get(&ready).send().await.is_err() {
+            let ended = server.process.try_wait().unwrap();
+            assert!(ended.is_none(), "the server has ended: {ended:?}");
+            assert!(
+                started.elapsed() < START_TIMEOUT,
+                "the server does not answer"
+            );
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
         server
@@ -156,7 +165,8 @@ fn signature_cost() -> f64 {
 
 #[tokio::main]
 async fn main() {
-    let http = reqwest::Client::builder().no_proxy().build().unwrap();
+    let http = reqwest::Client::builder().no_proxy().timeout(START_TIMEOUT);
+    let http = http.build().unwrap();
     println!("signature alone: {:.1} us", signature_cost());
     for check in ["policy", "signature"] {
         let server = Server::start(&http, check).await;

@@ -35,7 +35,7 @@ CHROMIUM = [
 
 def pytest_sessionstart():
     assert BINARY.exists(), f"{BINARY} is missing: run `make build` in {ROOT}"
-    for tool in ("caddy", "chromium", "curl", "gdalinfo", "node", "ruby", NGINX):
+    for tool in ("caddy", "chromium", "curl", "gdalinfo", "node", "ruby", "strace", "wrk", NGINX):
         assert shutil.which(tool), f"{tool} is missing: run `make install` in {ROOT}"
 
 

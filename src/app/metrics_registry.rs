@@ -133,6 +133,11 @@ fn register_policy_metrics() {
         &[AuditOutcome::Granted, AuditOutcome::Refused]
             .map(|outcome| vec![Label::from_static_parts("outcome", outcome.as_str())]),
     );
+    register_counter(
+        "cedargate_policy_proofs_total",
+        "Policies of checked folders: proved are those of which something had to be proved, remembered the others.",
+        &["proved", "remembered"].map(|result| vec![Label::from_static_parts("result", result)]),
+    );
     let name = "cedargate_policy_folder_refused";
     metrics::describe_gauge!(
         name,

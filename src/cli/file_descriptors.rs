@@ -7,6 +7,7 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use crate::config::Settings;
 use crate::config::limits::MAX_WAITING_CONNECTIONS;
+use crate::files::MAX_OPEN_FILES;
 use crate::http::server::ServerLimits;
 
 use super::outcome::CommandError;
@@ -45,8 +46,9 @@ fn check_limit(
     max_connections: usize,
     database_connections: u32,
 ) -> Result<(), CommandError> {
-    let others =
-        u64::from(database_connections) * DESCRIPTORS_PER_DATABASE_CONNECTION + OTHER_DESCRIPTORS;
+    let others = u64::from(database_connections) * DESCRIPTORS_PER_DATABASE_CONNECTION
+        + MAX_OPEN_FILES as u64
+        + OTHER_DESCRIPTORS;
     let needed_for = |connections: usize| {
         let open = ServerLimits::max_open_connections(connections) as u64;
         let waiting = connections.min(MAX_WAITING_CONNECTIONS) as u64;

@@ -12,6 +12,7 @@ use tracing_subscriber::util::SubscriberInitExt;
 
 use crate::config::{LogFormat, Settings};
 
+use super::log_format::WithRequest;
 use super::log_writer::LogWriter;
 use super::outcome::CommandError;
 
@@ -28,15 +29,20 @@ pub(super) fn start(settings: &Settings) -> Result<LogWriter, CommandError> {
     let writer = LogWriter::start(output)?;
     let registry = tracing_subscriber::registry().with(filter);
     let started = if is_json {
-        let layer = fmt::layer()
+        let format = fmt::format()
             .json()
             .flatten_event(true)
-            .with_span_list(false)
+            .with_span_list(false);
+        let layer = fmt::layer()
+            .json()
+            .event_format(WithRequest::new(format, true))
             .with_writer(writer.clone());
         registry.with(layer).try_init()
     } else {
+        let is_coloured = io::stderr().is_terminal();
         let layer = fmt::layer()
-            .with_ansi(io::stderr().is_terminal())
+            .with_ansi(is_coloured)
+            .event_format(WithRequest::new(fmt::format(), false))
             .with_writer(writer.clone());
         registry.with(layer).try_init()
     };

@@ -14,6 +14,7 @@ mod file_descriptors;
 mod import_stac;
 mod keys;
 mod local;
+mod log_format;
 mod log_writer;
 mod logging;
 mod migrate;

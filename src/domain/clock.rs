@@ -46,17 +46,26 @@ impl Clock {
 
     /// The time in milliseconds since 1970 UTC.
     #[must_use]
+    pub fn unix_millis(&self) -> i64 {
+        match &self.fixed_millis {
+            Some(set_to) => set_to.load(Ordering::SeqCst),
+            None => self.unix_micros().div_euclid(1000),
+        }
+    }
+
+    /// The time in microseconds since 1970 UTC.
+    #[must_use]
     #[allow(
         clippy::disallowed_methods,
         reason = "this is the one place that reads the clock"
     )]
-    pub fn unix_millis(&self) -> i64 {
+    pub fn unix_micros(&self) -> i64 {
         match &self.fixed_millis {
-            Some(set_to) => set_to.load(Ordering::SeqCst),
+            Some(set_to) => set_to.load(Ordering::SeqCst).saturating_mul(1000),
             None => SystemTime::now()
                 .duration_since(UNIX_EPOCH)
                 .ok()
-                .and_then(|since| i64::try_from(since.as_millis()).ok())
+                .and_then(|since| i64::try_from(since.as_micros()).ok())
                 .unwrap_or_default(),
         }
     }

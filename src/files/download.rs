@@ -1,77 +1,155 @@
 //! Streams the bytes of one span in large chunks.
 //!
 //! The store's own stream of a local file comes in chunks of 8 KiB and never ends when the file
-//! shrinks under it, so open files are read here.
+//! shrinks under it, so open files are read here: what is in the page cache at once, and the rest on a thread for
+//! blocking work, which also has the system read ahead while a chunk is on its way to the client.
 
-use std::fs::File;
-use std::io::{self, Read, Seek, SeekFrom};
+use std::io;
 use std::ops::Range;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
-use futures_util::stream::{self, BoxStream, StreamExt, TryStreamExt};
+use futures_util::future::BoxFuture;
+use futures_util::stream::{self, BoxStream, Stream, StreamExt, TryStreamExt};
 use object_store::Result as StoreResult;
 
 use super::bounded_calls::BoundedCalls;
+use super::chunk_buffers::{BUFFER_SIZE, ChunkBuffer, ChunkBuffers};
 use super::error::FilesError;
+use super::open_file::OpenFile;
 use crate::domain::dataset::StoredFile;
 
 /// The bytes of a span, in chunks of at most a few hundred kibibytes.
 pub type ByteStream = BoxStream<'static, Result<Bytes, FilesError>>;
 
-/// The size of a chunk in bytes; each active download holds about one of them in memory.
-pub(super) const CHUNK_SIZE: u64 = 256 * 1024;
+/// The size of a chunk in bytes; each active download holds one or two of them in memory.
+pub(super) const CHUNK_SIZE: u64 = BUFFER_SIZE as u64;
 
-/// An open file and the span that is still to be read.
-struct RemainingSpan {
-    calls: BoundedCalls,
-    file: File,
+/// The span of an open file that is still to be read.
+pub(super) struct LocalSpan {
+    open: Arc<OpenFile>,
     stored: StoredFile,
-    span: Range<u64>,
-}
-
-/// Streams `span` of an open file; the first chunk is read before this returns.
-pub(super) async fn stream_open_file(
-    file: File,
-    stored: StoredFile,
-    span: Range<u64>,
+    rest: Range<u64>,
+    buffers: ChunkBuffers,
     calls: BoundedCalls,
-) -> Result<ByteStream, FilesError> {
-    let rest = RemainingSpan {
-        calls,
-        file,
-        stored,
-        span,
-    };
-    let Some((first, rest)) = next_chunk(rest).await? else {
-        return Ok(stream::empty().boxed());
-    };
-    let others = stream::try_unfold(rest, next_chunk);
-    Ok(stream::once(async { Ok(first) }).chain(others).boxed())
+    /// The chunk that a thread is reading.
+    reading: Option<BoxFuture<'static, Result<Bytes, FilesError>>>,
 }
 
-async fn next_chunk(rest: RemainingSpan) -> Result<Option<(Bytes, RemainingSpan)>, FilesError> {
-    if rest.span.is_empty() {
-        return Ok(None);
+impl LocalSpan {
+    pub(super) fn new(
+        open: Arc<OpenFile>,
+        stored: StoredFile,
+        span: Range<u64>,
+        buffers: ChunkBuffers,
+        calls: BoundedCalls,
+    ) -> Self {
+        Self {
+            open,
+            stored,
+            rest: span,
+            buffers,
+            calls,
+            reading: None,
+        }
     }
-    let calls = rest.calls.clone();
-    let name = rest.stored.name.clone();
-    let reading = async { tokio::task::spawn_blocking(move || read_chunk(rest)).await };
-    let read = calls.read(reading).await?;
-    read.unwrap_or_else(|lost| Err(unreadable(name, io::Error::other(lost))))
-        .map(Some)
+
+    /// The chunks of the span; the first one is read before this returns.
+    pub(super) async fn into_stream(mut self) -> Result<ByteStream, FilesError> {
+        let Some(first) = self.next().await.transpose()? else {
+            return Ok(stream::empty().boxed());
+        };
+        let first = stream::once(std::future::ready(Ok(first)));
+        if self.rest.is_empty() {
+            return Ok(first.boxed());
+        }
+        Ok(first.chain(self).boxed())
+    }
+
+    /// The next chunk, if it can be read at once; begins to read it otherwise.
+    fn read_or_begin(&mut self) -> Option<Bytes> {
+        let length = (self.rest.end - self.rest.start).min(CHUNK_SIZE);
+        let length = usize::try_from(length).unwrap_or_default();
+        let mut buffer = self.buffers.take(length);
+        let offset = self.rest.start;
+        let read = self.open.read_at_once(buffer.as_mut_slice(), offset);
+        if read == length {
+            return Some(buffer.into_bytes());
+        }
+        let (open, stored) = (Arc::clone(&self.open), self.stored.clone());
+        let reading = read_elsewhere(open, stored, buffer, read, offset, self.calls.clone());
+        self.reading = Some(Box::pin(reading));
+        None
+    }
 }
 
-fn read_chunk(mut rest: RemainingSpan) -> Result<(Bytes, RemainingSpan), FilesError> {
-    let length = (rest.span.end - rest.span.start).min(CHUNK_SIZE);
-    let mut chunk = Vec::with_capacity(usize::try_from(length).unwrap_or_default());
-    let position = rest.file.seek(SeekFrom::Start(rest.span.start));
-    let reading = position.and_then(|_| (&mut rest.file).take(length).read_to_end(&mut chunk));
-    let read = reading.map_err(|source| unreadable(rest.stored.name.clone(), source))?;
-    if (read as u64) < length {
-        return Err(damaged(&rest.stored));
+impl Stream for LocalSpan {
+    type Item = Result<Bytes, FilesError>;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        if self.rest.is_empty() {
+            return Poll::Ready(None);
+        }
+        if self.reading.is_none()
+            && let Some(chunk) = self.read_or_begin()
+        {
+            self.rest.start += chunk.len() as u64;
+            return Poll::Ready(Some(Ok(chunk)));
+        }
+        let Some(reading) = &mut self.reading else {
+            return Poll::Ready(None);
+        };
+        let read = ready!(reading.as_mut().poll(cx));
+        self.reading = None;
+        match &read {
+            Ok(chunk) => self.rest.start += chunk.len() as u64,
+            Err(_) => self.rest.start = self.rest.end,
+        }
+        Poll::Ready(Some(read))
     }
-    rest.span.start += length;
-    Ok((chunk.into(), rest))
+}
+
+/// A span that is one chunk, if it can be read without waiting.
+pub(super) fn read_at_once(
+    open: &OpenFile,
+    span: &Range<u64>,
+    buffers: &ChunkBuffers,
+) -> Option<Bytes> {
+    let length = span.end - span.start;
+    let length = usize::try_from(length)
+        .ok()
+        .filter(|_| length <= CHUNK_SIZE)?;
+    let mut buffer = buffers.take(length);
+    let read = open.read_at_once(buffer.as_mut_slice(), span.start);
+    (read == length).then(|| buffer.into_bytes())
+}
+
+/// Reads what is missing of a chunk, of which there are `filled` bytes, on a thread for blocking work.
+async fn read_elsewhere(
+    open: Arc<OpenFile>,
+    stored: StoredFile,
+    mut buffer: ChunkBuffer,
+    filled: usize,
+    offset: u64,
+    calls: BoundedCalls,
+) -> Result<Bytes, FilesError> {
+    let name = stored.name.clone();
+    let read = move || {
+        let missing = buffer.as_mut_slice().get_mut(filled..).unwrap_or_default();
+        let begin = offset.saturating_add(filled as u64);
+        let end = begin.saturating_add(missing.len() as u64);
+        let read = open.read_blocking(missing, begin);
+        if read.map_err(|source| unreadable(stored.name.clone(), source))? < missing.len() {
+            return Err(damaged(&stored));
+        }
+        open.read_ahead(end);
+        Ok(buffer.into_bytes())
+    };
+    let reading = async { tokio::task::spawn_blocking(read).await };
+    let done = calls.read(reading).await?;
+    done.unwrap_or_else(|lost| Err(unreadable(name, io::Error::other(lost))))
 }
 
 /// Forwards the stream of a remote store, and fails if it is not exactly `expected` bytes.
@@ -118,6 +196,8 @@ pub(super) fn damaged(stored: &StoredFile) -> FilesError {
 
 #[cfg(test)]
 mod tests {
+    use std::fs::File;
+
     use super::*;
 
     fn stored(size: u64) -> StoredFile {
@@ -159,9 +239,10 @@ mod tests {
         std::fs::write(&path, vec![7; 3 * 256 * 1024]).unwrap();
         let size = 3 * CHUNK_SIZE;
         let file = File::open(&path).unwrap();
-        let calls = BoundedCalls::default();
-        let stream = stream_open_file(file, stored(size), 0..size, calls);
-        let mut stream = stream.await.unwrap();
+        let open = Arc::new(OpenFile::new(file, size, None));
+        let (buffers, calls) = (ChunkBuffers::default(), BoundedCalls::default());
+        let span = LocalSpan::new(open, stored(size), 0..size, buffers, calls);
+        let mut stream = span.into_stream().await.unwrap();
         assert_eq!(
             stream.next().await.unwrap().unwrap().len() as u64,
             CHUNK_SIZE

@@ -5,9 +5,14 @@
 //! This module is the only user of `object_store`.
 
 mod bounded_calls;
+mod chunk_buffers;
 mod download;
 mod error;
 mod file_name;
+mod open_file;
+mod open_files;
+mod presence;
+mod read;
 mod remote;
 mod source;
 mod source_path;
@@ -21,8 +26,12 @@ mod version;
 
 pub use download::ByteStream;
 pub use error::FilesError;
+pub use open_files::MAX_OPEN_FILES;
 pub use store::FileStore;
 pub use version::{FileVersion, remote_name};
 
 #[cfg(test)]
 mod tests;
+
+#[cfg(test)]
+mod presence_tests;

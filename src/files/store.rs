@@ -1,32 +1,24 @@
-//! The file store: import, read and check files.
+//! The file store: import and check files.
 
-use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
 
 use bytes::Bytes;
-use futures_util::FutureExt;
-use futures_util::stream::{self, StreamExt};
-use moka::future::Cache;
 use object_store::local::LocalFileSystem;
 use object_store::path::Path as ObjectPath;
-use object_store::{GetOptions, GetResultPayload, ObjectStore, ObjectStoreExt};
+use object_store::{ObjectStore, ObjectStoreExt};
 
 use super::bounded_calls::BoundedCalls;
-use super::download::{self, ByteStream, CHUNK_SIZE};
+use super::chunk_buffers::ChunkBuffers;
+use super::download;
 use super::error::FilesError;
 use super::file_name::download_name;
+use super::open_files::OpenFiles;
+use super::presence::Presence;
 use super::remote::RemoteFiles;
 use super::source::{ContentDigest, ContentHasher, ImportSource};
 use super::staging::StagingFolder;
 use crate::domain::dataset::StoredFile;
-
-/// How long a file that was found is taken to be there: a mint asks nothing of the file system meanwhile.
-/// One that is gone all the same is missed by its download.
-const FOUND_TTL: Duration = Duration::from_secs(30);
-/// How many files that were found are remembered; each takes about 250 bytes.
-const MAX_FOUND: u64 = 50_000;
 
 /// The store of all files; clones are cheap and share the store.
 #[derive(Clone, Debug)]
@@ -37,8 +29,9 @@ pub struct FileStore {
     pub(super) calls: BoundedCalls,
     health_calls: BoundedCalls,
     pub(super) staging: StagingFolder,
-    /// The sizes of the files that were found, by digest.
-    found: Cache<String, u64>,
+    pub(super) presence: Presence,
+    pub(super) open_files: OpenFiles,
+    pub(super) buffers: ChunkBuffers,
     pub(super) remote: RemoteFiles,
 }
 
@@ -62,10 +55,9 @@ impl FileStore {
             // Another check that hangs need not wait, and takes no thread.
             health_calls: BoundedCalls::new(1),
             staging: StagingFolder::default(),
-            found: Cache::builder()
-                .max_capacity(MAX_FOUND)
-                .time_to_live(FOUND_TTL)
-                .build(),
+            presence: Presence::default(),
+            open_files: OpenFiles::default(),
+            buffers: ChunkBuffers::default(),
             remote: RemoteFiles::default(),
         })
     }
@@ -84,7 +76,7 @@ impl FileStore {
         self.check_folder_with(&self.health_calls).await
     }
 
-    async fn check_folder_with(&self, calls: &BoundedCalls) -> Result<(), FilesError> {
+    pub(super) async fn check_folder_with(&self, calls: &BoundedCalls) -> Result<(), FilesError> {
         let folder = Arc::clone(&self.folder);
         let reading = calls.look_up("read the folder of the file store", async move {
             tokio::fs::read_dir(folder).await.map(drop)
@@ -95,32 +87,10 @@ impl FileStore {
         })
     }
 
-    /// Whether a file is in the store with its catalogued length, or was found there seconds ago.
-    pub async fn contains(&self, file: &StoredFile) -> Result<bool, FilesError> {
-        let looking = async {
-            match self.stored_size(file).await {
-                Ok(Some(size)) => Ok(size),
-                Ok(None) => Err(None),
-                Err(error) => Err(Some(error)),
-            }
-        };
-        // Those who ask for the same file at the same time wait for one answer.
-        match self.found.try_get_with_by_ref(&file.sha256, looking).await {
-            Ok(size) => Ok(size == file.size),
-            Err(missing) => match &*missing {
-                None => Ok(false),
-                Some(error) => {
-                    let source = std::io::Error::other(error.to_string());
-                    Err(download::unreadable(file.name.clone(), source))
-                }
-            },
-        }
-    }
-
-    /// Forgets that a file was found, because it is removed.
+    /// Forgets that a file was found, and closes it, because it is removed or was missed.
     pub(super) fn forget(&self, sha256: &str) {
-        // The future only runs listeners, of which there are none.
-        self.found.invalidate(sha256).now_or_never();
+        self.presence.forget(sha256);
+        self.open_files.forget(sha256);
     }
 
     /// The length of a file in the store now; none if it is not there.
@@ -259,56 +229,6 @@ impl FileStore {
         }
     }
 
-    /// Streams a span (in bytes, end excluded) of a file; fails before the first byte where possible.
-    ///
-    /// A span of at most 256 KiB is read at once and is one chunk.
-    pub async fn read(
-        &self,
-        file: &StoredFile,
-        span: Range<u64>,
-    ) -> Result<ByteStream, FilesError> {
-        if span.start > span.end || span.end > file.size {
-            return Err(FilesError::SpanOutOfRange {
-                name: file.name.clone(),
-                span,
-                size: file.size,
-            });
-        }
-        let object = object_path(file)?;
-        let length = span.end - span.start;
-        if length == 0 {
-            return Ok(stream::empty().boxed());
-        }
-        if length <= CHUNK_SIZE {
-            let store = Arc::clone(&self.store);
-            let reading = async move { store.get_range(&object, span).await };
-            return match self.calls.read(reading).await? {
-                Ok(chunk) if chunk.len() as u64 == length => {
-                    Ok(stream::once(async { Ok(chunk) }).boxed())
-                }
-                Ok(_) => Err(download::damaged(file)),
-                Err(error) => Err(self.classify_read_error(file, error).await),
-            };
-        }
-        let options = GetOptions::new().with_range(Some(span.clone()));
-        let store = Arc::clone(&self.store);
-        let opening = async move { store.get_opts(&object, options).await };
-        let opened = match self.calls.read(opening).await? {
-            Ok(opened) if opened.meta.size == file.size && opened.range == span => opened,
-            Ok(_) => return Err(download::damaged(file)),
-            Err(error) => return Err(self.classify_read_error(file, error).await),
-        };
-        match opened.payload {
-            GetResultPayload::File(open, _) => {
-                let calls = self.calls.clone();
-                download::stream_open_file(open, file.clone(), span, calls).await
-            }
-            GetResultPayload::Stream(chunks) => {
-                Ok(download::stream_remote(chunks, file.clone(), length))
-            }
-        }
-    }
-
     /// Runs the opening of a source.
     pub(super) async fn read_source<T: Send + 'static>(
         &self,
@@ -325,29 +245,6 @@ impl FileStore {
     ) -> Result<(Bytes, ImportSource), FilesError> {
         let reading = move || Ok((source.next_piece()?, source));
         self.read_source(reading).await?
-    }
-
-    /// Distinguishes a missing or truncated file from a store that does not respond.
-    async fn classify_read_error(
-        &self,
-        file: &StoredFile,
-        error: object_store::Error,
-    ) -> FilesError {
-        self.forget(&file.sha256);
-        if matches!(error, object_store::Error::NotFound { .. }) {
-            // Without its folder the store is unavailable, not empty.
-            if let Err(error) = self.check_folder_with(&self.calls).await {
-                return error;
-            }
-            return FilesError::Missing {
-                name: file.name.clone(),
-                sha256: file.sha256.clone(),
-            };
-        }
-        match self.stored_size(file).await {
-            Ok(size) if size != Some(file.size) => download::damaged(file),
-            _ => download::unreadable(file.name.clone(), error.into()),
-        }
     }
 }
 

@@ -17,13 +17,13 @@ use crate::domain::dataset::StoredFile;
 const NOW: i64 = 1_700_000_000;
 
 /// A store in a folder of its own, and a place for sources beside it.
-struct TestStore {
+pub(super) struct TestStore {
     folder: TempDir,
-    files: FileStore,
+    pub(super) files: FileStore,
 }
 
 impl TestStore {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let files = FileStore::open(&folder.path().join("made/on/demand")).unwrap();
         Self { folder, files }
@@ -35,12 +35,12 @@ impl TestStore {
         path
     }
 
-    async fn imported(&self, content: &[u8]) -> StoredFile {
+    pub(super) async fn imported(&self, content: &[u8]) -> StoredFile {
         let source = self.source("dem.tif", content);
         self.files.import(&source, NOW).await.unwrap()
     }
 
-    fn object(&self, file: &StoredFile) -> PathBuf {
+    pub(super) fn object(&self, file: &StoredFile) -> PathBuf {
         let store = self.folder.path().join("made/on/demand");
         store.join(object_path(file).unwrap().as_ref())
     }
@@ -56,7 +56,7 @@ impl TestStore {
     }
 }
 
-async fn bytes_of(files: &FileStore, file: &StoredFile, span: Range<u64>) -> Vec<u8> {
+pub(super) async fn bytes_of(files: &FileStore, file: &StoredFile, span: Range<u64>) -> Vec<u8> {
     let chunks: Vec<Bytes> = files
         .read(file, span)
         .await
@@ -67,7 +67,11 @@ async fn bytes_of(files: &FileStore, file: &StoredFile, span: Range<u64>) -> Vec
     chunks.concat()
 }
 
-async fn failure_of(files: &FileStore, file: &StoredFile, span: Range<u64>) -> FilesError {
+pub(super) async fn failure_of(
+    files: &FileStore,
+    file: &StoredFile,
+    span: Range<u64>,
+) -> FilesError {
     files.read(file, span).await.err().unwrap()
 }
 

@@ -75,12 +75,14 @@ impl FileStore {
     /// Takes a file out of the store, until it is put back or removed.
     pub async fn set_aside(&self, sha256: &str) -> Result<(), FilesError> {
         let (from, to) = (self.path_of(sha256)?, self.aside_path(sha256));
-        self.forget(sha256);
-        self.change("set a file aside", sha256, move || {
+        let changed = self.change("set a file aside", sha256, move || {
             to.parent().map_or(Ok(()), std::fs::create_dir_all)?;
             std::fs::rename(from, to)
-        })
-        .await
+        });
+        let changed = changed.await;
+        // Not before: somebody could find it again.
+        self.forget(sha256);
+        changed
     }
 
     /// Removes a file that is set aside, or puts it back if it is used or was stored since

@@ -8,9 +8,10 @@ use std::time::Duration;
 use ipnet::IpNet;
 use url::Url;
 
-use super::download::ByteStream;
+use super::download::{self, ByteStream};
 use super::error::FilesError;
 use super::file_name::download_name;
+use super::presence::Recheck;
 use super::remote::{RemoteFacts, RemoteFiles};
 use super::store::FileStore;
 use crate::domain::dataset::{DatasetFile, StoredFile};
@@ -108,6 +109,50 @@ impl FileStore {
                 Ok(facts.map(|facts| FileVersion::of_remote(file, facts, is_redirected)))
             }
         }
+    }
+
+    /// Whether there is a file, or was seconds ago.
+    pub async fn has(&self, file: &DatasetFile) -> Result<bool, FilesError> {
+        match file {
+            DatasetFile::Stored(file) => self.contains(file).await,
+            DatasetFile::Remote(file) => Ok(self.remote.facts(file).await?.is_some()),
+        }
+    }
+
+    /// Whether a file is in the store with its catalogued length, or was found there seconds ago.
+    pub async fn contains(&self, file: &StoredFile) -> Result<bool, FilesError> {
+        if let Some(found) = self.presence.get(&file.sha256).await {
+            if let Some(recheck) = self.presence.recheck(&found) {
+                tokio::spawn(self.clone().look_again(file.clone(), recheck));
+            }
+            return Ok(found.size == file.size);
+        }
+        let looking = async {
+            match self.stored_size(file).await {
+                Ok(Some(size)) => Ok(size),
+                Ok(None) => Err(None),
+                Err(error) => Err(Some(error)),
+            }
+        };
+        match self.presence.look(&file.sha256, looking).await {
+            Ok(size) => Ok(size == file.size),
+            Err(missing) => match &*missing {
+                None => Ok(false),
+                Some(error) => {
+                    let source = std::io::Error::other(error.to_string());
+                    Err(download::unreadable(file.name.clone(), source))
+                }
+            },
+        }
+    }
+
+    /// Looks for a file whose presence is known already.
+    async fn look_again(self, file: StoredFile, recheck: Recheck) {
+        // A store that does not answer is told of when what was found is too old.
+        if let Ok(size) = self.stored_size(&file).await {
+            self.presence.renew(&file.sha256, size).await;
+        }
+        drop(recheck);
     }
 
     /// The version that has replaced one whose read failed with [`FilesError::RemoteReplaced`].

@@ -4,6 +4,7 @@
 
 pub mod api;
 pub mod conditional;
+mod direct_routes;
 pub mod docs;
 pub mod extract;
 pub mod metrics_page;
@@ -60,11 +61,12 @@ use api::server_metadata::{
     METADATA_PATHS, OPENID_CONFIGURATION_PATH, SERVER_METADATA_PATH, ServerMetadataApi,
 };
 use api::sessions::SessionApi;
+use direct_routes::DirectRoutes;
 use server::cors::Cors;
-use server::final_slash::IgnoreFinalSlash;
-use server::forward_auth_statuses::{FORWARD_AUTH_PATH, OnlyForwardAuthStatuses};
+use server::forward_auth_statuses::FORWARD_AUTH_PATH;
 use server::issuer_path::IssuerPath;
 use server::operations::OperationTable;
+use server::outer_endpoint::OuterEndpoint;
 use server::own_origins::OwnOrigins;
 use server::request_limits::{RequestLimits, RouteLimits};
 use server::request_middleware::RequestMiddleware;
@@ -216,9 +218,7 @@ fn admin_apis(administration: &Arc<Administration>, schedule: KeySchedule) -> Ad
 
 fn api_service(services: &Services, config: &HttpConfig) -> OpenApiService<Apis, ()> {
     let caller_apis = (
-        MintApi {
-            tokens: Arc::clone(&services.download_tokens),
-        },
+        MintApi::new(&services.download_tokens),
         MintBatchApi {
             tokens: Arc::clone(&services.download_tokens),
         },
@@ -228,9 +228,7 @@ fn api_service(services: &Services, config: &HttpConfig) -> OpenApiService<Apis,
         ApiKeysApi {
             api_keys: Arc::clone(&services.api_keys),
         },
-        DownloadApi {
-            downloads: Arc::clone(&services.downloads),
-        },
+        DownloadApi::new(&services.downloads),
         ForwardAuthApi::new(
             Arc::clone(&services.forward_auth),
             config.forward_auth_paths.clone(),
@@ -238,10 +236,7 @@ fn api_service(services: &Services, config: &HttpConfig) -> OpenApiService<Apis,
         CatalogApi {
             view: Arc::clone(&services.catalog_view),
         },
-        KeySetApi {
-            key_ring: Arc::clone(&services.key_ring),
-            lifetime: config.key_schedule.key_set,
-        },
+        KeySetApi::new(&services.key_ring, config.key_schedule.key_set),
         ServerMetadataApi::new(&config.issuer, config.key_schedule.key_set),
         HealthApi {
             health: Arc::clone(&services.health),
@@ -306,6 +301,12 @@ pub fn routes(
     let route = docs::add_routes(route, &swagger_ui, document.to_string());
     let route = metrics_page::add_routes(route, services.metrics.clone());
     let route = route.around(docs::redirect_browser);
+    let direct = DirectRoutes {
+        mint: MintApi::new(&services.download_tokens),
+        download: DownloadApi::new(&services.downloads),
+        key_set: KeySetApi::new(&services.key_ring, config.key_schedule.key_set),
+        router: route,
+    };
     let cors = Cors::new(config.allowed_origins.clone(), &PUBLIC_PATHS, &operations);
     let middleware = RequestMiddleware {
         own_origins: OwnOrigins::new(&config.issuer, &config.allowed_origins),
@@ -323,9 +324,11 @@ pub fn routes(
         },
         clock: config.clock,
     };
-    let issuer_path = IssuerPath::new(&config.issuer, &METADATA_PATHS);
-    let route = route.with(middleware).with(cors).with(issuer_path);
-    route.with(IgnoreFinalSlash).with(OnlyForwardAuthStatuses)
+    OuterEndpoint {
+        issuer_path: IssuerPath::new(&config.issuer, &METADATA_PATHS),
+        cors,
+        inner: direct.with(middleware),
+    }
 }
 
 /// The OpenAPI document, complete.

@@ -27,6 +27,7 @@ use super::index::PolicyIndex;
 use super::networks::Networks;
 pub use super::policies::{MAX_POLICIES, PolicyInfo};
 use super::policies::{ValidPolicies, parse_policies};
+use super::proof_memory::ProofMemory;
 use super::schema_check::{declares_action, prepare_and_check};
 use super::schema_names::SchemaNames;
 use super::source_policy::first_line;
@@ -42,7 +43,7 @@ pub struct Bundle {
     pub(super) revision: Revision,
     pub(super) schema: Schema,
     pub(super) policies: ValidPolicies,
-    pub(super) policy_index: PolicyIndex,
+    pub(super) policy_index: Arc<PolicyIndex>,
     pub(super) schema_names: Arc<SchemaNames>,
     pub(super) entity_cache: EntityCache,
     pub(super) context_cache: ContextCache,
@@ -71,6 +72,14 @@ impl Bundle {
     }
 
     pub(super) fn from_sources(sources: &SourceFiles) -> Result<Self, BundleError> {
+        Self::from_sources_with_memory(sources, &Arc::default())
+    }
+
+    /// Builds a bundle; policies that `memory` knows to be valid are not validated again.
+    pub(super) fn from_sources_with_memory(
+        sources: &SourceFiles,
+        memory: &Arc<ProofMemory>,
+    ) -> Result<Self, BundleError> {
         let mut problems = sources.problems().to_vec();
         let mut warnings = Vec::new();
         let schema = if sources.has_problem_in(SCHEMA_FILE) {
@@ -80,7 +89,7 @@ impl Bundle {
         };
         let networks = Networks::parse(sources).map_err(|found| problems.extend(found));
         let networks = Arc::new(networks.unwrap_or_default());
-        let policies = parse_policies(sources, schema.as_ref())
+        let policies = parse_policies(sources, schema.as_ref(), memory)
             .map_err(|found| problems.extend(found))
             .ok();
         let checked = schema.as_ref().and_then(|schema| {
@@ -100,10 +109,11 @@ impl Bundle {
             });
         };
         warnings.append(&mut policies.warnings);
-        let reads_address = policies
-            .set
-            .policies()
-            .any(|policy| address::reads_address(&policy.as_ref().condition()));
+        // No scope reads it.
+        let reads_address = policies.set.policies().any(|policy| {
+            let conditions = policy.as_ref().non_scope_constraints();
+            conditions.is_some_and(address::reads_address)
+        });
         warnings.extend(undeclared_actions(sources, &schema, &checked.names));
         warnings.extend(checked.words.warnings(sources));
         Ok(Self {
@@ -112,7 +122,7 @@ impl Bundle {
             revision: sources.revision(),
             schema,
             policies,
-            policy_index: index,
+            policy_index: Arc::new(index),
             schema_names: checked.names,
             entity_cache: checked.entities,
             context_cache: ContextCache::new(checked.words, Arc::clone(&networks)),

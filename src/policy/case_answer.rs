@@ -24,9 +24,18 @@ pub(super) struct CaseAnswer {
 }
 
 impl CaseAnswer {
-    /// Evaluates every policy.
+    /// Evaluates the policies whose scopes match, as a decision does.
     pub(super) fn evaluate(bundle: &Bundle, request: &Request, entities: &Entities) -> Self {
-        let sets = slice::from_ref(&bundle.policies.set);
+        let named = request.principal().zip(request.action());
+        let named = named.zip(request.resource());
+        let matching = named.and_then(|((principal, action), resource)| {
+            bundle
+                .policy_index
+                .matching(principal, action, resource, entities)
+        });
+        // The index does not know an action that the schema does not have.
+        let all = slice::from_ref(&bundle.policies.set);
+        let sets = matching.as_deref().unwrap_or(all);
         let combined = CombinedDecision::evaluate(&bundle.authorizer, request, sets, entities);
         let mut errors: Vec<String> = combined.errors.iter().map(ToString::to_string).collect();
         errors.sort();

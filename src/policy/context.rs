@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::net::IpAddr;
+use std::ops::RangeInclusive;
 use std::sync::Arc;
 
 use arc_swap::ArcSwapOption;
@@ -25,6 +26,9 @@ const MAX_CONTEXTS_SIZE: u64 = 16 * 1024 * 1024;
 /// About how many bytes a context takes, and how many each dataset that its API key is restricted to.
 const CONTEXT_SIZE: usize = 1600;
 const KEY_DATASET_SIZE: usize = 500;
+
+/// The seconds since 1970 UTC that Cedar's `datetime` can be: from the year 0 to the year 9999.
+const CALENDAR: RangeInclusive<i64> = -62_167_219_200..=253_402_300_799;
 
 /// A context could not be built.
 #[derive(Debug, thiserror::Error)]
@@ -62,12 +66,12 @@ type ContextKey = (Option<IpAddr>, Authentication, Option<ApiKeyId>);
 #[derive(Debug)]
 pub(super) struct ContextCache {
     words: ContextWords,
-    recent: Cache<ContextKey, CachedContext>,
+    recent: Cache<ContextKey, Arc<CachedContext>>,
     current_time: ArcSwapOption<CachedTime>,
     networks: Arc<Networks>,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 struct CachedContext {
     second: i64,
     address: RestrictedExpression,
@@ -90,7 +94,7 @@ impl ContextCache {
             words,
             recent: Cache::builder()
                 .max_capacity(MAX_CONTEXTS_SIZE)
-                .weigher(|_, recent: &CachedContext| recent.size)
+                .weigher(|_, recent: &Arc<CachedContext>| recent.size)
                 .build(),
             current_time: ArcSwapOption::empty(),
             networks,
@@ -107,8 +111,12 @@ impl ContextCache {
         );
         let second = context.unix_millis.div_euclid(1000);
         let (address, networks, key) = match self.recent.get(&cache_key) {
-            Some(recent) if recent.second == second => return Ok(recent.context),
-            Some(recent) => (recent.address, recent.networks, recent.key),
+            Some(recent) if recent.second == second => return Ok(recent.context.clone()),
+            Some(recent) => (
+                recent.address.clone(),
+                recent.networks.clone(),
+                recent.key.clone(),
+            ),
             None => (
                 context.address.map_or_else(unknown_address, |address| {
                     RestrictedExpression::new_ip(to_cedar_ip(address))
@@ -143,7 +151,7 @@ impl ContextCache {
             size: u32::try_from(size).unwrap_or(u32::MAX),
             context: built.clone(),
         };
-        self.recent.insert(cache_key, recent);
+        self.recent.insert(cache_key, Arc::new(recent));
         Ok(built)
     }
 
@@ -202,13 +210,16 @@ fn network_names(
 
 fn datetime(unix_seconds: i64) -> Result<RestrictedExpression, ContextError> {
     let time = DateTime::from_timestamp(unix_seconds, 0)
-        .ok_or(ContextError::Time { unix_seconds })?
-        .to_rfc3339_opts(SecondsFormat::Secs, true);
-    // RFC 3339 has four digits for the year; chrono goes on with a sign and more digits.
-    if time.len() != "2026-03-01T12:00:00Z".len() {
-        return Err(ContextError::Time { unix_seconds });
-    }
+        // RFC 3339 has four digits for the year; chrono goes on with a sign and more digits.
+        .filter(|_| CALENDAR.contains(&unix_seconds))
+        .ok_or(ContextError::Time { unix_seconds })?;
+    let time = time.to_rfc3339_opts(SecondsFormat::Secs, true);
     Ok(RestrictedExpression::new_datetime(time))
+}
+
+/// Whether the time of a request is one that its context can have.
+pub(super) fn has_time(context: &DecisionContext) -> bool {
+    CALENDAR.contains(&context.unix_millis.div_euclid(1000))
 }
 
 /// An address as text for Cedar's `ip()`.
@@ -268,6 +279,8 @@ mod tests {
         assert!(context("::1", i64::MIN / 1000).is_err());
         assert!(context("::1", 253_402_300_799).is_ok());
         assert!(context("::1", 253_402_300_800).is_err());
+        assert!(context("::1", -62_167_219_200).is_ok());
+        assert!(context("::1", -62_167_219_201).is_err());
     }
 
     #[test]

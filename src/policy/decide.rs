@@ -17,8 +17,10 @@ use crate::domain::resource::Resource;
 
 use super::bundle::Bundle;
 use super::combined_decision::CombinedDecision;
+use super::context::has_time;
 use super::entities::Facts;
 use super::entity_file::EntityFileFacts;
+use super::index::MatchedAction;
 use super::schema_check::is_applicable;
 
 impl Bundle {
@@ -42,12 +44,9 @@ impl Bundle {
         context: &DecisionContext,
     ) -> Decision {
         let decide = |principal: &Principal, resource: &Resource| {
-            self.prepare(principal, action, resource, context)
-                .and_then(|(facts, request)| self.evaluate_indexed(action, &facts, &request))
-                .map_or_else(
-                    |error| self.deny(error),
-                    |combined| self.to_decision(&combined),
-                )
+            self.facts(principal, action, resource, context)
+                .and_then(|facts| self.decide_facts(&facts, action, context))
+                .unwrap_or_else(|error| self.deny(error))
         };
         let Some(readings) = readings_of_oneself(principal, resource) else {
             return decide(principal, resource);
@@ -64,13 +63,8 @@ impl Bundle {
         action: Action,
         context: &DecisionContext,
     ) -> Decision {
-        let facts = &entities.facts;
-        self.cedar_request(facts, action, context)
-            .and_then(|request| self.evaluate_indexed(action, facts, &request))
-            .map_or_else(
-                |error| self.deny(error),
-                |combined| self.to_decision(&combined),
-            )
+        self.decide_facts(&entities.facts, action, context)
+            .unwrap_or_else(|error| self.deny(error))
     }
 
     /// Decides as [`Bundle::decide`] does, without the index: evaluates every policy.
@@ -103,6 +97,19 @@ impl Bundle {
         resource: &Resource,
         context: &DecisionContext,
     ) -> Result<(Arc<Facts>, Request), String> {
+        let facts = self.facts(principal, action, resource, context)?;
+        let request = self.cedar_request(&facts, action, context)?;
+        Ok((facts, request))
+    }
+
+    /// The facts, or why the request is denied without evaluating policies.
+    fn facts(
+        &self,
+        principal: &Principal,
+        action: Action,
+        resource: &Resource,
+        context: &DecisionContext,
+    ) -> Result<Arc<Facts>, String> {
         if let Principal::User(user) = principal
             && user.is_disabled
         {
@@ -114,29 +121,42 @@ impl Bundle {
                 "{action} does not apply to this principal and resource"
             ));
         }
-        let facts = self
-            .entity_cache
+        self.entity_cache
             .facts(principal, resource, context.unix_millis.div_euclid(1_000))
-            .map_err(|error| error_chain(&error))?;
-        let request = self.cedar_request(&facts, action, context)?;
-        Ok((facts, request))
+            .map_err(|error| error_chain(&error))
     }
 
-    fn evaluate_indexed(
+    /// Evaluates the policies that match, or repeats what they decided about the same facts if none of them reads
+    /// the context. The facts are of one bundle, of one state of principal and resource, and of the shares of one
+    /// time, so nothing else can have changed.
+    fn decide_facts(
         &self,
-        action: Action,
         facts: &Facts,
-        request: &Request,
-    ) -> Result<CombinedDecision, String> {
+        action: Action,
+        context: &DecisionContext,
+    ) -> Result<Decision, String> {
         let find_matching = || {
             let uid = self.schema_names.action(action);
-            self.policy_index
-                .matching(&facts.principal, &uid, &facts.resource, &facts.entities)
+            let (principal, resource) = (&facts.principal, &facts.resource);
+            let sets = self
+                .policy_index
+                .matching(principal, &uid, resource, &facts.entities)?;
+            let reads_context = self.policy_index.reads_context(&sets);
+            Some(MatchedAction::new(sets, reads_context))
         };
-        match facts.policy_matches.get_or_match(action, find_matching) {
-            Some(matching) => Ok(self.evaluate(request, matching, facts)),
-            None => Err(format!("the schema has no action {action}")),
+        let matched = facts
+            .policy_matches
+            .get_or_match(action, find_matching)
+            .ok_or_else(|| format!("the schema has no action {action}"))?;
+        if let Some(decision) = matched.kept_decision()
+            && has_time(context)
+        {
+            return Ok(decision.clone());
         }
+        let request = self.cedar_request(facts, action, context)?;
+        let decision = self.to_decision(&self.evaluate(&request, matched.sets(), facts));
+        matched.keep_decision(&decision);
+        Ok(decision)
     }
 
     fn evaluate(

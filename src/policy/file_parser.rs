@@ -6,7 +6,8 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use cedar_policy::{
-    Policy, PolicyId, PolicySet, Schema, Template, ValidationError, ValidationWarning,
+    Policy, PolicyId, PolicySet, PolicySetError, Schema, Template, ValidationError,
+    ValidationWarning,
 };
 use miette::Diagnostic;
 
@@ -18,6 +19,8 @@ use super::confusable::is_usual_text;
 use super::enumerations::entity_advice;
 use super::error::from_cedar;
 use super::hints::{self, PolicyPlace};
+use super::known_valid::{KnownValid, findings_of};
+use super::proof_memory::ProofMemory;
 use super::reach::{self, RequestTypes, UnreachablePart};
 use super::source_policy::{SourcePolicy, first_line};
 use super::sources::SourceFiles;
@@ -42,6 +45,7 @@ pub(super) struct PolicyLocation {
 pub(super) struct FileParser<'a> {
     pub(super) sources: &'a SourceFiles,
     purpose: ValidationPurpose,
+    pub(super) known_valid: KnownValid,
     /// By `@id`, or `link_id`.
     pub(super) locations: BTreeMap<String, PolicyLocation>,
     pub(super) problems: Vec<SourceDiagnostic>,
@@ -50,9 +54,19 @@ pub(super) struct FileParser<'a> {
 
 impl<'a> FileParser<'a> {
     pub(super) fn new(sources: &'a SourceFiles, purpose: ValidationPurpose) -> Self {
+        Self::with_memory(sources, purpose, &Arc::default())
+    }
+
+    /// A parser that validates no policy again that `memory` knows to be valid.
+    pub(super) fn with_memory(
+        sources: &'a SourceFiles,
+        purpose: ValidationPurpose,
+        memory: &Arc<ProofMemory>,
+    ) -> Self {
         Self {
             sources,
             purpose,
+            known_valid: KnownValid::new(sources, purpose, memory),
             locations: BTreeMap::new(),
             problems: Vec::new(),
             warnings: Vec::new(),
@@ -144,11 +158,20 @@ impl<'a> FileParser<'a> {
 
     /// Validates policies and adds what Cedar's validator finds.
     pub(super) fn validate(&mut self, set: &PolicySet, schema: &Schema) {
-        let result = match validate(set, schema, self.purpose) {
+        let unknown = set
+            .policies()
+            .filter(|policy| policy.is_static() && !self.known_valid.contains(policy));
+        let unknown: Vec<Policy> = unknown.cloned().collect();
+        let checked = match self.checked_set(set, &unknown) {
+            Ok(checked) => checked,
+            Err(problem) => return self.problems.push(*problem),
+        };
+        let result = match validate(&checked, schema, self.purpose) {
             Ok(result) => result,
             Err(problem) => return self.problems.push(*problem),
         };
         let types = RequestTypes::new(schema);
+        let mut found = findings_of(&result);
         let problems = deduplicated(
             result.validation_errors(),
             |error| self.problem_of_policy(error.policy_id(), error),
@@ -175,7 +198,7 @@ impl<'a> FileParser<'a> {
         );
         self.problems.extend(problems);
         let impossible = self.warn(result.validation_warnings());
-        let policies = set.policies().filter(|policy| policy.is_static());
+        let policies = unknown.iter();
         let policies = policies.map(|policy| (policy.id(), policy.as_ref().template()));
         let templates = set
             .templates()
@@ -189,9 +212,31 @@ impl<'a> FileParser<'a> {
                     finding.help =
                         hints::help_for_unreachable(schema, &types, policy, &place, span);
                 }
+                found.insert(id.to_string());
                 self.warn_of(id, &finding);
             }
         }
+        self.known_valid.add(unknown.iter(), &found);
+    }
+
+    /// The policies to validate, with all templates.
+    fn checked_set(
+        &self,
+        all: &PolicySet,
+        policies: &[Policy],
+    ) -> Result<PolicySet, Box<SourceDiagnostic>> {
+        let failed = |error: PolicySetError| {
+            let label = self.sources.label("");
+            Box::new(SourceDiagnostic::for_file(&label, error_chain(&error)))
+        };
+        let mut set = PolicySet::new();
+        for policy in policies {
+            set.add(policy.clone()).map_err(failed)?;
+        }
+        for template in all.templates() {
+            set.add_template(template.clone()).map_err(failed)?;
+        }
+        Ok(set)
     }
 
     /// Where a policy is written, unless it is a link.
@@ -268,6 +313,7 @@ impl<'a> FileParser<'a> {
             Ok(result) => result,
             Err(problem) => return self.problems.push(*problem),
         };
+        let mut found = findings_of(&result);
         for error in result.validation_errors() {
             let problem = self.problem_of_policy(error.policy_id(), error);
             self.problems.push(problem);
@@ -290,10 +336,13 @@ impl<'a> FileParser<'a> {
             let policy = policy.as_ref().template();
             for finding in reach::findings(schema, &types, policy, is_impossible) {
                 if !known.is_some_and(|known| known.contains(&finding.reason)) {
+                    found.insert(id.to_string());
                     self.warn_of(id, &finding);
                 }
             }
         }
+        let linked = set.policies().filter_map(|policy| all.policy(policy.id()));
+        self.known_valid.add(linked, &found);
     }
 
     /// A message of Cedar about a policy. Where Cedar names no location, it is the policy's first

@@ -18,6 +18,7 @@ use super::bundle::parse_schema;
 use super::cases::{CaseFiles, is_case_or_entity_file};
 use super::error::BundleError;
 use super::networks::Networks;
+use super::proof_memory::ProofMemory;
 use super::prove::InvariantFiles;
 use super::safeguards::Safeguards;
 use super::sources::{INVARIANTS_FOLDER, SourceFiles, is_bundle_file};
@@ -73,6 +74,11 @@ impl PolicyFolder {
     /// The bundle.
     pub fn bundle(&self) -> Result<Bundle, BundleError> {
         Bundle::from_sources(&self.bundle)
+    }
+
+    /// The bundle; policies that `memory` knows to be valid are not validated again.
+    pub fn bundle_with_memory(&self, memory: &Arc<ProofMemory>) -> Result<Bundle, BundleError> {
+        Bundle::from_sources_with_memory(&self.bundle, memory)
     }
 
     /// The schema, if it is valid, even if the policies are not.

@@ -14,7 +14,8 @@
 //! - [`new_case`]: a decision as a case. [`case_writer`]: adds cases to a file.
 //! - [`uncovered`]: the policies without a case.
 //! - [`check`]: all checks of a folder but running its cases and proving its invariants.
-//! - [`prove`]: proofs for every possible request.
+//! - [`prove`]: proofs for every possible request. [`proof_memory`]: what is known from before, under a `proof_digest` of
+//!   everything that it depends on.
 //! - [`effect`]: how two bundles differ, and why a policy has no effect.
 //! - [`explain`]: which policies led to a decision, and how. [`entity_file`]: entities of a file to explain.
 //! - [`safeguards`]: what an edit takes away from invariants and cases.
@@ -27,7 +28,7 @@
 //! - Parsing: `sources` reads files, `source_policy` parses one, `file_parser` is shared by `policies` and
 //!   the invariants, `links` fills templates, `networks` reads the named networks, `case_file` and `json_span` parse
 //!   JSON, `case_sources` reads one case file with what it names, `validation` runs
-//!   Cedar's validator, `schema_check` tries the schema, `schema_names` has its names.
+//!   Cedar's validator on what is not `known_valid`, `schema_check` tries the schema, `schema_names` has its names.
 //! - `enumerations`: which words are entities of an enumeration, and what to write for a text.
 //! - `named_users`: the users that a forbid is about.
 //! - `confusable`: which of the validator's warnings about characters are of use.
@@ -57,6 +58,7 @@ pub mod format;
 pub mod live;
 pub mod mentions;
 pub mod new_case;
+pub mod proof_memory;
 pub mod prove;
 pub mod references;
 pub mod safeguards;
@@ -81,11 +83,13 @@ mod file_parser;
 mod hints;
 mod index;
 mod json_span;
+mod known_valid;
 mod links;
 mod named_users;
 mod networks;
 mod part_value;
 mod policies;
+mod proof_digest;
 mod reach;
 mod schema_check;
 mod schema_names;

@@ -13,6 +13,7 @@ use crate::domain::suggest::closest;
 
 use super::file_parser::{FileParser, NamedText, PolicyLocation};
 use super::links::{self, TemplateLink, instantiate};
+use super::proof_memory::{ParsedFiles, ProofMemory};
 use super::source_policy::{self, SourcePolicy, policies_in_order, templates_in_order};
 use super::sources::SourceFiles;
 use super::validation::ValidationPurpose;
@@ -67,12 +68,15 @@ pub(super) struct ValidPolicies {
 pub(super) fn parse_policies(
     sources: &SourceFiles,
     schema: Option<&Schema>,
+    memory: &Arc<ProofMemory>,
 ) -> Result<ValidPolicies, Vec<SourceDiagnostic>> {
     let mut parser = PolicyParser {
-        files: FileParser::new(sources, ValidationPurpose::Decisions),
+        files: FileParser::with_memory(sources, ValidationPurpose::Decisions, memory),
         set: PolicySet::new(),
         info: BTreeMap::new(),
         templates: BTreeMap::new(),
+        memory,
+        parsed: ParsedFiles::new(),
     };
     for file in sources.policies() {
         parser.parse_file(file);
@@ -101,10 +105,13 @@ struct PolicyParser<'a> {
     set: PolicySet,
     info: BTreeMap<String, PolicyInfo>,
     templates: BTreeMap<String, PolicyInfo>,
+    memory: &'a ProofMemory,
+    parsed: ParsedFiles,
 }
 
 impl PolicyParser<'_> {
     fn finish(self) -> Result<ValidPolicies, Vec<SourceDiagnostic>> {
+        self.memory.set_parsed(self.parsed);
         if !self.files.problems.is_empty() {
             return Err(self.files.problems);
         }
@@ -119,10 +126,15 @@ impl PolicyParser<'_> {
 
     fn parse_file(&mut self, file: NamedText<'_>) {
         let (name, text) = file;
-        let parsed = match source_policy::parse(&self.files.sources.label(name), text) {
-            Ok(parsed) => parsed,
-            Err(problems) => return self.files.problems.extend(problems),
+        let parsed = match self.memory.parsed(name, text) {
+            Some(parsed) => parsed,
+            None => match source_policy::parse(&self.files.sources.label(name), text) {
+                Ok(parsed) => Arc::new(parsed),
+                Err(problems) => return self.files.problems.extend(problems),
+            },
         };
+        let known = (Arc::clone(text), Arc::clone(&parsed));
+        self.parsed.insert(name.to_owned(), known);
         for (source, template) in templates_in_order(&parsed, text) {
             let info = self.check_policy(file, &source);
             let added = self
@@ -278,7 +290,9 @@ impl PolicyParser<'_> {
         if !self.files.problems.is_empty() {
             return;
         }
-        let linked = self.set.policies().filter(|policy| !policy.is_static());
+        let linked = self.set.policies();
+        let linked =
+            linked.filter(|policy| !policy.is_static() && !self.files.known_valid.contains(policy));
         let filled: Result<Vec<Policy>, _> = linked.map(instantiate).collect();
         match filled.map(PolicySet::from_policies) {
             Ok(Ok(set)) => self.files.validate_links(&set, &self.set, schema),

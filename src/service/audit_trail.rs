@@ -1,7 +1,6 @@
 //! The audit trail: no response leaves before its record is durable.
 //!
-//! Records are written by one task that commits all waiting records in one transaction, so that
-//! many callers share the cost of one `fsync`.
+//! Records are written in groups ([`mod@super::audit_writer`]), so that many callers share the cost of one `fsync`.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -14,26 +13,20 @@ use tokio_util::sync::CancellationToken;
 
 use crate::domain::audit::{AuditEvent, AuditOutcome, AuditRecord};
 use crate::domain::text_enum::TextEnum;
-use crate::storage::{Database, StorageError};
+use crate::storage::Database;
 
 use super::audit_reader::AuditReader;
+use super::audit_writer::{QueuedRecord, run_writer};
 use super::disk_space::DiskSpace;
 use super::error::ServiceError;
 use super::folded_records::{CountedRequest, FLUSH_INTERVAL, FoldedCredential, FoldedRecords};
 
 /// How many records wait to be written; further ones are rejected at once.
 const MAX_QUEUED_RECORDS: usize = 4096;
-/// How many records one transaction writes.
-const MAX_BATCH_SIZE: usize = 512;
 /// How long a caller waits for its record; after that the audit log counts as unavailable.
 const WRITE_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long the last totals may take at a shutdown.
 const FINAL_FLUSH_TIMEOUT: Duration = Duration::from_secs(5);
-
-struct QueuedRecord {
-    record: AuditRecord,
-    reply: oneshot::Sender<Result<(), StorageError>>,
-}
 
 /// Writes audit records durably.
 pub struct AuditTrail {
@@ -151,15 +144,17 @@ impl AuditTrail {
 
     async fn write_durably(&self, record: AuditRecord) -> Result<(), ServiceError> {
         let (reply, durable) = oneshot::channel();
-        let queue = self.queue.lock().clone();
-        queue
+        let queued = self
+            .queue
+            .lock()
+            .as_ref()
             .ok_or("it is shutting down")
             .and_then(|queue| {
                 queue
                     .try_send(QueuedRecord { record, reply })
                     .map_err(|_| "its queue is full")
-            })
-            .map_err(unavailable)?;
+            });
+        queued.map_err(unavailable)?;
         match tokio::time::timeout(WRITE_TIMEOUT, durable).await {
             Ok(Ok(Ok(()))) => Ok(()),
             Ok(Ok(Err(error))) => Err(unavailable(&error.to_string())),
@@ -259,72 +254,5 @@ async fn run_flusher(database: Database, folded: Arc<FoldedRecords>, stop: Cance
         if let Err(error) = folded.flush(&database).await {
             tracing::warn!(%error, "totals of audit records not written; trying again");
         }
-    }
-}
-
-async fn run_writer(
-    database: Database,
-    mut queue: mpsc::Receiver<QueuedRecord>,
-    is_failing: Arc<AtomicBool>,
-) {
-    let mut batch = Vec::with_capacity(MAX_BATCH_SIZE);
-    while queue.recv_many(&mut batch, MAX_BATCH_SIZE).await > 0 {
-        // Nobody waits for the record of a caller that has given up: it was answered that nothing was done.
-        batch.retain(|queued| !queued.reply.is_closed());
-        let queued = std::mem::take(&mut batch);
-        let is_written = write_batch(&database, queued).await;
-        is_failing.store(!is_written, Ordering::Relaxed);
-    }
-}
-
-/// Writes a batch in one transaction; returns whether any of it was written.
-///
-/// If the database rejects the batch, one record of it may be the cause: its halves are tried, and so on, so
-/// that the others are written.
-async fn write_batch(database: &Database, batch: Vec<QueuedRecord>) -> bool {
-    let mut is_written = false;
-    let mut pending = vec![batch];
-    while let Some(mut batch) = pending.pop() {
-        let (records, replies): (Vec<_>, Vec<_>) = batch
-            .drain(..)
-            .map(|queued| (queued.record, queued.reply))
-            .unzip();
-        let result = database.append_audit_records(&records).await;
-        match result {
-            Err(error) if records.len() > 1 && is_rejected(&error) => {
-                let mut queued = records.into_iter().zip(replies);
-                let half = queued.len() / 2;
-                let into_queued = |(record, reply)| QueuedRecord { record, reply };
-                let first: Vec<_> = queued.by_ref().take(half).map(into_queued).collect();
-                let rest: Vec<_> = queued.map(into_queued).collect();
-                pending.extend([rest, first]);
-            }
-            result => {
-                is_written |= result.is_ok();
-                let result = result.map_err(|error| {
-                    tracing::error!(%error, records = records.len(), "audit records not written");
-                    error
-                });
-                for reply in replies {
-                    // A caller that has disconnected got no response, which is right.
-                    let _ = reply.send(result.clone());
-                }
-            }
-        }
-    }
-    is_written
-}
-
-/// Whether the database is well and a record is not.
-fn is_rejected(error: &StorageError) -> bool {
-    match error {
-        StorageError::Inconsistent { .. }
-        | StorageError::Corrupt { .. }
-        | StorageError::Failed { .. } => true,
-        StorageError::Unavailable { .. }
-        | StorageError::Conflict { .. }
-        | StorageError::NewerSchema { .. }
-        | StorageError::Migrate { .. }
-        | StorageError::Url { .. } => false,
     }
 }

@@ -261,7 +261,7 @@ impl CatalogCache {
     pub async fn follow(self: Arc<Self>) {
         let datasets = Arc::clone(&self);
         tokio::join!(self.follow_versions(), async {
-            datasets.datasets.fill().await
+            datasets.datasets.fill().await;
         });
     }
 

@@ -7,6 +7,7 @@ pub mod administration;
 pub mod audit_prune;
 pub mod audit_reader;
 pub mod audit_trail;
+mod audit_writer;
 pub mod catalog;
 pub mod catalog_cache;
 mod catalog_versions;

@@ -1,83 +1,26 @@
 //! Audit records: appended in groups; only the totals of a record that stands for many requests grow.
 
-use std::borrow::Cow;
-use std::fmt::{self, Write};
+use std::fmt;
 use std::net::{AddrParseError, IpAddr};
-use std::sync::{Arc, LazyLock};
+use std::sync::Arc;
 
-use sqlx::AssertSqlSafe;
 use sqlx::types::Json;
 use uuid::Uuid;
 
-use super::database::{CALL_TIMEOUT, Database, Transaction, on_either, run};
+use super::append_history::AppendHistory;
+use super::audit_insert::{groups, insert};
+use super::database::{CALL_TIMEOUT, Database, LentConnection, Transaction, on_either, run};
 use super::error::StorageError;
-use super::statements::{execute, select};
+use super::log_sync::LogSync;
+use super::postgres_connections::MAX_AUDIT_CONNECTIONS;
+use super::statements::select;
 use crate::domain::audit::{AuditRecord, MintContext};
-use crate::domain::caller::UNSPECIFIED_ADDRESS;
 use crate::domain::decision::Revision;
 use crate::domain::id::{ApiKeyId, DatasetId, RecordId, UserId};
-use crate::domain::text_enum::TextEnum;
 
 pub(super) const COLUMNS: &str = "id, unix_millis, event, outcome, user_id, username, authentication, key_id, \
     address, dataset_id, resource_user_id, action, determining_policies, errors, revision, jti, requests, bytes, \
     reason, request_id, client_request_id";
-const COLUMN_COUNT: usize = 21;
-
-/// How many records one statement inserts: a batch is cut into these, largest first, so that a
-/// connection prepares no more than four texts and a statement still carries many records.
-const CHUNK_SIZES: [usize; 4] = [64, 16, 4, 1];
-
-static INSERT_STATEMENTS: LazyLock<[(usize, Arc<str>); 4]> =
-    LazyLock::new(|| CHUNK_SIZES.map(|records| (records, insert_statement(records).into())));
-
-/// The statement that inserts so many records.
-///
-/// A record that exists stays unchanged, so that a batch whose response was lost may be appended again.
-fn insert_statement(records: usize) -> String {
-    let mut sql = format!("INSERT INTO audit_records ({COLUMNS}) VALUES ");
-    for parameter in 1..=records * COLUMN_COUNT {
-        let before = match parameter % COLUMN_COUNT {
-            1 if parameter == 1 => "(",
-            1 => "), (",
-            _ => ", ",
-        };
-        // Writing to a String cannot fail.
-        let _ = write!(sql, "{before}${parameter}");
-    }
-    sql.push_str(") ON CONFLICT (id) DO NOTHING");
-    sql
-}
-
-/// Cuts a batch into chunks, each with its statement.
-fn chunks(mut records: &[AuditRecord]) -> Vec<(&'static Arc<str>, &[AuditRecord])> {
-    let mut chunks = Vec::new();
-    for (size, sql) in INSERT_STATEMENTS.iter() {
-        while let Some((chunk, rest)) = records.split_at_checked(*size) {
-            chunks.push((sql, chunk));
-            records = rest;
-        }
-    }
-    chunks
-}
-
-/// Replaces NUL, which PostgreSQL cannot store in a text: one such record must not fail a whole batch.
-fn without_nul(text: &str) -> Cow<'_, str> {
-    if text.contains('\0') {
-        Cow::Owned(text.replace('\0', "\u{fffd}"))
-    } else {
-        Cow::Borrowed(text)
-    }
-}
-
-fn each_without_nul(texts: &[String]) -> Json<Vec<Cow<'_, str>>> {
-    Json(texts.iter().map(|text| without_nul(text)).collect())
-}
-
-/// A count as both databases store it.
-fn saturate(count: u64) -> i64 {
-    i64::try_from(count).unwrap_or(i64::MAX)
-}
-
 #[derive(sqlx::FromRow)]
 pub(super) struct AuditRow {
     id: Uuid,
@@ -148,51 +91,62 @@ fn known_address(text: &str) -> Result<Option<IpAddr>, AddrParseError> {
     Ok(Some(address).filter(|address| !address.is_unspecified()))
 }
 
+const OPERATION: &str = "append audit records";
+
 impl Database {
-    /// Appends records in one transaction; they are durable when it returns.
+    /// Appends records; they are durable when it returns. If it fails, some of them may be.
     ///
     /// A record whose id is stored already stays unchanged, so a batch may be appended again if its response
     /// was lost. A NUL character is stored as U+FFFD.
     pub async fn append_audit_records(&self, records: &[AuditRecord]) -> Result<(), StorageError> {
-        if records.is_empty() {
-            return Ok(());
-        }
-        let operation = "append audit records";
-        let result = run(CALL_TIMEOUT, operation, "audit_records", async {
-            let mut transaction = self.begin_appending().await?;
-            insert_all(&mut transaction, records).await?;
-            transaction.commit().await
-        })
-        .await;
-        self.append_history().note(result.is_ok());
-        result
+        self.insert_audit_records(records)
+            .await?
+            .make_durable()
+            .await
     }
 
-    /// Writes the totals of records in one transaction. Totals only grow, so that they may be written again if
-    /// the response was lost.
-    pub async fn write_record_totals(&self, totals: &[RecordTotals]) -> Result<(), StorageError> {
-        // A record that has no bytes is of requests that have none.
-        const SQL: &str = "UPDATE audit_records
-            SET requests = $2, bytes = CASE WHEN bytes IS NULL THEN NULL ELSE $3 END
-            WHERE id = $1 AND (requests < $2 OR bytes < $3)";
-        if totals.is_empty() {
-            return Ok(());
+    /// The first half of [`Database::append_audit_records`]: when it returns, other records may be inserted.
+    pub async fn insert_audit_records(
+        &self,
+        records: &[AuditRecord],
+    ) -> Result<InsertedRecords, StorageError> {
+        let (history, log_sync) = match self {
+            Self::Sqlite(connections) => (&connections.appends, Some(connections.log_sync.clone())),
+            Self::Postgres(connections) => (&connections.appends, None),
+        };
+        let inserted = InsertedRecords {
+            history: Arc::clone(history),
+            log_sync: log_sync.filter(|_| !records.is_empty()),
+        };
+        if records.is_empty() {
+            return Ok(inserted);
         }
-        let operation = "write the totals of audit records";
-        run(CALL_TIMEOUT, operation, "audit_records", async {
-            let mut transaction = self.begin_appending().await?;
-            for RecordTotals {
-                id,
-                requests,
-                bytes,
-            } in totals
-            {
-                let (requests, bytes) = (saturate(*requests), saturate(*bytes));
-                execute!(&mut transaction, SQL, id.0, requests, bytes)?;
+        let result = run(CALL_TIMEOUT, OPERATION, "audit_records", async {
+            match self.try_to_insert(records).await {
+                // The connection was lent without a question; the next one is new.
+                Err(error) if self.is_appender_broken(&error) => self.try_to_insert(records).await,
+                result => result,
             }
-            transaction.commit().await
         })
-        .await
+        .await;
+        result
+            .map(|()| inserted)
+            .inspect_err(|_| history.note(false))
+    }
+
+    async fn try_to_insert(&self, records: &[AuditRecord]) -> Result<(), sqlx::Error> {
+        let mut appender = self.appender().await?;
+        insert_all(&mut appender, records).await?;
+        appender.leave_transaction();
+        Ok(())
+    }
+
+    /// How many groups of records can be inserted at a time.
+    pub fn max_concurrent_inserts(&self) -> usize {
+        match self {
+            Self::Sqlite(_) => 1,
+            Self::Postgres(_) => MAX_AUDIT_CONNECTIONS,
+        }
     }
 
     /// Finds how the caller of a granted mint had authenticated, by the `jti` of the token, which is the id of
@@ -221,15 +175,27 @@ impl Database {
     }
 }
 
-/// What the requests of one record amount to by now.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct RecordTotals {
-    /// The record.
-    pub id: RecordId,
-    /// How many requests it stands for.
-    pub requests: u64,
-    /// How many bytes were sent for them.
-    pub bytes: u64,
+/// Records that are inserted and not yet durable.
+#[must_use = "they are not durable yet"]
+pub struct InsertedRecords {
+    history: Arc<AppendHistory>,
+    /// What makes them durable, unless they are.
+    log_sync: Option<LogSync>,
+}
+
+impl InsertedRecords {
+    /// Returns once they are durable.
+    pub async fn make_durable(self) -> Result<(), StorageError> {
+        let result = match self.log_sync {
+            Some(log_sync) => {
+                let sync = async { Ok(log_sync.sync().await?) };
+                run(CALL_TIMEOUT, OPERATION, "audit_records", sync).await
+            }
+            None => Ok(()),
+        };
+        self.history.note(result.is_ok());
+        result
+    }
 }
 
 /// Appends records within a transaction. Whatever the reason, a record that cannot be appended means that
@@ -246,13 +212,13 @@ pub(super) async fn append(
 
 /// Like [`append`], with the database's own error: the audit writer has to know a record that is rejected.
 pub(super) async fn insert_all(
-    transaction: &mut Transaction,
+    connection: &mut LentConnection,
     records: &[AuditRecord],
 ) -> Result<(), sqlx::Error> {
-    for (sql, chunk) in chunks(records) {
-        let inserted = insert(transaction, sql, chunk).await?;
-        if inserted < chunk.len() as u64 {
-            check_stored(transaction, chunk).await?;
+    for group in groups(connection, records) {
+        let inserted = insert(connection, group).await?;
+        if inserted < group.len() as u64 {
+            check_stored(connection, group).await?;
         }
     }
     Ok(())
@@ -261,13 +227,13 @@ pub(super) async fn insert_all(
 /// Fails unless each of the records is stored: fewer were inserted, because they were appended before or because
 /// something in the database (a trigger, a rule) left them out.
 async fn check_stored(
-    transaction: &mut Transaction,
+    connection: &mut LentConnection,
     records: &[AuditRecord],
 ) -> Result<(), sqlx::Error> {
     const SQL: &str = "SELECT EXISTS (SELECT 1 FROM audit_records WHERE id = $1)";
     for record in records {
-        let is_stored: bool = on_either!(&mut *transaction, connection => {
-            sqlx::query_scalar(SQL).bind(record.id.0).fetch_one(&mut **connection).await?
+        let is_stored: bool = on_either!(&mut *connection, lease => {
+            sqlx::query_scalar(SQL).bind(record.id.0).fetch_one(&mut **lease).await?
         });
         if !is_stored {
             let reason = "the database left out an audit record without an error";
@@ -275,52 +241,4 @@ async fn check_stored(
         }
     }
     Ok(())
-}
-
-async fn insert(
-    transaction: &mut Transaction,
-    sql: &Arc<str>,
-    records: &[AuditRecord],
-) -> Result<u64, sqlx::Error> {
-    on_either!(transaction, connection => {
-        let mut query = sqlx::query(AssertSqlSafe(Arc::clone(sql)));
-        for record in records {
-            query = query
-                .bind(record.id.0)
-                .bind(record.unix_millis)
-                .bind(record.event.as_str())
-                .bind(record.outcome.as_str())
-                .bind(record.user_id.map(|id| id.0))
-                .bind(record.username.as_deref().map(without_nul))
-                .bind(record.authentication.as_str())
-                .bind(record.key_id.map(|id| id.0))
-                .bind(record.address.unwrap_or(UNSPECIFIED_ADDRESS).to_string())
-                .bind(record.dataset_id.map(|id| id.0))
-                .bind(record.resource_user_id.map(|id| id.0))
-                .bind(record.action.map(TextEnum::as_str))
-                .bind(each_without_nul(&record.determining_policies))
-                .bind(each_without_nul(&record.errors))
-                .bind(record.revision.as_ref().map(|revision| &*revision.0))
-                .bind(record.jti.map(|id| id.0))
-                .bind(record.requests.map(saturate))
-                .bind(record.bytes.map(saturate))
-                .bind(record.reason.as_deref().map(without_nul))
-                .bind(record.request_id.as_deref().map(without_nul))
-                .bind(record.client_request_id.as_deref().map(without_nul));
-        }
-        query.execute(&mut **connection).await.map(|done| done.rows_affected())
-    })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_insert_has_one_parameter_a_column_and_record() {
-        let sql = insert_statement(2);
-        assert_eq!(COLUMNS.split(',').count(), COLUMN_COUNT);
-        assert!(sql.contains("$20, $21), ($22, $23,"), "{sql}");
-        assert!(sql.contains("$41, $42) ON CONFLICT"), "{sql}");
-    }
 }

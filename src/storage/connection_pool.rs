@@ -36,6 +36,8 @@ pub(super) struct Pooled<C> {
     pub(super) deadline: Arc<StatementDeadline>,
     /// When it was opened, in the order of its manager.
     pub(super) generation: u64,
+    /// Whether its commits are not synced, and whoever commits waits for a sync apart.
+    pub(super) is_synced_apart: bool,
     is_spoiled: bool,
 }
 
@@ -45,6 +47,7 @@ impl<C> Pooled<C> {
             connection,
             deadline,
             generation,
+            is_synced_apart: false,
             is_spoiled: false,
         }
     }
@@ -130,6 +133,11 @@ impl<M: ConnectionManager> ConnectionPool<M> {
         }
     }
 
+    /// What opens the connections.
+    pub(super) fn manager(&self) -> &M {
+        self.pool.manager()
+    }
+
     /// Lends a connection until the end of the current call.
     pub(super) async fn lend(&self) -> Result<Lease<M>, sqlx::Error> {
         let turn = match &self.turns {
@@ -180,6 +188,16 @@ impl<M: ConnectionManager> Lease<M> {
     /// To be called before a transaction begins: a BEGIN that fails may have begun one.
     pub(super) fn enter_transaction(&mut self) {
         self.is_in_transaction = true;
+    }
+
+    /// Whether its commits are not synced.
+    pub(super) fn is_synced_apart(&self) -> bool {
+        self.object.is_synced_apart
+    }
+
+    /// To be called when that has been changed.
+    pub(super) fn set_synced_apart(&mut self, is_synced_apart: bool) {
+        self.object.is_synced_apart = is_synced_apart;
     }
 
     /// To be called when COMMIT or ROLLBACK has succeeded.

@@ -78,6 +78,11 @@ impl Transaction {
         Ok(self)
     }
 
+    /// To be called when nothing of a transaction, or of statements that commit by themselves, is left.
+    pub(super) fn leave_transaction(&mut self) {
+        on_either!(self, lease => lease.leave_transaction());
+    }
+
     pub(super) async fn commit(self) -> Result<(), sqlx::Error> {
         let commit = begin_commit();
         let result = self.end("COMMIT").await;
@@ -110,8 +115,8 @@ impl Database {
     /// serve one purpose each.
     ///
     /// A relative path is relative to the working directory; `%` in a path begins a
-    /// percent-encoded byte. SQLite files are opened with a write-ahead log, foreign keys and
-    /// `synchronous = FULL`. Fails when the URL cannot be used or the database not be reached.
+    /// percent-encoded byte. SQLite files are opened with a write-ahead log and foreign keys, and what a call has
+    /// written is on the disk when it returns. Fails when the URL cannot be used or the database not be reached.
     pub async fn open(url: &str, connections: u32) -> Result<Self, StorageError> {
         let connections = connections as usize;
         if let Some(path) = url.strip_prefix("sqlite://") {
@@ -192,10 +197,14 @@ impl Database {
 
     /// A connection for one writing statement.
     pub(super) async fn writer(&self) -> Result<LentConnection, sqlx::Error> {
-        Ok(match self {
-            Self::Sqlite(connections) => Either::Sqlite(connections.writes.lend().await?),
-            Self::Postgres(connections) => Either::Postgres(connections.writes.lend().await?),
-        })
+        match self {
+            Self::Sqlite(connections) => {
+                let mut lease = connections.writes.lend().await?;
+                connections.set_synced_apart(&mut lease, false).await?;
+                Ok(Either::Sqlite(lease))
+            }
+            Self::Postgres(connections) => Ok(Either::Postgres(connections.writes.lend().await?)),
+        }
     }
 
     /// Begins a transaction whose statements all see the same snapshot.
@@ -222,13 +231,41 @@ impl Database {
         self.begin_write(connection).await
     }
 
-    /// Begins a transaction of the audit writer, which does not queue with the others.
-    pub(super) async fn begin_appending(&self) -> Result<Transaction, sqlx::Error> {
-        let connection = match self {
-            Self::Sqlite(connections) => Either::Sqlite(connections.audit.lend().await?),
+    /// A connection of the audit writer, which does not queue with the others. It is for single statements, each
+    /// of which commits by itself; what they wrote is durable after [`Database::make_appended_durable`].
+    pub(super) async fn appender(&self) -> Result<LentConnection, sqlx::Error> {
+        let mut connection = match self {
+            Self::Sqlite(connections) => {
+                let mut lease = connections.audit.lend().await?;
+                connections.set_synced_apart(&mut lease, true).await?;
+                Either::Sqlite(lease)
+            }
             Self::Postgres(connections) => Either::Postgres(connections.audit.lend().await?),
         };
-        self.begin_write(connection).await
+        // A statement that fails may leave anything behind: then the connection is closed.
+        on_either!(&mut connection, lease => lease.enter_transaction());
+        Ok(connection)
+    }
+
+    /// Whether a connection of the audit writer broke, so that the same may succeed on a new one.
+    pub(super) fn is_appender_broken(&self, error: &sqlx::Error) -> bool {
+        match self {
+            Self::Sqlite(_) => false,
+            Self::Postgres(connections) => connections.audit.manager().note_broken(error),
+        }
+    }
+
+    /// Gives a connection of the audit writer back, and returns when what it wrote is durable.
+    pub(super) async fn make_appended_durable(
+        &self,
+        mut appender: LentConnection,
+    ) -> Result<(), sqlx::Error> {
+        appender.leave_transaction();
+        drop(appender);
+        match self {
+            Self::Sqlite(connections) => Ok(connections.log_sync.sync().await?),
+            Self::Postgres(_) => Ok(()),
+        }
     }
 
     /// Begins the transaction of a health check.
@@ -248,8 +285,14 @@ impl Database {
         }
     }
 
-    async fn begin_write(&self, connection: LentConnection) -> Result<Transaction, sqlx::Error> {
+    async fn begin_write(
+        &self,
+        mut connection: LentConnection,
+    ) -> Result<Transaction, sqlx::Error> {
         self.check_file().await?;
+        if let (Self::Sqlite(connections), Either::Sqlite(lease)) = (self, &mut connection) {
+            connections.set_synced_apart(lease, false).await?;
+        }
         // A transaction of SQLite that first reads and then writes fails if another process wrote in between,
         // whatever the busy timeout: take the write lock first.
         connection.begin("BEGIN IMMEDIATE", "BEGIN").await

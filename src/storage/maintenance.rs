@@ -1,9 +1,26 @@
-//! Maintenance of the database: statistics for the query planner, and who else writes.
+//! Maintenance of the database: statistics for the query planner, the length of SQLite's log, and who else writes.
 
 use super::database::{CALL_TIMEOUT, Database, on_either, run};
 use super::error::StorageError;
 
 impl Database {
+    /// Moves what is in SQLite's write-ahead log into the database file, beside readers and writers. What is left
+    /// then, a writer moves before it begins the log anew.
+    pub async fn checkpoint(&self) -> Result<(), StorageError> {
+        let Self::Sqlite(connections) = self else {
+            return Ok(());
+        };
+        run(CALL_TIMEOUT, "move the write-ahead log", "", async {
+            let mut lease = connections.checkpoints.lend().await?;
+            let moved = sqlx::raw_sql("PRAGMA wal_checkpoint(PASSIVE)");
+            moved.execute(&mut *lease).await?;
+            drop(lease);
+            // Otherwise the writer would wait for all of these pages at the end.
+            Ok(connections.file.sync().await?)
+        })
+        .await
+    }
+
     /// Updates the statistics of SQLite, from at most some hundred rows of each index; PostgreSQL does it by
     /// itself (autovacuum).
     pub async fn optimize(&self) -> Result<(), StorageError> {

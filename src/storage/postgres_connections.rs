@@ -25,6 +25,11 @@ use crate::domain::database_url::{KNOWN_PARAMETERS, remove_unknown_parameters};
 
 /// How long a statement may take on the server: it ends before its call is given up.
 const STATEMENT_TIMEOUT: Duration = CALL_TIMEOUT.saturating_sub(Duration::from_millis(500));
+/// How many groups of audit records may be in flight.
+pub(super) const MAX_AUDIT_CONNECTIONS: usize = 3;
+/// How long after its last use a connection of the audit writer is lent without a question whether it is alive:
+/// the question costs as much as the group, and a group whose connection breaks is appended again.
+const AUDIT_PING_AFTER: Duration = Duration::from_secs(1);
 /// How long a connection may take to answer before it is lent again.
 const PING_TIMEOUT: Duration = Duration::from_secs(1);
 
@@ -64,14 +69,15 @@ impl PostgresConnections {
             }
             classified
         };
-        let pool = |size: usize| ConnectionPool::new(PostgresManager::new(options.clone()), size);
+        let manager = |ping_after| PostgresManager::new(options.clone(), ping_after);
+        let pool = |size: usize| ConnectionPool::new(manager(Duration::ZERO), size);
         let opened = Self {
             reads: pool((connections / 2).max(1))?,
             reports: pool((connections / 4).max(1))?,
             writes: pool((connections / 4).max(1))?,
             // Each of them locks the one row of the version, so more could only wait.
             catalog_changes: pool(1)?,
-            audit: pool(1)?,
+            audit: ConnectionPool::new(manager(AUDIT_PING_AFTER), MAX_AUDIT_CONNECTIONS)?,
             follower: pool(1)?,
             appends: Arc::new(AppendHistory::new()),
             health: pool(1)?,
@@ -187,14 +193,31 @@ pub(super) struct PostgresManager {
     options: PgConnectOptions,
     /// How often a connection did not answer: those opened before are not tried any more.
     generation: AtomicU64,
+    /// How long after its last use a connection is lent without a question whether it is alive.
+    ping_after: Duration,
 }
 
 impl PostgresManager {
-    fn new(options: PgConnectOptions) -> Self {
+    fn new(options: PgConnectOptions, ping_after: Duration) -> Self {
         Self {
             options,
             generation: AtomicU64::new(0),
+            ping_after,
         }
+    }
+
+    /// Whether a connection broke; then those opened before are not lent any more.
+    pub(super) fn note_broken(&self, error: &sqlx::Error) -> bool {
+        let is_broken = match error {
+            sqlx::Error::Io(_) | sqlx::Error::Tls(_) => true,
+            // The server says that it ends the connection.
+            sqlx::Error::Database(said) => said.code().is_some_and(|code| code.starts_with("57P")),
+            _ => false,
+        };
+        if is_broken {
+            self.generation.fetch_add(1, Ordering::Relaxed);
+        }
+        is_broken
     }
 }
 
@@ -214,10 +237,17 @@ impl Manager for PostgresManager {
         Ok(Pooled::new(connection, deadline, generation))
     }
 
-    async fn recycle(&self, pooled: &mut Self::Type, _: &Metrics) -> RecycleResult<sqlx::Error> {
+    async fn recycle(
+        &self,
+        pooled: &mut Self::Type,
+        metrics: &Metrics,
+    ) -> RecycleResult<sqlx::Error> {
         let generation = self.generation.load(Ordering::Relaxed);
         if pooled.is_spoiled() || pooled.generation != generation {
             return Err(RecycleError::message("spoiled"));
+        }
+        if metrics.last_used() < self.ping_after {
+            return Ok(());
         }
         match tokio::time::timeout(PING_TIMEOUT, pooled.connection.ping()).await {
             Ok(Ok(())) => Ok(()),

@@ -18,9 +18,10 @@ use tokio::sync::{Mutex, watch};
 use super::append_history::AppendHistory;
 use super::call::{CALL_TIMEOUT, with_timeout};
 use super::connection_pool::{
-    ACQUIRE_TIMEOUT, ConnectionManager, ConnectionPool, Pooled, StatementDeadline,
+    ACQUIRE_TIMEOUT, ConnectionManager, ConnectionPool, Lease, Pooled, StatementDeadline,
 };
 use super::error::{StorageError, is_sqlite_busy};
+use super::log_sync::LogSync;
 use super::sqlite_file::SqliteFile;
 
 /// How long to wait before another attempt to open a SQLite file that another process is opening.
@@ -28,6 +29,10 @@ const OPEN_RETRY_INTERVAL: Duration = Duration::from_millis(10);
 /// How many instructions of SQLite's machine are run between two looks at the deadline: a fraction of a
 /// millisecond.
 const PROGRESS_INTERVAL: i32 = 4000;
+/// How many pages of the log there may be before a writer itself moves them into the database and begins the log
+/// anew. Until then [`Database::checkpoint`](super::Database::checkpoint) moves them beside the writers, so that
+/// little is left for the one who waits.
+const MAX_LOG_PAGES: u32 = 8000;
 /// How many connections that were given up may hang, for example on a disk that does not answer, before no
 /// more are opened.
 const MAX_HANGING_CONNECTIONS: usize = 8;
@@ -44,7 +49,9 @@ pub struct SqliteConnections {
     pub(super) follower: ConnectionPool<SqliteManager>,
     pub(super) appends: Arc<AppendHistory>,
     pub(super) health: ConnectionPool<SqliteManager>,
+    pub(super) checkpoints: ConnectionPool<SqliteManager>,
     pub(super) file: SqliteFile,
+    pub(super) log_sync: LogSync,
     writer: SqliteManager,
 }
 
@@ -57,13 +64,17 @@ impl SqliteConnections {
             operation: operation.clone().into(),
             reason: error.to_string(),
         };
-        create_private_file(options.get_filename()).map_err(unavailable)?;
-        let file = SqliteFile::new(options.get_filename()).map_err(unavailable)?;
+        let path = options.get_filename().to_owned();
+        create_private_file(&path).map_err(unavailable)?;
+        let file = SqliteFile::new(&path).map_err(unavailable)?;
         let (reads, reports) = ((connections / 2).max(1), (connections / 4).max(1));
-        // With the writer, the follower and the health check.
-        let limit = reads + reports + 3 + MAX_HANGING_CONNECTIONS;
+        // With the writer, the follower, the health check and checkpoints.
+        let limit = reads + reports + 4 + MAX_HANGING_CONNECTIONS;
         let writer = SqliteManager {
-            options: options.clone().journal_mode(SqliteJournalMode::Wal),
+            options: options
+                .clone()
+                .journal_mode(SqliteJournalMode::Wal)
+                .pragma("wal_autocheckpoint", MAX_LOG_PAGES.to_string()),
             open: Arc::new(watch::Sender::new(0)),
             max_open: limit,
             opening: Arc::default(),
@@ -73,25 +84,56 @@ impl SqliteConnections {
             ..writer.clone()
         };
         let audit = ConnectionPool::new(writer.clone(), 1)?;
-        let opened = Self {
-            reads: ConnectionPool::new(reader.clone(), reads)?,
+        let reads = ConnectionPool::new(reader.clone(), reads)?;
+        // What is wrong is an error now, not at the first use.
+        let classify = |error: sqlx::Error| StorageError::classify(&error, operation.clone(), "");
+        with_timeout(CALL_TIMEOUT, operation.clone(), async {
+            drop(audit.lend().await.map_err(classify)?);
+            reads.lend().await.map(drop).map_err(classify)
+        })
+        .await?;
+        Ok(Self {
+            reads,
             reports: ConnectionPool::new(reader.clone(), reports)?,
             writes: audit.behind_others(),
             audit,
             follower: ConnectionPool::new(reader, 1)?,
             appends: Arc::new(AppendHistory::new()),
             health: ConnectionPool::new(writer.clone(), 1)?,
+            checkpoints: ConnectionPool::new(writer.clone(), 1)?,
+            log_sync: LogSync::new(&path, file.clone()),
             file,
             writer,
-        };
-        // What is wrong is an error now, not at the first use.
-        let classify = |error: sqlx::Error| StorageError::classify(&error, operation.clone(), "");
-        with_timeout(CALL_TIMEOUT, operation.clone(), async {
-            drop(opened.audit.lend().await.map_err(classify)?);
-            opened.reads.lend().await.map(drop).map_err(classify)
         })
-        .await?;
-        Ok(opened)
+    }
+
+    /// Makes a writing connection ready: its commits are synced, or whoever commits waits for
+    /// [`LogSync::sync`]. After a sync that failed, everything in the log is moved into the database first.
+    pub(super) async fn set_synced_apart(
+        &self,
+        lease: &mut Lease<SqliteManager>,
+        is_synced_apart: bool,
+    ) -> Result<(), sqlx::Error> {
+        const REPAIR: &str = "PRAGMA wal_checkpoint(TRUNCATE)";
+        if self.log_sync.is_broken() {
+            let (is_busy, _, _): (bool, i64, i64) =
+                sqlx::query_as(REPAIR).fetch_one(&mut **lease).await?;
+            if is_busy {
+                let reason = "a sync of the write-ahead log failed, and readers keep it in use";
+                return Err(io::Error::other(reason).into());
+            }
+            self.log_sync.mark_whole();
+        }
+        if lease.is_synced_apart() != is_synced_apart {
+            let sql = if is_synced_apart {
+                "PRAGMA synchronous = NORMAL"
+            } else {
+                "PRAGMA synchronous = FULL"
+            };
+            sqlx::raw_sql(sql).execute(&mut **lease).await?;
+            lease.set_synced_apart(is_synced_apart);
+        }
+        Ok(())
     }
 
     /// Opens a connection that belongs to no pool.
@@ -103,7 +145,13 @@ impl SqliteConnections {
     /// Closes every connection and waits until none is open, within a bound: the last one to close tidies the
     /// log up, and only those that write can.
     pub(super) async fn close(&self) {
-        for pool in [&self.reads, &self.reports, &self.follower, &self.health] {
+        for pool in [
+            &self.reads,
+            &self.reports,
+            &self.follower,
+            &self.health,
+            &self.checkpoints,
+        ] {
             pool.close();
         }
         let mut open = self.writer.open.subscribe();

@@ -1,7 +1,7 @@
 //! The identity of the opened SQLite file, to detect that it was removed or replaced.
 //!
-//! What is written into a file that was removed or replaced is lost, so every transaction that writes
-//! checks first.
+//! What is written into a file that was removed or replaced is lost, so every transaction that writes checks
+//! first, and the audit writer once its records are in the log.
 
 use std::fs::Metadata;
 use std::io::{Error, ErrorKind, Result};
@@ -18,6 +18,8 @@ pub(super) struct SqliteFile {
     device_and_inode: (u64, u64),
     /// Held while the file system is asked: if it does not answer, one thread hangs, not many.
     turn: Arc<Mutex<()>>,
+    /// Likewise, while the file is synced.
+    sync_turn: Arc<Mutex<()>>,
 }
 
 fn identity(metadata: &Metadata) -> (u64, u64) {
@@ -32,25 +34,41 @@ impl SqliteFile {
             path: Arc::new(path.to_owned()),
             device_and_inode,
             turn: Arc::default(),
+            sync_turn: Arc::default(),
         })
     }
 
     /// Fails if the path names another file now, or none.
     pub(super) async fn check_unchanged(&self) -> Result<()> {
         let turn = Arc::clone(&self.turn).lock_owned().await;
-        let path = Arc::clone(&self.path);
-        let metadata = tokio::task::spawn_blocking(move || {
+        let file = self.clone();
+        let check = tokio::task::spawn_blocking(move || {
             let _turn = turn;
-            std::fs::metadata(&*path)
+            file.check_unchanged_now()
         });
-        match metadata.await.map_err(Error::other)? {
-            Ok(metadata) if identity(&metadata) == self.device_and_inode => Ok(()),
-            Ok(_) => Err(Error::new(
-                ErrorKind::NotFound,
-                "the database file was replaced while in use: restart to use the new one",
-            )),
-            Err(error) => Err(error),
+        check.await.map_err(Error::other)?
+    }
+
+    /// Writes the pages of the file that are not on the disk yet.
+    pub(super) async fn sync(&self) -> Result<()> {
+        let turn = Arc::clone(&self.sync_turn).lock_owned().await;
+        let path = Arc::clone(&self.path);
+        let sync = tokio::task::spawn_blocking(move || {
+            let _turn = turn;
+            std::fs::File::open(&*path)?.sync_data()
+        });
+        sync.await.map_err(Error::other)?
+    }
+
+    /// Like [`SqliteFile::check_unchanged`], on this thread, which hangs if the file system does not answer.
+    pub(super) fn check_unchanged_now(&self) -> Result<()> {
+        if identity(&std::fs::metadata(&*self.path)?) == self.device_and_inode {
+            return Ok(());
         }
+        Err(Error::new(
+            ErrorKind::NotFound,
+            "the database file was replaced while in use: restart to use the new one",
+        ))
     }
 }
 

@@ -6,7 +6,10 @@ use base64::Engine as _;
 use base64::alphabet::URL_SAFE;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
+use hmac::{Hmac, KeyInit as _, Mac as _};
 use josekit::jwe::{self, Dir, JweHeader};
+use sha2::Sha256;
+use subtle::ConstantTimeEq as _;
 use zeroize::Zeroizing;
 
 use super::error::TokenError;
@@ -74,6 +77,20 @@ impl SealingKey {
         Secret::new(URL_SAFE_NO_PAD.encode(self.0.reveal()))
     }
 
+    /// An authentication code of `content`, for one purpose: HMAC-SHA256 (RFC 2104) under a key that is the
+    /// HMAC-SHA256 of the purpose under this one.
+    pub fn authenticate(&self, purpose: &str, content: &[u8]) -> Result<Vec<u8>, TokenError> {
+        let key = Zeroizing::new(hmac(self.0.reveal(), purpose.as_bytes())?);
+        hmac(&key, content)
+    }
+
+    /// Whether `code` is the authentication code of `content` for a purpose; compares in constant time.
+    #[must_use]
+    pub fn is_authentic(&self, purpose: &str, content: &[u8], code: &[u8]) -> bool {
+        let expected = self.authenticate(purpose, content);
+        expected.is_ok_and(|expected| expected.ct_eq(code).into())
+    }
+
     /// Seals `plain`; sealing twice gives two different texts.
     pub(super) fn seal(&self, plain: &[u8]) -> Result<String, TokenError> {
         let failed = |error: josekit::JoseError| TokenError::Seal {
@@ -100,6 +117,14 @@ impl SealingKey {
         let (plain, _) = jwe::deserialize_compact(sealed, &decrypter).map_err(failed)?;
         Ok(Zeroizing::new(plain))
     }
+}
+
+fn hmac(key: &[u8], content: &[u8]) -> Result<Vec<u8>, TokenError> {
+    let mut hmac = Hmac::<Sha256>::new_from_slice(key).map_err(|error| TokenError::Seal {
+        reason: error.to_string(),
+    })?;
+    hmac.update(content);
+    Ok(hmac.finalize().into_bytes().to_vec())
 }
 
 /// Rejects any other form before decryption.
@@ -236,5 +261,16 @@ mod tests {
             let changed = String::from_utf8(changed).unwrap();
             assert!(key.unseal(&changed).is_err(), "at {at}");
         }
+    }
+
+    #[test]
+    fn an_authentication_code_is_of_one_content_one_purpose_and_one_key() {
+        let key = SealingKey::generate();
+        let code = key.authenticate("a", b"content").unwrap();
+        assert!(key.is_authentic("a", b"content", &code));
+        assert!(!key.is_authentic("b", b"content", &code));
+        assert!(!key.is_authentic("a", b"contents", &code));
+        assert!(!key.is_authentic("a", b"content", &code[1..]));
+        assert!(!SealingKey::generate().is_authentic("a", b"content", &code));
     }
 }

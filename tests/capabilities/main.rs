@@ -26,6 +26,7 @@ mod base_path;
 mod body_problems;
 mod catalog_ownership;
 mod catalog_view;
+mod changed_files;
 mod client_addresses;
 mod clocks;
 mod command_line;

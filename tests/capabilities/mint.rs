@@ -270,3 +270,37 @@ async fn parameters_outside_the_contract_never_change_the_response() {
         .header("range", "bytes=0-1");
     assert_eq!(TestResponse::send(with_header).await.status, 200);
 }
+
+#[tokio::test]
+async fn a_percent_encoded_id_is_answered_by_the_router_as_a_plain_one_is_without_it() {
+    let server = Server::start().await;
+    let sessions = [
+        None,
+        Some(server.session("otto").await),
+        Some("abc".to_owned()),
+    ];
+    let answer = async |id: &str, session: Option<&str>| {
+        let response = server.mint(id, session).await;
+        let mut headers = response.headers.clone();
+        for name in ["x-request-id", "date", "content-length"] {
+            headers.remove(name);
+        }
+        let names: Vec<_> = response
+            .json()
+            .as_object()
+            .unwrap()
+            .keys()
+            .cloned()
+            .collect();
+        let detail = response.json()["detail"].clone();
+        (response.status, headers, names, detail)
+    };
+    for session in &sessions {
+        for id in [PUBLIC, RESTRICTED, PRIVATE, UNKNOWN, WITHOUT_FILE] {
+            let encoded = format!("%{:02x}{}", id.as_bytes()[0], &id[1..]);
+            let session = session.as_deref();
+            let plain = answer(id, session).await;
+            assert_eq!(plain, answer(&encoded, session).await, "{id}");
+        }
+    }
+}

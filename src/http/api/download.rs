@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use poem::http::{Method, StatusCode, header};
-use poem::{Body, IntoResponse, Response};
+use poem::{Body, IntoResponse, Request, Response};
 use poem_openapi::param::Path;
 use poem_openapi::registry::{MetaResponses, Registry};
 use poem_openapi::{ApiResponse, OpenApi};
@@ -19,14 +19,18 @@ use crate::http::conditional::precondition::{format_http_date, joined_header};
 use crate::http::conditional::span::{
     SelectedRange, content_range, select_range, unsatisfied_range,
 };
-use crate::http::extract::credentials::HeaderOrQueryCredentials;
+use crate::http::extract::credentials::{HeaderOrQueryCredentials, header_or_query_context};
 use crate::http::openapi::ApiTag;
 use crate::http::reply::content_disposition::attachment;
 use crate::http::reply::problem::Problem;
 use crate::http::reply::responses::{self, ANY_BYTES, ErrorResponse, ErrorStatuses};
 use crate::http::server::request_info::RequestInfo;
 use crate::http::server::tracked_body::TrackedBody;
+use crate::service::identity::request_context::RequestContext;
 use crate::service::tokens::download::{Download, DownloadContent, Downloads};
+
+/// What comes before and after the dataset id in the path of a download.
+pub const DOWNLOAD_PATH_PARTS: (&str, &str) = ("/datasets/", "/download/cog");
 
 /// The media type of a GeoTIFF (RFC 3302).
 const TIFF: &str = "image/tiff";
@@ -135,15 +139,39 @@ impl DownloadApi {
         credentials: HeaderOrQueryCredentials,
         request: &poem::Request,
     ) -> Result<FileResponse, ErrorResponse<DownloadStatuses>> {
-        let method = if RequestInfo::from_request(request).is_head {
-            Method::HEAD
-        } else {
-            Method::GET
-        };
+        self.download(&credentials.0, dataset_id.0, request).await
+    }
+}
+
+impl DownloadApi {
+    /// The API of these downloads.
+    #[must_use]
+    pub fn new(downloads: &Arc<Downloads>) -> Self {
+        Self {
+            downloads: Arc::clone(downloads),
+        }
+    }
+
+    /// Answers a GET of a dataset's file.
+    pub async fn reply(&self, request: &Request, dataset_id: DatasetId) -> poem::Result<Response> {
+        let context = header_or_query_context(request);
+        let answered = self.download(&context, dataset_id, request).await?;
+        Ok(answered.into_response())
+    }
+
+    async fn download(
+        &self,
+        context: &RequestContext,
+        dataset_id: DatasetId,
+        request: &Request,
+    ) -> Result<FileResponse, ErrorResponse<DownloadStatuses>> {
+        let info = request.extensions().get::<RequestInfo>();
+        let is_head = info.map_or(request.method() == Method::HEAD, |info| info.is_head);
+        let method = if is_head { Method::HEAD } else { Method::GET };
         let mut selection = SelectedRange::Whole;
         let download = self
             .downloads
-            .open(&credentials.0, dataset_id.0, |file| {
+            .open(context, dataset_id, |file| {
                 let headers = request.headers();
                 selection = select_range(&method, headers, &file.etag, file.modified, file.size);
                 match &selection {

@@ -17,10 +17,9 @@ pub const KEY_SET_PATH: &str = "/.well-known/jwks.json";
 
 /// The key set API.
 pub struct KeySetApi {
-    /// Holds the published key set.
-    pub key_ring: Arc<KeyRing>,
+    key_ring: Arc<KeyRing>,
     /// How long verifiers may cache the key set.
-    pub lifetime: KeySetLifetime,
+    lifetime: KeySetLifetime,
 }
 
 /// A JWK set (RFC 7517 section 5).
@@ -76,13 +75,24 @@ impl KeySetApi {
         &self,
         request: &poem::Request,
     ) -> Result<PublicDocument<JsonWebKeySet>, ErrorResponse<KeySetStatuses>> {
+        Ok(self.reply(request))
+    }
+}
+
+impl KeySetApi {
+    /// The API over the key ring that has the published key set.
+    #[must_use]
+    pub fn new(key_ring: &Arc<KeyRing>, lifetime: KeySetLifetime) -> Self {
+        Self {
+            key_ring: Arc::clone(key_ring),
+            lifetime,
+        }
+    }
+
+    /// Answers a GET or HEAD of the key set.
+    pub fn reply(&self, request: &poem::Request) -> PublicDocument<JsonWebKeySet> {
         let published = self.key_ring.published();
         let cache_control = self.lifetime.cache_control();
-        Ok(PublicDocument::reply(
-            request,
-            published.body(),
-            published.etag(),
-            &cache_control,
-        ))
+        PublicDocument::reply(request, published.body(), published.etag(), &cache_control)
     }
 }

@@ -4,27 +4,30 @@
 
 use std::sync::Arc;
 
+use poem::{Request, Response};
 use poem_openapi::param::Path;
 use poem_openapi::{Object, OpenApi};
 
 use crate::domain::decision::MAX_TOKEN_TTL;
 use crate::domain::id::DatasetId;
-use crate::http::extract::credentials::HeaderCredentials;
+use crate::http::extract::credentials::{HeaderCredentials, header_context};
 use crate::http::openapi::ApiTag;
 use crate::http::reply::responses::{ErrorResponse, ErrorStatuses, JsonOk};
+use crate::service::identity::request_context::RequestContext;
 use crate::service::tokens::download_token::DownloadTokens;
 
 /// The path of the mint, as the OpenAPI document has it.
 pub const PATH: &str = "/auth/download-token/{dataset_id}";
+/// What comes before the dataset id in it.
+pub const MINT_PATH_PREFIX: &str = "/auth/download-token/";
 
 /// The mint API.
 pub struct MintApi {
-    /// Issues download tokens.
-    pub tokens: Arc<DownloadTokens>,
+    tokens: Arc<DownloadTokens>,
 }
 
 /// A download token for one dataset.
-#[derive(Debug, Object)]
+#[derive(Debug, Object, serde::Serialize)]
 pub struct DownloadTokenResponse {
     /// The download token. Send it as `?token=` on the download URL.
     pub token: String,
@@ -62,7 +65,31 @@ impl MintApi {
         dataset_id: Path<DatasetId>,
         credentials: HeaderCredentials,
     ) -> Result<JsonOk<DownloadTokenResponse>, ErrorResponse<MintStatuses>> {
-        let issued = self.tokens.issue(&credentials.0, dataset_id.0).await?;
+        self.mint(&credentials.0, dataset_id.0).await
+    }
+}
+
+impl MintApi {
+    /// The API over the service that issues tokens.
+    #[must_use]
+    pub fn new(tokens: &Arc<DownloadTokens>) -> Self {
+        Self {
+            tokens: Arc::clone(tokens),
+        }
+    }
+
+    /// Answers a request for a token of this dataset.
+    pub async fn reply(&self, request: &Request, dataset_id: DatasetId) -> poem::Result<Response> {
+        let minted = self.mint(&header_context(request), dataset_id).await?;
+        Ok(minted.into_serialized())
+    }
+
+    async fn mint(
+        &self,
+        context: &RequestContext,
+        dataset_id: DatasetId,
+    ) -> Result<JsonOk<DownloadTokenResponse>, ErrorResponse<MintStatuses>> {
+        let issued = self.tokens.issue(context, dataset_id).await?;
         Ok(JsonOk(DownloadTokenResponse {
             token: issued.token.reveal().clone(),
             expires_in: issued.expires_in,

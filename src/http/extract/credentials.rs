@@ -15,6 +15,7 @@ use crate::service::identity::request_context::{Credential, RequestContext};
 
 use super::authorization::{credential_from_headers, is_b64token};
 use super::original_request::OriginalRequest;
+use super::query_pairs::query_pairs;
 
 /// The query parameter that takes a download token.
 pub(crate) const TOKEN_PARAMETER: &str = "token";
@@ -36,6 +37,12 @@ pub struct NoCredentials(pub RequestContext);
 #[must_use]
 pub fn header_context(request: &Request) -> RequestContext {
     request_context(request, credential_from_headers(request.headers()))
+}
+
+/// The request context with the credential in `?token=`, or else in the headers.
+#[must_use]
+pub fn header_or_query_context(request: &Request) -> RequestContext {
+    request_context(request, credential_from_headers_or_query(request))
 }
 
 fn request_context(request: &Request, credential: Credential) -> RequestContext {
@@ -68,8 +75,8 @@ fn credential_of_original_request(request: &Request) -> Credential {
 ///
 /// A `?token=` alone counts, and the headers are not looked at: viewers and `.netrc` add one to everything.
 fn credential_of_query(query: &str, headers: &HeaderMap) -> Credential {
-    let mut tokens = url::form_urlencoded::parse(query.as_bytes())
-        .filter_map(|(name, value)| (name == TOKEN_PARAMETER).then_some(value));
+    let mut tokens =
+        query_pairs(query).filter_map(|(name, value)| (name == TOKEN_PARAMETER).then_some(value));
     match (tokens.next(), tokens.next()) {
         (None, _) => credential_from_headers(headers),
         (Some(token), None) if is_b64token(&token) => {

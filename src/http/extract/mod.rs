@@ -9,4 +9,5 @@ pub mod json_body;
 pub(crate) mod original_request;
 pub mod page_limit;
 pub mod parameter;
+pub(crate) mod query_pairs;
 pub mod schema_type;

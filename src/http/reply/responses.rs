@@ -22,11 +22,31 @@ pub struct JsonOk<T>(pub T);
 
 impl<T: Type + ToJSON> IntoResponse for JsonOk<T> {
     fn into_response(self) -> Response {
-        Response::builder()
-            .content_type("application/json")
-            .header(header::CACHE_CONTROL, HeaderValue::from_static("no-store"))
-            .body(self.0.to_json_string())
+        json_ok(self.0.to_json_string())
     }
+}
+
+impl<T: serde::Serialize> JsonOk<T> {
+    /// The same response, written without a tree of JSON values in between.
+    pub fn into_serialized(self) -> Response {
+        match serde_json::to_string(&self.0) {
+            Ok(json) => json_ok(json),
+            Err(error) => {
+                tracing::error!(%error, "response not written as JSON");
+                Problem::internal().into_response()
+            }
+        }
+    }
+}
+
+fn json_ok(json: String) -> Response {
+    let mut response = Response::from(json);
+    let headers = response.headers_mut();
+    let json = HeaderValue::from_static("application/json");
+    headers.insert(header::CONTENT_TYPE, json);
+    let no_store = HeaderValue::from_static("no-store");
+    headers.insert(header::CACHE_CONTROL, no_store);
+    response
 }
 
 impl<T: Type + ToJSON> ApiResponse for JsonOk<T> {

@@ -4,7 +4,7 @@
 //! taken, in `Accept` too (section 15.5.16), and a 401 has the challenges that the client can use.
 
 use poem::http::header::{ALLOW, CONTENT_LENGTH, CONTENT_TYPE};
-use poem::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
+use poem::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri, header};
 use poem::{IntoResponse, Request, Response};
 
 use crate::http::reply::problem::{PROBLEM_JSON, Problem, UnsupportedContentType};
@@ -40,7 +40,7 @@ const MAX_MEDIA_TYPE_LENGTH: usize = 100;
 /// What completes the response to a request.
 pub(super) struct ResponseCompletion {
     method: Method,
-    path: String,
+    uri: Uri,
     media_type: Option<String>,
     is_browser: bool,
 }
@@ -50,7 +50,7 @@ impl ResponseCompletion {
         let headers = request.headers();
         Self {
             method: request.method().clone(),
-            path: request.uri().path().to_owned(),
+            uri: request.uri().clone(),
             media_type: headers.get(CONTENT_TYPE).map(described_media_type),
             is_browser: is_browser(headers),
         }
@@ -70,8 +70,8 @@ impl ResponseCompletion {
     /// The server has no paths under the path of its issuer: whatever a proxy keeps from others at one path
     /// would be open at another.
     fn with_hint(&self, response: Response, operations: &OperationTable) -> Response {
-        let is_served = operations.allowed_methods(&self.path).is_some();
-        if is_served || !operations.has_base_path(&self.path) {
+        let is_served = operations.allowed_methods(self.uri.path()).is_some();
+        if is_served || !operations.has_base_path(self.uri.path()) {
             return response;
         }
         let detail = "nothing is served at this path: the proxy must remove the path of the issuer from the \
@@ -80,7 +80,7 @@ impl ResponseCompletion {
     }
 
     fn with_allow(&self, mut response: Response, operations: &OperationTable) -> Response {
-        let Some(allowed) = operations.allowed_methods(&self.path) else {
+        let Some(allowed) = operations.allowed_methods(self.uri.path()) else {
             return response;
         };
         if self.method == Method::OPTIONS {
@@ -91,7 +91,7 @@ impl ResponseCompletion {
     }
 
     fn with_accept(&self, response: Response, operations: &OperationTable) -> Response {
-        let accepted = operations.media_types(&self.method, &self.path);
+        let accepted = operations.media_types(&self.method, self.uri.path());
         let Ok(accept) = HeaderValue::from_str(&accepted.join(", ")) else {
             return response;
         };
@@ -112,7 +112,7 @@ impl ResponseCompletion {
 
     fn with_challenges(&self, mut response: Response, operations: &OperationTable) -> Response {
         let takes_credentials = matches!(
-            operations.body_kind(&self.method, &self.path),
+            operations.body_kind(&self.method, self.uri.path()),
             Some(BodyKind::Unused | BodyKind::OfCallers | BodyKind::OfCallersOrAnonymous)
         );
         if takes_credentials && !self.is_browser {

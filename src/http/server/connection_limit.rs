@@ -176,18 +176,23 @@ impl ConnectionPlace {
     pub fn begin_request(&self, client: IpAddr) -> Result<RequestInFlight, Overload> {
         let mut places = self.limiter.places.lock();
         let network = client_network(client);
-        let held = places.count(network);
         let since = places.next();
-        if let Some(place) = places.by_id.get_mut(&self.id) {
+        let Places {
+            by_id, per_network, ..
+        } = &mut *places;
+        if let Some(place) = by_id.get_mut(&self.id) {
             let is_forwarded = network != place.peer_network;
-            if is_forwarded && held >= self.limiter.max_per_network {
+            let held = || per_network.get(&network).copied().unwrap_or_default();
+            if is_forwarded && held() >= self.limiter.max_per_network {
                 return Err(Overload::Network);
             }
             place.is_busy = true;
             place.has_had_request = true;
             place.since = since;
             place.is_unlimited &= !is_forwarded;
-            places.move_to_network(self.id, network);
+            if place.network != network {
+                places.move_to_network(self.id, network);
+            }
         }
         Ok(RequestInFlight {
             id: self.id,
@@ -219,8 +224,10 @@ impl Drop for RequestInFlight {
         let peer_network = place.peer_network;
         let former_network = place.network;
         // Only the connection of a proxy ever counts for another network.
-        place.is_unlimited |= place.network != peer_network;
-        places.move_to_network(self.id, peer_network);
+        if former_network != peer_network {
+            place.is_unlimited = true;
+            places.move_to_network(self.id, peer_network);
+        }
         places.call_next(former_network);
     }
 }

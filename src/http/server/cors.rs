@@ -12,7 +12,7 @@
 use std::collections::BTreeSet;
 
 use poem::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
-use poem::{Endpoint, IntoResponse, Middleware, Request, Response};
+use poem::{Request, Response};
 
 use crate::config::AllowedOrigins;
 
@@ -67,60 +67,14 @@ pub struct Cors {
     response_headers: HeaderValue,
 }
 
-impl<E: Endpoint> Middleware<E> for Cors {
-    type Output = CorsEndpoint<E>;
-
-    fn transform(&self, inner: E) -> CorsEndpoint<E> {
-        CorsEndpoint {
-            cors: self.clone(),
-            inner,
-        }
-    }
-}
-
-/// An endpoint whose responses pages of allowed origins may read.
-pub struct CorsEndpoint<E> {
-    cors: Cors,
-    inner: E,
-}
-
-impl<E: Endpoint> Endpoint for CorsEndpoint<E> {
-    type Output = Response;
-
-    async fn call(&self, request: Request) -> poem::Result<Response> {
-        let is_preflight = request.method() == Method::OPTIONS
-            && request
-                .headers()
-                .contains_key(header::ACCESS_CONTROL_REQUEST_METHOD);
-        let allowed = self.cors.allow_origin(&request);
-        let is_public = self.cors.public_paths.contains(&request.uri().path());
-        let allowed_headers = is_preflight.then(|| self.cors.allow_headers(request.headers()));
-        let mut response = self.inner.call(request).await?.into_response();
-        if is_preflight {
-            // Even where the path is unknown: a page can only see that if its preflight succeeds.
-            response.set_status(StatusCode::NO_CONTENT);
-            response.set_body(());
-            response.headers_mut().remove(header::CONTENT_TYPE);
-        }
-        let headers = response.headers_mut();
-        // Policies may answer a page of a foreign origin in another way, too.
-        if !is_public {
-            headers.append(header::VARY, HeaderValue::from_static("Origin"));
-        }
-        if let Some(origin) = allowed {
-            headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin);
-            if let Some(allowed_headers) = allowed_headers {
-                let methods = self.cors.methods.clone();
-                headers.insert(header::ACCESS_CONTROL_ALLOW_METHODS, methods);
-                headers.insert(header::ACCESS_CONTROL_ALLOW_HEADERS, allowed_headers);
-                headers.insert(header::ACCESS_CONTROL_MAX_AGE, PREFLIGHT_MAX_AGE);
-            } else {
-                let exposed = self.cors.response_headers.clone();
-                headers.insert(header::ACCESS_CONTROL_EXPOSE_HEADERS, exposed);
-            }
-        }
-        Ok(response)
-    }
+/// What the response to one request says to pages.
+pub(super) struct CorsAnswer {
+    is_preflight: bool,
+    /// Whether pages of all origins are answered alike.
+    is_public: bool,
+    allowed_origin: Option<HeaderValue>,
+    /// In the response to a preflight.
+    allowed_headers: Option<HeaderValue>,
 }
 
 impl Cors {
@@ -146,6 +100,47 @@ impl Cors {
             methods: header_value(&methods.join(", ")),
             request_headers: join(operations.request_headers(), &FURTHER_REQUEST_HEADERS),
             response_headers: header_value(&response_headers),
+        }
+    }
+
+    /// What the response to a request will say.
+    pub(super) fn answer(&self, request: &Request) -> CorsAnswer {
+        let headers = request.headers();
+        let is_preflight = *request.method() == Method::OPTIONS
+            && headers.contains_key(header::ACCESS_CONTROL_REQUEST_METHOD);
+        CorsAnswer {
+            is_preflight,
+            is_public: self.public_paths.contains(&request.uri().path()),
+            allowed_origin: self.allow_origin(request),
+            allowed_headers: is_preflight.then(|| self.allow_headers(headers)),
+        }
+    }
+
+    /// Says it.
+    pub(super) fn complete(&self, answer: CorsAnswer, response: &mut Response) {
+        if answer.is_preflight {
+            // Even where the path is unknown: a page can only see that if its preflight succeeds.
+            response.set_status(StatusCode::NO_CONTENT);
+            response.set_body(());
+            response.headers_mut().remove(header::CONTENT_TYPE);
+        }
+        let headers = response.headers_mut();
+        // Policies may answer a page of a foreign origin in another way, too.
+        if !answer.is_public {
+            headers.append(header::VARY, HeaderValue::from_static("Origin"));
+        }
+        let Some(origin) = answer.allowed_origin else {
+            return;
+        };
+        headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin);
+        if let Some(allowed_headers) = answer.allowed_headers {
+            let methods = self.methods.clone();
+            headers.insert(header::ACCESS_CONTROL_ALLOW_METHODS, methods);
+            headers.insert(header::ACCESS_CONTROL_ALLOW_HEADERS, allowed_headers);
+            headers.insert(header::ACCESS_CONTROL_MAX_AGE, PREFLIGHT_MAX_AGE);
+        } else {
+            let exposed = self.response_headers.clone();
+            headers.insert(header::ACCESS_CONTROL_EXPOSE_HEADERS, exposed);
         }
     }
 

@@ -6,43 +6,27 @@
 
 use poem::http::uri::PathAndQuery;
 use poem::http::{HeaderValue, Uri, header};
-use poem::{Endpoint, IntoResponse, Middleware, Request, Response};
+use poem::{Request, Response};
 
 /// Marks a request whose path had a final slash: what its response refers to is one level up.
 #[derive(Clone, Copy, Debug)]
 pub struct FinalSlash;
 
-/// The middleware.
-pub struct IgnoreFinalSlash;
-
-impl<E: Endpoint> Middleware<E> for IgnoreFinalSlash {
-    type Output = WithoutFinalSlash<E>;
-
-    fn transform(&self, inner: E) -> WithoutFinalSlash<E> {
-        WithoutFinalSlash { inner }
-    }
+/// Removes a final slash from the path of a request and marks it; returns whether there was one.
+pub(super) fn remove(request: &mut Request) -> bool {
+    let Some(uri) = without_final_slash(request.uri()) else {
+        return false;
+    };
+    *request.uri_mut() = uri;
+    request.extensions_mut().insert(FinalSlash);
+    true
 }
 
-/// An endpoint that sees no final slash.
-pub struct WithoutFinalSlash<E> {
-    inner: E,
-}
-
-impl<E: Endpoint> Endpoint for WithoutFinalSlash<E> {
-    type Output = Response;
-
-    async fn call(&self, mut request: Request) -> poem::Result<Response> {
-        let Some(uri) = without_final_slash(request.uri()) else {
-            return Ok(self.inner.call(request).await?.into_response());
-        };
-        *request.uri_mut() = uri;
-        request.extensions_mut().insert(FinalSlash);
-        let mut response = self.inner.call(request).await?.into_response();
-        let location = response.headers().get(header::LOCATION);
-        if let Some(location) = location.and_then(one_level_up) {
-            response.headers_mut().insert(header::LOCATION, location);
-        }
-        Ok(response)
+/// Makes what the response to a marked request refers to relative to the path with the slash.
+pub(super) fn complete(response: &mut Response) {
+    let location = response.headers().get(header::LOCATION);
+    if let Some(location) = location.and_then(one_level_up) {
+        response.headers_mut().insert(header::LOCATION, location);
     }
 }
 

@@ -2,10 +2,10 @@
 //!
 //! nginx `auth_request` answers its client with 500 when it is told anything else. Whatever else the server
 //! would have answered with becomes a 403 that has the status in `X-Error-Status`, so that a proxy can turn
-//! it back. It is the outermost middleware, because every layer may refuse a request for reasons of its own.
+//! it back. It is the last thing that is done to a response, because every layer may refuse a request for reasons of its own.
 
 use poem::http::{HeaderName, HeaderValue, Method, StatusCode, header};
-use poem::{Endpoint, IntoResponse, Middleware, Request, Response};
+use poem::{Request, Response};
 use serde_json::Value;
 
 /// The header that has the status that the server would have answered with.
@@ -14,39 +14,13 @@ pub const ERROR_STATUS: HeaderName = HeaderName::from_static("x-error-status");
 /// The path of forward-auth.
 pub const FORWARD_AUTH_PATH: &str = "/auth/verify";
 
-/// The middleware.
-#[derive(Clone, Copy, Debug)]
-pub struct OnlyForwardAuthStatuses;
-
-/// An endpoint that has these statuses at [`FORWARD_AUTH_PATH`].
-pub struct ForwardAuthStatusEndpoint<E> {
-    inner: E,
-}
-
-impl<E: Endpoint> Middleware<E> for OnlyForwardAuthStatuses {
-    type Output = ForwardAuthStatusEndpoint<E>;
-
-    fn transform(&self, inner: E) -> Self::Output {
-        ForwardAuthStatusEndpoint { inner }
-    }
-}
-
-impl<E: Endpoint> Endpoint for ForwardAuthStatusEndpoint<E> {
-    type Output = Response;
-
-    async fn call(&self, request: Request) -> poem::Result<Response> {
-        let is_verification = is_verification(&request);
-        let response = self.inner.call(request).await?.into_response();
-        if is_verification {
-            Ok(without_cors(with_known_status(response).await))
-        } else {
-            Ok(response)
-        }
-    }
+/// The response to a request for forward-auth, with a status that proxies know.
+pub(super) async fn complete(response: Response) -> Response {
+    without_cors(with_known_status(response).await)
 }
 
 /// No proxy asks with another method, unless it is told to: those are answered as anywhere.
-fn is_verification(request: &Request) -> bool {
+pub(super) fn is_verification(request: &Request) -> bool {
     let path = request.uri().path();
     let path = path.strip_suffix('/').unwrap_or(path);
     path == FORWARD_AUTH_PATH && matches!(*request.method(), Method::GET | Method::HEAD)

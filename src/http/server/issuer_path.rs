@@ -4,12 +4,12 @@
 //! Most libraries append the well-known path to the issuer instead, which the routes answer. Here the path of the
 //! issuer is removed before anything looks at the path, so that both are answered alike.
 
+use poem::Request;
 use poem::http::Uri;
 use poem::http::uri::PathAndQuery;
-use poem::{Endpoint, IntoResponse, Middleware, Request, Response};
 use url::Url;
 
-/// The middleware.
+/// Removes the path of the issuer where it follows a well-known one.
 #[derive(Clone, Debug)]
 pub struct IssuerPath {
     /// Without a final slash; empty if the issuer has none.
@@ -28,9 +28,19 @@ impl IssuerPath {
         }
     }
 
+    /// Removes it from the path of a request.
+    pub(super) fn remove(&self, request: &mut Request) {
+        if let Some(uri) = self.without_issuer_path(request.uri()) {
+            *request.uri_mut() = uri;
+        }
+    }
+
     fn without_issuer_path(&self, uri: &Uri) -> Option<Uri> {
+        if self.issuer_path.is_empty() {
+            return None;
+        }
         let path = uri.path().strip_suffix(&self.issuer_path)?;
-        if self.issuer_path.is_empty() || !self.well_known.contains(&path) {
+        if !self.well_known.contains(&path) {
             return None;
         }
         let path_and_query = match uri.query() {
@@ -40,33 +50,5 @@ impl IssuerPath {
         let mut parts = uri.clone().into_parts();
         parts.path_and_query = Some(PathAndQuery::try_from(path_and_query).ok()?);
         Uri::from_parts(parts).ok()
-    }
-}
-
-impl<E: Endpoint> Middleware<E> for IssuerPath {
-    type Output = WithoutIssuerPath<E>;
-
-    fn transform(&self, inner: E) -> WithoutIssuerPath<E> {
-        WithoutIssuerPath {
-            middleware: self.clone(),
-            inner,
-        }
-    }
-}
-
-/// An endpoint that sees no path of the issuer behind a well-known one.
-pub struct WithoutIssuerPath<E> {
-    middleware: IssuerPath,
-    inner: E,
-}
-
-impl<E: Endpoint> Endpoint for WithoutIssuerPath<E> {
-    type Output = Response;
-
-    async fn call(&self, mut request: Request) -> poem::Result<Response> {
-        if let Some(uri) = self.middleware.without_issuer_path(request.uri()) {
-            *request.uri_mut() = uri;
-        }
-        Ok(self.inner.call(request).await?.into_response())
     }
 }

@@ -22,10 +22,14 @@ const API_KEY_PREFIX: &str = "cg_";
 const TOKEN_PREFIX: &str = "eyJ";
 
 /// The path as it is logged: segments that may be credentials have become `...`.
-pub(super) fn logged_path(path: &str) -> String {
+pub(super) fn logged_path(path: &str) -> Cow<'_, str> {
+    let mut segments = path.split('/');
+    if segments.by_ref().take(MAX_SEGMENTS).all(is_loggable) && segments.next().is_none() {
+        return Cow::Borrowed(path);
+    }
     let segments = path.split('/').take(MAX_SEGMENTS);
     let segments = segments.map(|segment| if is_loggable(segment) { segment } else { "..." });
-    segments.collect::<Vec<_>>().join("/")
+    Cow::Owned(segments.collect::<Vec<_>>().join("/"))
 }
 
 fn is_loggable(segment: &str) -> bool {

@@ -18,6 +18,7 @@ pub mod issuer_path;
 mod logged_path;
 pub mod operations;
 mod outcome;
+pub mod outer_endpoint;
 pub mod own_origins;
 mod paced_stream;
 mod query_parameters;
@@ -53,6 +54,8 @@ use connection::{Connection, ConnectionKind};
 use connection_limit::{ConnectionLimiter, ConnectionPlace, NoPlace, Overload};
 use trusted_proxies::TrustedProxies;
 
+/// The target of the log lines that tell of each request.
+pub const ACCESS_LOG: &str = "cedargate::access";
 /// How long to wait after an accept that failed, most likely for lack of file descriptors.
 const ACCEPT_RETRY_INTERVAL: Duration = Duration::from_millis(50);
 /// How often failing accepts are logged.

@@ -173,14 +173,12 @@ impl OperationTable {
     }
 
     fn row(&self, path: &str) -> Option<&Row> {
-        let segments: Vec<&str> = path.split('/').collect();
+        let length = path.split('/').count();
         let fits = |row: &&Row| {
             let template = &row.template;
-            template.len() == segments.len()
-                && template
-                    .iter()
-                    .zip(&segments)
-                    .all(|(part, segment)| part.starts_with('{') || part == segment)
+            let mut parts = template.iter().zip(path.split('/'));
+            template.len() == length
+                && parts.all(|(part, segment)| part == segment || part.starts_with('{'))
         };
         self.rows.iter().find(fits)
     }

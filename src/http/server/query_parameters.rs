@@ -11,10 +11,10 @@
 
 use poem::http::StatusCode;
 use serde_json::Value;
-use url::form_urlencoded;
 
 use crate::domain::suggest::closest;
 use crate::http::extract::credentials::TOKEN_PARAMETER;
+use crate::http::extract::query_pairs::query_pairs;
 use crate::http::reply::problem::Problem;
 
 /// How many unknown parameters a problem names.
@@ -63,7 +63,7 @@ impl QueryParameters {
         let mut seen: Vec<&str> = Vec::new();
         let mut repeated = None;
         let mut unknown: Vec<String> = Vec::new();
-        for (name, _) in form_urlencoded::parse(query.as_bytes()) {
+        for (name, _) in query_pairs(query) {
             match known.iter().find(|known| **known == name) {
                 Some(name) if seen.contains(&name.as_str()) && name != TOKEN_PARAMETER => {
                     repeated = repeated.or(Some(name));

@@ -9,18 +9,19 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use futures_util::FutureExt;
-use poem::http::Method;
 use poem::http::header::EXPECT;
+use poem::http::{Method, Uri};
 use poem::{Endpoint, IntoResponse, Middleware, Request, Response};
-use tracing::Instrument;
 
 use crate::domain::audit::AuditEvent;
 use crate::domain::clock::Clock;
 use crate::domain::id::RecordId;
+use crate::domain::request_ids::RequestIds;
 use crate::http::extract::credentials::header_context;
 use crate::http::reply::problem::Problem;
 use crate::service::identity::body_gate::{BodyGate, BodyPermit};
 
+use super::ACCESS_LOG;
 use super::completed_response::{ResponseCompletion, into_problem, set_common_headers};
 use super::connection_limit::Overload;
 use super::logged_path::logged_path;
@@ -79,46 +80,50 @@ impl<E: Endpoint> Endpoint for RequestEndpoint<E> {
     type Output = Response;
 
     async fn call(&self, mut request: Request) -> poem::Result<Response> {
-        let started = Instant::now();
-        let info = self.middleware.request_info(&request);
-        let method = request.method().clone();
-        let path = logged_path(request.uri().path());
-        let is_probe = self.middleware.is_probe(&request);
-        let span = request_span(&info);
-        // A client finds the id that it sent; the log and the audit record have ours beside it.
-        let echoed_id = info.client_request_id.as_ref().unwrap_or(&info.request_id);
-        let echoed_id = echoed_id.clone();
-        request.extensions_mut().insert(info);
-
-        let responding = async {
-            let mut response = self.respond(request).await;
-            set_common_headers(response.headers_mut(), &echoed_id);
-            log_access(&response, &method, &path, started, is_probe);
-            response
+        let asked = AskedRequest {
+            started: Instant::now(),
+            method: request.method().clone(),
+            uri: request.uri().clone(),
+            is_probe: self.middleware.is_probe(&request),
         };
-        Ok(responding.instrument(span).await)
+        let info = self.middleware.request_info(&request);
+        let ids = RequestIds {
+            request_id: info.request_id.as_str().into(),
+            client_request_id: info.client_request_id.as_deref().map(Arc::from),
+        };
+        request.extensions_mut().insert(info);
+        let mut response = ids.clone().scope(self.respond(request)).await;
+        // A client finds the id that it sent; the log and the audit record have ours beside it.
+        let echoed_id = ids.client_request_id.as_ref().unwrap_or(&ids.request_id);
+        set_common_headers(response.headers_mut(), echoed_id);
+        RequestIds::in_scope(Some(ids), || log_access(&asked, &response));
+        Ok(response)
     }
+}
+
+/// What the access log says of a request.
+struct AskedRequest {
+    started: Instant,
+    method: Method,
+    uri: Uri,
+    is_probe: bool,
 }
 
 impl<E: Endpoint> RequestEndpoint<E> {
     /// Limits the request, calls the endpoint, and drains what it left of the body.
     async fn respond(&self, mut request: Request) -> Response {
-        let method = request.method().clone();
-        let path = request.uri().path().to_owned();
         let completion = ResponseCompletion::of_request(&request);
         if let Some(problem) = overload_problem(&request, self.middleware.always_answered) {
             return problem.into_response();
         }
-        let body = self.middleware.operations.body_kind(&method, &path);
-        let limits = self
-            .middleware
-            .route_limits
-            .for_request(&method, &path, body);
+        let (method, path) = (request.method(), request.uri().path());
+        let body = self.middleware.operations.body_kind(method, path);
+        let limits = self.middleware.route_limits.for_request(method, path, body);
         // A client that waits for `100 Continue` has sent nothing to drain.
         let is_waiting = request.headers().contains_key(EXPECT);
         let permit = match body {
-            Some(BodyKind::OfCallers) => self.admit_body(&request, limits).await,
-            Some(BodyKind::OfCallersOrAnonymous) => self.admit_optional(&request).await,
+            Some(BodyKind::OfCallers) => Box::pin(self.admit_body(&request, limits)).await,
+            Some(BodyKind::OfCallersOrAnonymous) => Box::pin(self.admit_optional(&request)).await,
             Some(BodyKind::OfAnyone | BodyKind::Unused) | None => Ok(None),
         };
         let (permit, digests) = admit_whole(permit, body, request.headers());
@@ -141,7 +146,7 @@ impl<E: Endpoint> RequestEndpoint<E> {
         if let Some(unread) = unread
             && !is_waiting
         {
-            unread.drain().await;
+            Box::pin(unread.drain()).await;
         }
         completion.complete(response, &self.middleware.operations)
     }
@@ -181,9 +186,10 @@ impl<E: Endpoint> RequestEndpoint<E> {
 
     /// What is wrong with the names in the query, found before anything is done for the request.
     fn query_problem(&self, request: &Request) -> Option<Problem> {
+        let query = request.uri().query()?;
         let operations = &self.middleware.operations;
         let known = operations.query_parameters(request.method(), request.uri().path());
-        known.check(request.uri().query()?)
+        known.check(query)
     }
 
     /// Calls the endpoint; errors, a panic and a timeout become problems.
@@ -193,8 +199,9 @@ impl<E: Endpoint> RequestEndpoint<E> {
             .request_timeout
             .saturating_add(limits.extra_time);
         let is_change = !matches!(*request.method(), Method::GET | Method::HEAD);
-        let request_id = RequestInfo::from_request(&request).request_id;
-        let calling = std::panic::AssertUnwindSafe(self.inner.call(request)).catch_unwind();
+        // Boxed, so that it is moved only once.
+        let calling = Box::pin(self.inner.call(request));
+        let calling = std::panic::AssertUnwindSafe(calling).catch_unwind();
         let outcome = run_within(timeout, calling).await;
         let response = match outcome.result {
             Some(Ok(Ok(response))) => response.into_response(),
@@ -210,7 +217,9 @@ impl<E: Endpoint> RequestEndpoint<E> {
         };
         if response.status().is_server_error() && is_change && outcome.may_have_committed {
             tracing::error!("a change may have been committed although its request failed");
-            return Problem::outcome_unknown(response.status(), &request_id).into_response();
+            let ids = RequestIds::current();
+            let request_id = ids.as_ref().map_or("", |ids| &*ids.request_id);
+            return Problem::outcome_unknown(response.status(), request_id).into_response();
         }
         into_problem(response)
     }
@@ -260,35 +269,26 @@ impl RequestMiddleware {
 
 /// Writes the access log line of a request. Probes and scrapes that succeed come every few seconds and
 /// say nothing: they are logged at `debug`, so that the log is about requests; one that fails is news.
-fn log_access(response: &Response, method: &Method, path: &str, started: Instant, is_probe: bool) {
+fn log_access(asked: &AskedRequest, response: &Response) {
     macro_rules! access_event {
         ($level:expr) => {
             tracing::event!(
-                target: "cedargate::access",
+                target: ACCESS_LOG,
                 $level,
-                %method,
-                path,
+                method = %asked.method,
+                path = &*logged_path(asked.uri.path()),
                 status = response.status().as_u16(),
                 content_length = content_length(response.headers()),
-                millis = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX),
+                millis = u64::try_from(asked.started.elapsed().as_millis()).unwrap_or(u64::MAX),
                 "answered"
             )
         };
     }
-    if is_probe && response.status().is_success() {
+    if asked.is_probe && response.status().is_success() {
         access_event!(tracing::Level::DEBUG);
     } else {
         access_event!(tracing::Level::INFO);
     }
-}
-
-/// The span of a request's log lines.
-fn request_span(info: &RequestInfo) -> tracing::Span {
-    tracing::info_span!(
-        "request",
-        request_id = info.request_id,
-        client_request_id = info.client_request_id
-    )
 }
 
 /// The refusal of a request that got no place, except for `always_answered` paths.

@@ -8,14 +8,15 @@ use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
 use futures_util::Stream;
-use tracing::Span;
+
+use crate::domain::request_ids::RequestIds;
 
 /// A response body that logs a warning if it is dropped before its end.
 pub struct TrackedBody<S> {
     body: S,
     expected: u64,
     sent: u64,
-    request: Span,
+    request: Option<RequestIds>,
 }
 
 impl<S> TrackedBody<S> {
@@ -26,7 +27,7 @@ impl<S> TrackedBody<S> {
             body,
             expected,
             sent: 0,
-            request: Span::current(),
+            request: RequestIds::current(),
         }
     }
 }
@@ -47,8 +48,9 @@ impl<S> Drop for TrackedBody<S> {
     fn drop(&mut self) {
         if self.sent < self.expected {
             let (sent, expected) = (self.sent, self.expected);
-            self.request
-                .in_scope(|| tracing::warn!(sent, expected, "download ended early"));
+            RequestIds::in_scope(self.request.take(), || {
+                tracing::warn!(sent, expected, "download ended early");
+            });
         }
     }
 }

@@ -8,16 +8,18 @@
 //! policies, not on the number of policies. Policies that name neither principal nor resource match
 //! every request for their actions.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, OnceLock};
 
 use cedar_policy::{
     ActionConstraint, Effect, Entities, EntityTypeName, EntityUid, Policy, PolicySet,
     PolicySetError, PrincipalConstraint, ResourceConstraint,
 };
+use cedar_policy_core::ast::{ExprKind, Var};
 use strum::VariantArray;
 
 use crate::domain::action::Action;
+use crate::domain::decision::Decision;
 
 /// The policy sets that match a request, one for each scope.
 pub(super) type MatchingPolicies = Box<[Arc<PolicySet>]>;
@@ -44,6 +46,8 @@ pub(super) enum EntityScope {
 #[derive(Debug)]
 pub(super) struct PolicyIndex {
     by_action: HashMap<EntityUid, ByPrincipal>,
+    /// The addresses of the sets with a policy that reads the context; the index keeps the sets.
+    context_readers: HashSet<usize>,
 }
 
 impl PolicyIndex {
@@ -69,8 +73,12 @@ impl PolicyIndex {
             .iter()
             .map(|uid| (uid.clone(), ByPrincipal::new()))
             .collect();
+        let mut context_readers = HashSet::new();
         for ((principal, resource, matched), set) in sets {
             let set = Arc::new(set);
+            if set.policies().any(reads_context) {
+                context_readers.insert(address(&set));
+            }
             for action in &matched {
                 let by_principal = by_action.entry(action.clone()).or_default();
                 let by_resource = by_principal.entry(principal.clone()).or_default();
@@ -78,7 +86,16 @@ impl PolicyIndex {
                 sets.push(Arc::clone(&set));
             }
         }
-        Ok(Self { by_action })
+        Ok(Self {
+            by_action,
+            context_readers,
+        })
+    }
+
+    /// Whether the decision of these sets, which the index found, may depend on the context of the request.
+    pub(super) fn reads_context(&self, sets: &[Arc<PolicySet>]) -> bool {
+        sets.iter()
+            .any(|set| self.context_readers.contains(&address(set)))
     }
 
     /// The policies for an action, whatever they say about principal and resource.
@@ -178,6 +195,18 @@ fn matches_action(constraint: &ActionConstraint, action: &EntityUid, actions: &E
     }
 }
 
+fn address(set: &Arc<PolicySet>) -> usize {
+    Arc::as_ptr(set) as usize
+}
+
+/// Whether the condition of a policy mentions the context at all.
+fn reads_context(policy: &Policy) -> bool {
+    let condition = policy.as_ref().condition();
+    condition
+        .subexpressions()
+        .any(|part| matches!(part.expr_kind(), ExprKind::Var(Var::Context)))
+}
+
 /// Copies a policy from `all` into another set; a linked one stays linked.
 fn copy_policy(
     policy: &Policy,
@@ -197,19 +226,62 @@ fn copy_policy(
         .map_err(Box::new)
 }
 
+/// The most bytes of the ids of determining policies in a decision that is kept.
+const MAX_KEPT_IDS_SIZE: usize = 1024;
+
+/// The policies that match one action of a principal on a resource.
+#[derive(Debug)]
+pub(super) struct MatchedAction {
+    sets: MatchingPolicies,
+    /// What they decide, if that does not depend on the context.
+    decision: Option<OnceLock<Decision>>,
+}
+
+impl MatchedAction {
+    /// The sets, whose decision may depend on the context or not.
+    pub(super) fn new(sets: MatchingPolicies, reads_context: bool) -> Self {
+        Self {
+            sets,
+            decision: (!reads_context).then(OnceLock::new),
+        }
+    }
+
+    pub(super) fn sets(&self) -> &[Arc<PolicySet>] {
+        &self.sets
+    }
+
+    /// What they decided about the same facts, whatever the context was.
+    pub(super) fn kept_decision(&self) -> Option<&Decision> {
+        self.decision.as_ref()?.get()
+    }
+
+    /// Keeps what they decided, unless that depends on the context, is too large, or is an error, which is rare and
+    /// told each time.
+    pub(super) fn keep_decision(&self, decision: &Decision) {
+        let ids = decision.determining_policies.iter();
+        let size: usize = ids.map(|id| size_of::<String>() + id.len()).sum();
+        if let Some(kept) = &self.decision
+            && decision.errors.is_empty()
+            && size <= MAX_KEPT_IDS_SIZE
+        {
+            let _ = kept.set(decision.clone());
+        }
+    }
+}
+
 /// The matching policies of one principal and one resource, for each action.
 #[derive(Debug, Default)]
-pub(super) struct PolicyMatches([OnceLock<Option<MatchingPolicies>>; Action::VARIANTS.len()]);
+pub(super) struct PolicyMatches([OnceLock<Option<MatchedAction>>; Action::VARIANTS.len()]);
 
 impl PolicyMatches {
     /// The matching policies of an action; the first time, those that `find` returns.
     pub(super) fn get_or_match(
         &self,
         action: Action,
-        find: impl FnOnce() -> Option<MatchingPolicies>,
-    ) -> Option<&[Arc<PolicySet>]> {
+        find: impl FnOnce() -> Option<MatchedAction>,
+    ) -> Option<&MatchedAction> {
         let cell = self.0.get(action as usize)?;
-        cell.get_or_init(find).as_deref()
+        cell.get_or_init(find).as_ref()
     }
 }
 

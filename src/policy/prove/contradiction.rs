@@ -11,8 +11,7 @@ use cedar_policy_symcc::{CompiledPolicy, never_matches_asserts};
 
 use crate::domain::text_position::line_at;
 
-use super::environment::is_unsatisfiable;
-use super::solver::SolverSession;
+use super::solver::{SolverSession, is_unsatisfiable};
 use super::source_text::source_text;
 use super::statement::{action_condition, principal_condition, resource_condition, scope_policy};
 
@@ -56,7 +55,7 @@ struct Part<'a> {
 }
 
 /// Whether a policy matches no request in any environment; `None` if it is not known.
-pub(super) async fn never_applies(
+async fn never_applies(
     policy: &Policy,
     schema: &Schema,
     environments: &[RequestEnv],

@@ -1,44 +1,28 @@
 //! The checks of one request environment: a type of principal, an action and a type of resource.
 //!
-//! The findings hold in this environment only.
+//! The findings hold in this environment only. Policies are proved one by one, as far as that suffices: an upper bound
+//! holds if each permit by itself stays within it, or what is beyond is forbidden by others; a lower bound holds if
+//! some permit covers it and each forbid stays clear of it. That is the same as proving the whole bundle, which permits
+//! what some permit matches and no forbid does, and what was proved of a policy stays proved when others change.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::Ordering;
 
-use cedar_policy::{Authorizer, Effect, Policy, PolicySet, RequestEnv, Schema};
-use cedar_policy_symcc::term::Term;
+use cedar_policy::{Policy, RequestEnv, Schema};
 use cedar_policy_symcc::{
-    CompiledPolicy, CompiledPolicySet, Env, WellFormedAsserts, always_allows_asserts,
-    implies_asserts, matches_implies_asserts, never_errors_asserts, never_matches_asserts,
+    CompiledPolicy, Env, implies_asserts, never_errors_asserts, never_matches_asserts,
 };
 
-use crate::policy::links::instantiate;
+use super::compiled::{EnvironmentSubject, PreparedStatement};
+use super::invariants::InvariantBound;
+use super::separate::Separate;
+use super::solver::{SolverSession, is_unsatisfiable};
+use super::statement::scope_policy;
+use super::subject::{InvariantStatement, PendingPolicy, ProofSubject};
 
-use super::invariants::{Invariant, InvariantBound};
-use super::solver::SolverSession;
-use super::statement::{StatementError, bounding_policies, scope_policy};
-
-/// The policies and invariants of a proof; owned, because threads may outlive the caller.
-pub(super) struct ProofSubject {
-    schema: Schema,
-    policies: Vec<Policy>,
-    permits: PolicySet,
-    forbids: PolicySet,
-    statements: Vec<InvariantStatement>,
-}
-
-struct InvariantStatement {
-    bound: InvariantBound,
-    /// Whether it has to exclude or require something.
-    must_have_effect: bool,
-    /// Whether it does so in an environment checked so far.
-    has_effect: AtomicBool,
-    policy: Policy,
-    scope: Policy,
-    bounding: PolicySet,
-    /// The policies that it excepts.
-    excepted: BTreeSet<String>,
-}
+/// The most policies that are compiled together to search for a counterexample; of more, one that involves few is
+/// taken.
+const MAX_TOGETHER: usize = 200;
 
 /// The finding about an invariant in one environment.
 pub(super) enum Finding {
@@ -53,6 +37,7 @@ pub(super) enum Finding {
 }
 
 /// The findings about invariants and failing policies in one environment.
+#[derive(Default)]
 pub(super) struct InvariantFindings {
     /// A finding for each invariant, in their order.
     pub(super) findings: Vec<Finding>,
@@ -60,58 +45,19 @@ pub(super) struct InvariantFindings {
     pub(super) failing: Vec<(String, Box<Env>)>,
     /// What is not known about failing policies.
     pub(super) unknown: Vec<String>,
+    /// What was not proved of policies: the policy, and the invariant or that it does not fail.
+    pub(super) unproved: BTreeSet<(usize, Option<usize>)>,
+    /// The policies that helped to prove an invariant of a policy.
+    pub(super) supports: BTreeMap<(usize, usize), BTreeSet<usize>>,
 }
 
-/// The findings about policies and invariants without effect in one environment.
-#[derive(Default)]
-pub(super) struct EffectFindings {
-    /// The policies that match some request, each with the policies that match whenever it does.
-    pub(super) covered_by: BTreeMap<String, BTreeSet<String>>,
-    /// For each invariant whether it excludes or requires anything here, in their order.
-    pub(super) is_effective: Vec<bool>,
-    /// The policies about which something is not known, with the reason.
-    pub(super) unknown: BTreeMap<String, String>,
+/// What is to be checked in one environment.
+struct EnvironmentCheck<'a> {
+    here: EnvironmentSubject<'a>,
+    found: InvariantFindings,
 }
 
 impl ProofSubject {
-    pub(super) fn new(
-        schema: &Schema,
-        policies: &PolicySet,
-        invariants: &[Invariant],
-        must_have_effect: &BTreeSet<String>,
-    ) -> Result<Self, StatementError> {
-        // The solver's compiler does not support templates.
-        let mut all: Vec<Policy> = policies
-            .policies()
-            .map(instantiate)
-            .collect::<Result<_, _>>()?;
-        all.sort_by_cached_key(|policy| policy.id().to_string());
-        let with_effect = |effect: Effect| {
-            let matching = all.iter().filter(|policy| policy.effect() == effect);
-            PolicySet::from_policies(matching.cloned()).map_err(Box::new)
-        };
-        Ok(Self {
-            schema: schema.clone(),
-            permits: with_effect(Effect::Permit)?,
-            forbids: with_effect(Effect::Forbid)?,
-            policies: all,
-            statements: invariants
-                .iter()
-                .map(|invariant| {
-                    Ok(InvariantStatement {
-                        bound: invariant.bound,
-                        must_have_effect: must_have_effect.contains(&invariant.id),
-                        has_effect: AtomicBool::new(false),
-                        policy: invariant.policy.clone(),
-                        scope: scope_policy(&invariant.policy)?,
-                        bounding: bounding_policies(invariant)?,
-                        excepted: invariant.exceptions.policies.clone(),
-                    })
-                })
-                .collect::<Result<_, StatementError>>()?,
-        })
-    }
-
     /// Whether an invariant that has to have an effect has none in the environments that were checked.
     pub(super) fn lacks_effect(&self, index: usize) -> bool {
         self.statements.get(index).is_some_and(|statement| {
@@ -125,227 +71,241 @@ impl ProofSubject {
         env: &RequestEnv,
         solver: &mut SolverSession,
     ) -> InvariantFindings {
-        let mut found = InvariantFindings {
-            findings: Vec::new(),
-            failing: Vec::new(),
-            unknown: Vec::new(),
-        };
-        let mut relevant = Vec::new();
-        for policy in &self.policies {
+        match self.symbols(env) {
+            Ok(symbols) => {
+                let check = EnvironmentCheck {
+                    here: EnvironmentSubject {
+                        subject: self,
+                        env,
+                        symbols,
+                    },
+                    found: InvariantFindings::default(),
+                };
+                check.run(solver).await
+            }
+            Err(reason) => InvariantFindings {
+                findings: self.all_unknown(&reason),
+                unknown: vec![reason],
+                ..InvariantFindings::default()
+            },
+        }
+    }
+
+    fn all_unknown(&self, reason: &str) -> Vec<Finding> {
+        let statements = self.statements.iter();
+        statements
+            .map(|_| Finding::Unknown(reason.to_owned()))
+            .collect()
+    }
+}
+
+impl<'a> EnvironmentCheck<'a> {
+    async fn run(mut self, solver: &mut SolverSession) -> InvariantFindings {
+        let mut prepared = Vec::new();
+        for (number, statement) in (0..).zip(&self.here.subject.statements) {
+            let (finding, ready) = match self.prepare(number, statement, solver).await {
+                Ok(Some(ready)) => (Finding::Holds, Some(ready)),
+                Ok(None) => (Finding::OutOfScope, None),
+                Err(reason) => (Finding::Unknown(reason), None),
+            };
+            self.found.findings.push(finding);
+            prepared.extend(ready);
+        }
+        for pending in &self.here.subject.pending {
             if solver.is_expired() {
-                found.unknown.push(solver.timeout_message());
+                self.found.unknown.push(solver.timeout_message());
                 break;
             }
-            let id = policy.id().to_string();
-            match CompiledPolicy::compile(policy, env, &self.schema) {
-                Ok(compiled) => {
-                    if !is_unsatisfiable(&never_matches_asserts(&compiled)) {
-                        relevant.push(policy.clone());
-                    }
-                    match solver.find_example(&never_errors_asserts(&compiled)).await {
-                        Ok(None) => {}
-                        Ok(Some(example)) => found.failing.push((id, Box::new(example))),
-                        Err(reason) => found
-                            .unknown
-                            .push(format!("whether policy `{id}` can fail: {reason}")),
-                    }
-                }
-                Err(error) => found.unknown.push(format!("policy `{id}`: {error}")),
-            }
+            self.check_policy(pending, &prepared, solver).await;
         }
-        if !found.unknown.is_empty() {
+        if !self.found.unknown.is_empty() {
             let reason = if solver.is_expired() {
                 solver.timeout_message()
             } else {
                 "not all policies could be checked".to_owned()
             };
-            let unknown = |_| Finding::Unknown(reason.clone());
-            found.findings = self.statements.iter().map(unknown).collect();
-            return found;
+            self.found.findings = self.here.subject.all_unknown(&reason);
+            return self.found;
         }
-        let all = compile_all(&relevant, &BTreeSet::new(), env, &self.schema);
-        for statement in &self.statements {
-            let without_excepted = (!statement.excepted.is_empty())
-                .then(|| compile_all(&relevant, &statement.excepted, env, &self.schema));
-            let finding = match without_excepted.as_ref().unwrap_or(&all) {
-                Ok(bundle) => self
-                    .prove_statement(statement, bundle, env, solver)
-                    .await
-                    .unwrap_or_else(Finding::Unknown),
-                Err(reason) => Finding::Unknown(reason.clone()),
-            };
-            found.findings.push(finding);
+        for statement in &prepared {
+            self.conclude(statement, solver).await;
         }
-        found
+        self.found
     }
 
-    /// All policies, without templates.
-    pub(super) fn policies(&self) -> &[Policy] {
-        &self.policies
-    }
-
-    async fn prove_statement(
+    /// Compiles an invariant; `None` if no request of the environment is in its scope.
+    async fn prepare(
         &self,
-        statement: &InvariantStatement,
-        bundle: &CompiledPolicySet,
-        env: &RequestEnv,
+        number: usize,
+        statement: &'a InvariantStatement,
         solver: &mut SolverSession,
-    ) -> Result<Finding, String> {
-        let compile = |policy| {
-            CompiledPolicy::compile(policy, env, &self.schema).map_err(|error| error.to_string())
-        };
-        if is_unsatisfiable(&never_matches_asserts(&compile(&statement.scope)?)) {
-            return Ok(Finding::OutOfScope);
+    ) -> Result<Option<PreparedStatement<'a>>, String> {
+        let scope = self.here.compile(&statement.scope)?;
+        if is_unsatisfiable(&never_matches_asserts(&scope)) {
+            return Ok(None);
         }
-        let own = compile(&statement.policy)?;
+        let own = self.here.compile(&statement.policy)?;
         if let Some(example) = solver.find_example(&never_errors_asserts(&own)).await? {
             return Err(format!(
                 "the invariant itself fails to evaluate for {example}"
             ));
         }
-        let bounding = CompiledPolicySet::compile(&statement.bounding, env, &self.schema)
-            .map_err(|error| error.to_string())?;
-        let asserts = match statement.bound {
-            InvariantBound::Upper => implies_asserts(bundle, &bounding),
-            InvariantBound::Lower => implies_asserts(&bounding, bundle),
-        };
-        let finding = match solver.find_example(&asserts).await? {
-            None => Finding::Holds,
-            Some(example) => Finding::Example(Box::new(example)),
-        };
-        if statement.must_have_effect
-            && !statement.has_effect.load(Ordering::Relaxed)
-            && self.is_effective(statement, env, solver).await?
-        {
-            statement.has_effect.store(true, Ordering::Relaxed);
-        }
-        Ok(finding)
+        Ok(Some(PreparedStatement {
+            number,
+            statement,
+            own,
+            bounding: self.here.compile_set(&statement.bounding)?,
+        }))
     }
 
-    /// Searches one environment for what has no effect: policies that never match or that others
-    /// cover, and invariants that hold for any policies.
-    pub(super) async fn find_ineffective(
-        &self,
-        env: &RequestEnv,
+    /// Proves that a policy does not fail, and the invariants that it may violate by itself.
+    async fn check_policy(
+        &mut self,
+        pending: &PendingPolicy,
+        prepared: &[PreparedStatement<'_>],
         solver: &mut SolverSession,
-    ) -> EffectFindings {
-        let mut found = EffectFindings::default();
-        let mut matching: BTreeMap<String, (CompiledPolicy, Env)> = BTreeMap::new();
-        for policy in &self.policies {
-            let id = policy.id().to_string();
-            if solver.is_expired() {
-                found.unknown.insert(id, solver.timeout_message());
-                continue;
+    ) {
+        let Some(policy) = self.here.subject.policies.get(pending.policy) else {
+            return;
+        };
+        if !self.here.subject.is_in_scope(policy, self.here.env) {
+            return;
+        }
+        let compiled = match policy.compile(
+            self.here.env,
+            (&self.here.subject.schema, &self.here.symbols),
+        ) {
+            Ok(compiled) => compiled,
+            Err(error) => {
+                let id = &policy.id;
+                return self.found.unknown.push(format!("policy `{id}`: {error}"));
             }
-            let result = match CompiledPolicy::compile(policy, env, &self.schema) {
-                Ok(compiled) => solver
-                    .find_example(&never_matches_asserts(&compiled))
-                    .await
-                    .map(|example| example.map(|example| (compiled, example))),
-                Err(error) => Err(error.to_string()),
-            };
-            match result {
+        };
+        if pending.may_fail {
+            let id = policy.id.clone();
+            match solver.find_example(&never_errors_asserts(&compiled)).await {
                 Ok(None) => {}
-                Ok(Some(pair)) => {
-                    matching.insert(id, pair);
+                Ok(Some(example)) => {
+                    self.found.unproved.insert((pending.policy, None));
+                    self.found.failing.push((id, Box::new(example)));
                 }
                 Err(reason) => {
-                    found.unknown.insert(id, reason);
+                    let message = format!("whether policy `{id}` can fail: {reason}");
+                    self.found.unknown.push(message);
                 }
             }
         }
-        for (id, (compiled, example)) in &matching {
-            let covering = self
-                .covering(id, compiled, example, &matching, solver)
-                .await
-                .unwrap_or_else(|reason| {
-                    found.unknown.insert(id.clone(), reason);
-                    BTreeSet::new()
-                });
-            found.covered_by.insert(id.clone(), covering);
+        if is_unsatisfiable(&never_matches_asserts(&compiled)) {
+            return;
         }
-        for statement in &self.statements {
-            let is_effective = self.is_effective(statement, env, solver).await;
-            // No warning where it is not known.
-            found.is_effective.push(is_effective.unwrap_or(true));
-        }
-        found
-    }
-
-    /// The policies that match whenever one does.
-    ///
-    /// Each example of a request that it matches rules out the policies that do not match it, so few
-    /// pairs need a query to the solver.
-    async fn covering(
-        &self,
-        id: &str,
-        compiled: &CompiledPolicy,
-        example: &Env,
-        matching: &BTreeMap<String, (CompiledPolicy, Env)>,
-        solver: &mut SolverSession,
-    ) -> Result<BTreeSet<String>, String> {
-        let mut candidates = self.matching_policies(example);
-        candidates.remove(id);
-        let mut covering = BTreeSet::new();
-        while let Some(other) = candidates.pop_first() {
-            let Some((other_compiled, _)) = matching.get(&other) else {
+        let concerned = prepared.iter();
+        let concerned = concerned.filter(|ready| pending.statements.contains(&ready.number));
+        for ready in concerned {
+            if !matches!(self.finding(ready.number), Some(Finding::Holds)) {
+                // Something is wrong with it already; what is proved of others is for an edit that mends it.
+                self.found
+                    .unproved
+                    .insert((pending.policy, Some(ready.number)));
                 continue;
+            }
+            let mut separate = Separate {
+                here: &self.here,
+                solver,
             };
-            // A forbid has an effect although a permit covers it.
-            if compiled.effect() == Effect::Forbid && other_compiled.effect() == Effect::Permit {
-                continue;
-            }
-            match solver
-                .find_example(&matches_implies_asserts(compiled, other_compiled))
-                .await?
-            {
-                None => {
-                    covering.insert(other);
+            let finding = match separate.prove(pending.policy, &compiled, ready).await {
+                Ok(Ok(supports)) => {
+                    let known = (pending.policy, ready.number);
+                    self.found.supports.insert(known, supports);
+                    continue;
                 }
-                Some(example) => {
-                    let satisfied = self.matching_policies(&example);
-                    candidates.retain(|id| satisfied.contains(id));
-                }
+                Ok(Err(example)) => self.whole_finding(ready, Ok(example), solver).await,
+                Err(reason) => self.whole_finding(ready, Err(reason), solver).await,
+            };
+            self.found
+                .unproved
+                .insert((pending.policy, Some(ready.number)));
+            self.set_finding(ready.number, finding);
+        }
+    }
+
+    /// What is left when all policies were proved by themselves.
+    async fn conclude(&mut self, ready: &PreparedStatement<'_>, solver: &mut SolverSession) {
+        let is_lower = ready.statement.bound == InvariantBound::Lower;
+        if is_lower && matches!(self.finding(ready.number), Some(Finding::Holds)) {
+            let mut separate = Separate {
+                here: &self.here,
+                solver,
+            };
+            let finding = match separate.find_cover(ready).await {
+                Ok(Ok(())) => Finding::Holds,
+                Ok(Err(example)) => self.whole_finding(ready, Ok(example), solver).await,
+                Err(reason) => self.whole_finding(ready, Err(reason), solver).await,
+            };
+            self.set_finding(ready.number, finding);
+        }
+        let statement = ready.statement;
+        if statement.must_have_effect && !statement.has_effect.load(Ordering::Relaxed) {
+            let effective = self.here.subject.is_effective(
+                statement,
+                (self.here.env, &self.here.symbols),
+                solver,
+            );
+            match effective.await {
+                Ok(true) => statement.has_effect.store(true, Ordering::Relaxed),
+                Ok(false) => {}
+                Err(reason) => self.set_finding(ready.number, Finding::Unknown(reason)),
             }
         }
-        Ok(covering)
     }
 
-    /// The policies that match one request; permits and forbids apart, because Cedar names only the
-    /// forbids of a denial.
-    fn matching_policies(&self, example: &Env) -> BTreeSet<String> {
-        let authorizer = Authorizer::new();
-        [&self.permits, &self.forbids]
-            .into_iter()
-            .flat_map(|set| {
-                let response = authorizer.is_authorized(&example.request, set, &example.entities);
-                let reasons = response.diagnostics().reason();
-                reasons.map(ToString::to_string).collect::<Vec<_>>()
-            })
-            .collect()
-    }
-
-    async fn is_effective(
+    /// The finding about an invariant that a single policy does not prove: that of all policies together, if they are
+    /// few enough; else the counterexample that there is.
+    async fn whole_finding(
         &self,
-        statement: &InvariantStatement,
-        env: &RequestEnv,
+        ready: &PreparedStatement<'_>,
+        separate: Result<Box<Env>, String>,
         solver: &mut SolverSession,
-    ) -> Result<bool, String> {
-        let example = match statement.bound {
-            InvariantBound::Upper => {
-                let bounding = CompiledPolicySet::compile(&statement.bounding, env, &self.schema)
-                    .map_err(|error| error.to_string())?;
-                solver
-                    .find_example(&always_allows_asserts(&bounding))
-                    .await?
-            }
-            InvariantBound::Lower => {
-                let own = CompiledPolicy::compile(&statement.policy, env, &self.schema)
-                    .map_err(|error| error.to_string())?;
-                solver.find_example(&never_matches_asserts(&own)).await?
-            }
+    ) -> Finding {
+        let given = match separate {
+            Ok(example) => Finding::Example(example),
+            Err(reason) => Finding::Unknown(reason),
         };
-        Ok(example.is_some())
+        let relevant = self.here.relevant(&ready.statement.excepted, None);
+        if relevant.len() > MAX_TOGETHER || solver.is_expired() {
+            return given;
+        }
+        match self.prove_together(ready, &relevant, solver).await {
+            Ok(None) => match given {
+                Finding::Unknown(_) => Finding::Holds,
+                _ => given,
+            },
+            Ok(Some(example)) => Finding::Example(Box::new(example)),
+            Err(_) => given,
+        }
+    }
+
+    async fn prove_together(
+        &self,
+        ready: &PreparedStatement<'_>,
+        policies: &[usize],
+        solver: &mut SolverSession,
+    ) -> Result<Option<Env>, String> {
+        let all = self.here.compile_policies(policies)?;
+        let asserts = match ready.statement.bound {
+            InvariantBound::Upper => implies_asserts(&all, &ready.bounding),
+            InvariantBound::Lower => implies_asserts(&ready.bounding, &all),
+        };
+        solver.find_example(&asserts).await
+    }
+
+    fn finding(&self, number: usize) -> Option<&Finding> {
+        self.found.findings.get(number)
+    }
+
+    fn set_finding(&mut self, number: usize, finding: Finding) {
+        if let Some(known) = self.found.findings.get_mut(number) {
+            *known = finding;
+        }
     }
 }
 
@@ -362,24 +322,4 @@ pub(in crate::policy) fn environments_in_scope(
             .is_ok_and(|compiled| !is_unsatisfiable(&never_matches_asserts(&compiled)))
     };
     schema.request_envs().filter(is_in_scope).collect()
-}
-
-/// Compiles policies without the excepted ones.
-fn compile_all(
-    policies: &[Policy],
-    excepted: &BTreeSet<String>,
-    env: &RequestEnv,
-    schema: &Schema,
-) -> Result<CompiledPolicySet, String> {
-    let is_left =
-        |policy: &&Policy| excepted.is_empty() || !excepted.contains(&policy.id().to_string());
-    let set = PolicySet::from_policies(policies.iter().filter(is_left).cloned())
-        .map_err(|error| error.to_string())?;
-    CompiledPolicySet::compile(&set, env, schema).map_err(|error| error.to_string())
-}
-
-/// Whether `asserts` are unsatisfiable by types and literals alone, without the solver.
-pub(super) fn is_unsatisfiable(asserts: &WellFormedAsserts<'_>) -> bool {
-    let never = Term::from(false);
-    asserts.asserts().contains(&never)
 }

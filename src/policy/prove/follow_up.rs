@@ -1,28 +1,33 @@
 //! What follows a proof: what to do about violations, and why a policy never applies.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 use std::time::Duration;
 
-use cedar_policy::{Policy, RequestEnv};
+use cedar_policy::RequestEnv;
 use cedar_policy_symcc::Env;
 
 use crate::domain::diagnostic::SourceDiagnostic;
 use crate::policy::Bundle;
 use crate::policy::links::instantiate;
+use crate::policy::proof_memory::ProofMemory;
 
-use super::contradiction::{Contradiction, find_contradiction, never_applies};
-use super::environment::{Finding, ProofSubject};
+use super::contradiction::{Contradiction, find_contradiction};
+use super::environment::Finding;
 use super::error::ProveError;
 use super::ineffective::Ineffective;
 use super::invariants::Invariant;
 use super::proof::{InvariantVerdict, Proof};
 use super::scheduler::{Findings, ProofOptions, find_solver, run_alone};
 use super::solver::{Deadline, Solver, SolverSession};
+use super::subject::ProofSubject;
 use super::way_search::{ViolatedInvariant, WaySearch};
 use super::ways_on::WaysOn;
 
 /// The most time that it may take at the policy gate, within that of the proof: an edit waits for it.
 const FOLLOW_UP_TIMEOUT: Duration = Duration::from_secs(8);
+/// The question whether a policy matches any request.
+const APPLIES: &str = "applies";
 /// The most violated invariants that are followed up.
 const MAX_VIOLATED: usize = 20;
 /// The most policies that never apply of which the contradiction is searched.
@@ -64,7 +69,7 @@ impl FollowUp<'_> {
         }
         let (bundle, environments) = (self.bundle, self.environments);
         let done = run_alone(
-            solver,
+            (solver, self.subject.recollection.clone()),
             deadline,
             options.is_low_priority,
             |runtime, solver| {
@@ -124,7 +129,7 @@ impl FollowUp<'_> {
     ) -> Vec<(usize, WaysOn)> {
         let mut found = Vec::new();
         for (index, violated) in violated {
-            let policies = self.subject.policies();
+            let policies = self.subject.filled_policies();
             if let Some(search) = WaySearch::new(self.bundle, policies, violated, solver) {
                 found.push((*index, search.run(solver).await));
             }
@@ -134,30 +139,36 @@ impl FollowUp<'_> {
 }
 
 /// A warning for each policy that matches no possible request, unless the bundle has one already: what depends on
-/// values is known only after a search with the solver. `known` are policies that apply. What is not found within
-/// `time_limit` is left out.
+/// values is known only after a search with the solver. `known` are policies that apply; `memory` has more of them. What
+/// is not found within `time_limit` is left out.
 ///
 /// Blocks, and uses one thread of low priority.
 pub fn find_idle_policies(
     bundle: &Bundle,
     known: &BTreeSet<String>,
     time_limit: Duration,
+    memory: &Arc<ProofMemory>,
 ) -> Result<Vec<SourceDiagnostic>, ProveError> {
     let deadline = Deadline::after(time_limit);
-    let policies = bundle.policies.set.policies();
-    let policies = policies.filter(|policy| !known.contains(&policy.id().to_string()));
-    let policies = policies.map(instantiate);
-    let policies: Vec<Policy> = policies
-        .collect::<Result<_, _>>()
-        .map_err(|error| ProveError::failed(&error))?;
-    if policies.is_empty() {
+    if bundle
+        .policies()
+        .keys()
+        .all(|policy| known.contains(policy))
+    {
         return Ok(Vec::new());
     }
     let environments: Vec<_> = bundle.schema.request_envs().collect();
     let solver = find_solver()?;
-    let found = run_alone(&solver, deadline, true, |runtime, solver| {
-        runtime.block_on(find_idle(bundle, (&policies, &environments), solver))
-    });
+    let subject = ProofSubject::new(bundle, &[], &BTreeSet::new(), (memory, solver.version()))?;
+    let recollection = subject.recollection.clone();
+    let found = run_alone(
+        (&solver, recollection),
+        deadline,
+        true,
+        |runtime, solver| {
+            runtime.block_on(find_idle(bundle, (&subject, known), &environments, solver))
+        },
+    );
     let idle = found.unwrap_or_default();
     Ok(idle
         .iter()
@@ -168,17 +179,23 @@ pub fn find_idle_policies(
 /// The policies that never apply, with their contradictions, as far as there is time.
 async fn find_idle(
     bundle: &Bundle,
-    (policies, environments): (&[Policy], &[RequestEnv]),
+    (subject, known): (&ProofSubject, &BTreeSet<String>),
+    environments: &[RequestEnv],
     solver: &mut SolverSession,
 ) -> Vec<Ineffective> {
     let mut ids = Vec::new();
-    for policy in policies {
+    for policy in &subject.policies {
         if solver.is_expired() {
             break;
         }
-        let never = never_applies(policy, &bundle.schema, environments, solver).await;
-        if never == Some(true) {
-            ids.push(policy.id().to_string());
+        let question = policy.question(APPLIES, &subject.recollection.context, &[]);
+        if known.contains(&policy.id) || subject.is_remembered(question) {
+            continue;
+        }
+        match subject.applies(policy, environments, solver).await {
+            Ok(true) => subject.remember_question(question, &BTreeSet::new()),
+            Ok(false) => ids.push(policy.id.clone()),
+            Err(_) => {}
         }
     }
     find_contradictions(bundle, ids, environments, solver).await

@@ -81,7 +81,6 @@ impl Ineffective {
         })
     }
 
-    /// What is wrong, in a sentence.
     /// What is wrong, and what was probably meant.
     pub(super) fn line(&self) -> String {
         let message = self.message();

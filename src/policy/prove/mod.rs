@@ -10,9 +10,11 @@
 //!   found by `way_search` with `narrowing` for the conditions that a policy may lack. `contradiction`: which parts
 //!   of a policy that never applies contradict each other. `follow_up` asks for both. `source_text`: parts of a
 //!   policy as they are written.
-//! - `statement` turns an invariant into two policy sets to compare, `environment` compares them in one
-//!   request environment, `solver` runs cvc5, `scheduler` spreads the environments over threads, and
-//!   `concretize` makes counterexamples look like real requests: `reduce` removes what does not matter, and `realistic`
+//! - `statement` turns an invariant into two policy sets to compare, `subject` has what is to be proved of them and of
+//!   the policies, `environment` proves it in one request environment, `compiled` for the solver, policy by policy as
+//!   `separate` says, and `remembered` keeps what holds in all. `effects` searches an environment for what has no
+//!   effect, which `idle` combines. `solver` runs cvc5, once for all questions of one `shape`,
+//!   `scheduler` spreads the environments over threads, and `concretize` makes counterexamples look like real requests: `reduce` removes what does not matter, and `realistic`
 //!   has times and addresses that people can read.
 
 pub mod counterexample;
@@ -23,43 +25,50 @@ pub mod proof;
 pub mod proof_time;
 pub mod ways_on;
 
+mod compiled;
 mod concretize;
 mod contradiction;
+mod effects;
 mod environment;
 mod error;
 mod follow_up;
+mod idle;
 mod narrowing;
 mod realistic;
 mod reduce;
+mod remembered;
 mod scheduler;
+mod separate;
+mod shape;
 mod solver;
 mod source_text;
 mod statement;
+mod subject;
 mod way_search;
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
+use std::collections::BTreeMap;
+use std::sync::{Arc, LazyLock};
 
 use cedar_policy::{Decision, Entities, PolicySet, Request};
-
-use crate::domain::decision::MAX_TOKEN_TTL;
 
 use super::Bundle;
 use super::case_answer::failed_policy;
 use super::case_file::CaseDecision;
 use super::context_literals::ContextLiterals;
 use super::named_users::disable_hint;
+use super::proof_memory::ProofMemory;
 use crate::domain::diagnostic::SourceDiagnostic;
 
 use counterexample::Violation;
-use environment::{EffectFindings, Finding, InvariantFindings, ProofSubject};
+use environment::{Finding, InvariantFindings};
 use follow_up::FollowUp;
-use ineffective::Ineffective;
+use idle::add_ineffective;
 use invariants::{Invariant, InvariantBound};
 use proof::FailingPolicy;
 use scheduler::Findings;
 use solver::Deadline;
 use statement::bounding_policies;
+use subject::ProofSubject;
 use ways_on::WaysOn;
 
 pub use counterexample::Counterexample;
@@ -68,7 +77,7 @@ pub use error::ProveError;
 pub(in crate::policy) use exceptions::{EXCEPT, excepted_names};
 pub use follow_up::find_idle_policies;
 pub use invariants::InvariantFiles;
-pub use proof::{InvariantVerdict, Proof, ProvedInvariant};
+pub use proof::{InvariantVerdict, Proof, ProofWork, ProvedInvariant};
 pub use proof_time::ProofTime;
 pub use scheduler::ProofOptions;
 pub use solver::SOLVER_VARIABLE;
@@ -99,18 +108,31 @@ pub fn prove(
     options: &ProofOptions,
     progress: impl FnMut(usize, usize),
 ) -> Result<ProofResult, ProveError> {
+    prove_with_memory(bundle, invariants, options, &Arc::default(), progress)
+}
+
+/// Proves as [`prove`] does what `memory` does not know yet, and remembers it.
+pub fn prove_with_memory(
+    bundle: &Bundle,
+    invariants: &InvariantFiles,
+    options: &ProofOptions,
+    memory: &Arc<ProofMemory>,
+    progress: impl FnMut(usize, usize),
+) -> Result<ProofResult, ProveError> {
     let deadline = Deadline::after(options.time_limit);
     let valid = invariants.parse_for(bundle)?;
+    let solver = scheduler::find_solver()?;
+    memory.begin();
+    let known_before = memory.len();
     let subject = ProofSubject::new(
-        &bundle.schema,
-        &bundle.policies.set,
+        bundle,
         &valid.invariants,
         &options.must_have_effect,
-    );
-    let subject = Arc::new(subject.map_err(|error| ProveError::failed(&error))?);
+        (memory, solver.version()),
+    )?;
+    let subject = Arc::new(subject);
     let mut environments: Vec<_> = bundle.schema.request_envs().collect();
     environments.sort();
-    let solver = scheduler::find_solver()?;
     let found = scheduler::run_steps(
         &subject,
         &solver,
@@ -118,6 +140,9 @@ pub fn prove(
         deadline,
         progress,
     )?;
+    if found.violations.len() == environments.len() {
+        subject.remember_proved(&found.violations);
+    }
     let mut proof = Proof {
         revision: bundle.revision().clone(),
         solver: solver.version().to_owned(),
@@ -128,15 +153,33 @@ pub fn prove(
         idle: Vec::new(),
         unanswered: found.unanswered.clone(),
         time: proof_time(bundle, options, environments.len(), &found),
+        work: ProofWork {
+            policies: subject.policies.len(),
+            proved: subject.pending.len(),
+            has_learned: memory.len() > known_before,
+        },
     };
-    let literals = ContextLiterals::of_policies(bundle.policies.set.policies());
-    let stated = valid.invariants.iter().map(|invariant| &invariant.policy);
-    let literals = literals.and(ContextLiterals::of_policies(stated));
+    let literals = LazyLock::new(|| {
+        let literals = ContextLiterals::of_policies(bundle.policies.set.policies());
+        let stated = valid.invariants.iter().map(|invariant| &invariant.policy);
+        literals.and(ContextLiterals::of_policies(stated))
+    });
     let is_complete = found.violations.len() == environments.len();
     for (index, invariant) in valid.invariants.iter().enumerate() {
         let bounds = bounding_policies(invariant).map_err(|error| ProveError::failed(&error))?;
-        let mut proved =
-            summarize_invariant(index, (invariant, &bounds), &found, (bundle, &literals));
+        let mut proved = new_verdict(invariant);
+        let is_example = |finding: Option<&Finding>| matches!(finding, Some(Finding::Example(_)));
+        let mut all = found.violations.iter();
+        if all.any(|environment| is_example(environment.findings.get(index))) {
+            add_examples(
+                &mut proved,
+                index,
+                (invariant, &bounds),
+                &found,
+                (bundle, &literals),
+            );
+        }
+        add_findings(&mut proved, index, &found);
         if !is_complete {
             proved.unproven.push(deadline.message());
         } else if subject.lacks_effect(index) {
@@ -190,14 +233,9 @@ fn proof_time(
     }
 }
 
-/// Combines the findings of all environments about one invariant.
-fn summarize_invariant(
-    index: usize,
-    (invariant, bounds): (&Invariant, &PolicySet),
-    found: &Findings,
-    (bundle, literals): (&Bundle, &ContextLiterals),
-) -> ProvedInvariant {
-    let mut proved = ProvedInvariant {
+/// An invariant about which nothing is known yet.
+fn new_verdict(invariant: &Invariant) -> ProvedInvariant {
+    ProvedInvariant {
         id: invariant.id.clone(),
         file: invariant.file.clone(),
         line: invariant.line,
@@ -210,7 +248,30 @@ fn summarize_invariant(
         hint: None,
         excepted: invariant.exceptions.named.clone(),
         ways_on: WaysOn::default(),
-    };
+    }
+}
+
+/// Adds what is known of an invariant in each environment, but for examples.
+fn add_findings(proved: &mut ProvedInvariant, index: usize, found: &Findings) {
+    for environment in &found.violations {
+        match environment.findings.get(index) {
+            Some(Finding::OutOfScope) => continue,
+            Some(Finding::Holds | Finding::Example(_)) => {}
+            Some(Finding::Unknown(reason)) => proved.unproven.push(reason.clone()),
+            None => proved.unproven.push("not checked".to_owned()),
+        }
+        proved.environments += 1;
+    }
+}
+
+/// Adds the counterexamples of all environments to one invariant.
+fn add_examples(
+    proved: &mut ProvedInvariant,
+    index: usize,
+    (invariant, bounds): (&Invariant, &PolicySet),
+    found: &Findings,
+    (bundle, literals): (&Bundle, &ContextLiterals),
+) {
     let considered = invariant.exceptions.remove_from(&bundle.policies.set);
     let is_violated = |request: &Request, entities: &Entities| {
         let bounding = bundle.authorizer.is_authorized(request, bounds, entities);
@@ -234,26 +295,18 @@ fn summarize_invariant(
         is_violated: &is_violated,
     };
     for environment in &found.violations {
-        match environment.findings.get(index) {
-            Some(Finding::OutOfScope) => continue,
-            Some(Finding::Holds) => {}
-            Some(Finding::Example(example)) => {
-                match Counterexample::new(&violation, example, bundle) {
-                    Some(example) => proved.counterexamples.push(example),
-                    None => proved.unproven.push(NOT_CONFIRMED.to_owned()),
-                }
+        if let Some(Finding::Example(example)) = environment.findings.get(index) {
+            match Counterexample::new(&violation, example, bundle) {
+                Some(example) => proved.counterexamples.push(example),
+                None => proved.unproven.push(NOT_CONFIRMED.to_owned()),
             }
-            Some(Finding::Unknown(reason)) => proved.unproven.push(reason.clone()),
-            None => proved.unproven.push("not checked".to_owned()),
         }
-        proved.environments += 1;
     }
     if invariant.bound == InvariantBound::Lower {
         let all = proved.counterexamples.iter();
         let determining = all.flat_map(|example| &example.determining_policies);
         proved.hint = disable_hint(bundle, determining);
     }
-    proved
 }
 
 /// Derives the verdict about an invariant.
@@ -311,74 +364,5 @@ fn add_failing_policies(
     }
 }
 
-/// Adds the policies and invariants that have no effect in any environment.
-fn add_ineffective(proof: &mut Proof, found: &[EffectFindings], bundle: &Bundle) {
-    let mut unknown = BTreeMap::new();
-    for environment in found {
-        unknown.extend(environment.unknown.clone());
-    }
-    let covered_by: BTreeMap<&String, BTreeSet<String>> = bundle
-        .policies()
-        .keys()
-        .filter(|id| !unknown.contains_key(*id))
-        .map(|id| (id, covering_in_all(id, found)))
-        .collect();
-    for (id, info) in bundle.policies() {
-        let Some(covering) = covered_by.get(id) else {
-            continue;
-        };
-        if !found.iter().any(|found| found.covered_by.contains_key(id)) {
-            proof.idle.push(Ineffective::NeverApplies {
-                policy: id.clone(),
-                reason: None,
-                help: None,
-            });
-            continue;
-        }
-        let max_ttl = |id: &str| {
-            let policy = bundle.policies().get(id);
-            policy.and_then(|policy| policy.max_ttl)
-        };
-        for other in covering {
-            let Some(beside) = bundle.policies().get(other) else {
-                continue;
-            };
-            let policy = id.clone();
-            let is_mutual = covered_by
-                .get(other)
-                .is_some_and(|covering| covering.contains(id));
-            if beside.is_permit != info.is_permit {
-                let by = other.clone();
-                proof.idle.push(Ineffective::Overruled { policy, by });
-            } else if max_ttl(id).unwrap_or(MAX_TOKEN_TTL) < max_ttl(other).unwrap_or(MAX_TOKEN_TTL)
-            {
-                // It has an effect: it shortens the life of tokens.
-            } else if !is_mutual || id < other || max_ttl(id) != max_ttl(other) {
-                proof.idle.push(Ineffective::Redundant {
-                    policy,
-                    beside: other.clone(),
-                    is_mutual: is_mutual && max_ttl(id) == max_ttl(other),
-                });
-            }
-        }
-    }
-    let unanswered = unknown
-        .into_iter()
-        .map(|(id, reason)| format!("policy `{id}`: {reason}"));
-    proof.unanswered.extend(unanswered);
-    for (index, invariant) in proof.invariants.iter().enumerate() {
-        let is_effective =
-            |found: &EffectFindings| found.is_effective.get(index).copied().unwrap_or(true);
-        if !found.iter().any(is_effective) {
-            let invariant = invariant.id.clone();
-            proof.idle.push(Ineffective::SaysNothing { invariant });
-        }
-    }
-}
-
-/// The policies that cover one in every environment in which it matches anything.
-fn covering_in_all(id: &str, found: &[EffectFindings]) -> BTreeSet<String> {
-    let mut everywhere = found.iter().filter_map(|found| found.covered_by.get(id));
-    let first = everywhere.next().cloned().unwrap_or_default();
-    everywhere.fold(first, |common, covering| &common & covering)
-}
+#[cfg(test)]
+mod tests;

@@ -113,6 +113,20 @@ pub struct Proof {
     pub unanswered: Vec<String>,
     /// How long the invariants took.
     pub time: ProofTime,
+    /// How much of it was proved anew.
+    #[serde(skip)]
+    pub work: ProofWork,
+}
+
+/// How many policies a proof is about, and of how many something was not remembered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ProofWork {
+    /// All policies.
+    pub policies: usize,
+    /// Those of which something had to be proved.
+    pub proved: usize,
+    /// Whether anything is known now that was not known before.
+    pub has_learned: bool,
 }
 
 impl Proof {
@@ -124,6 +138,13 @@ impl Proof {
     pub fn is_complete(&self) -> bool {
         let holds = |invariant: &ProvedInvariant| invariant.verdict == InvariantVerdict::Holds;
         self.failing.is_empty() && self.unproven.is_empty() && self.invariants.iter().all(holds)
+    }
+
+    /// Whether only the time was too short, and another attempt begins with more than this one.
+    #[must_use]
+    pub fn may_be_continued(&self) -> bool {
+        let is_decided = self.has_violation() || !self.failing.is_empty();
+        !is_decided && self.work.has_learned && self.time.unfinished().is_some()
     }
 
     /// Whether an invariant is violated.

@@ -14,9 +14,11 @@ use cedar_policy::RequestEnv;
 
 use crate::thread_priority;
 
-use super::environment::{EffectFindings, InvariantFindings, ProofSubject};
+use super::effects::EffectFindings;
+use super::environment::InvariantFindings;
 use super::error::ProveError;
-use super::solver::{Deadline, Solver, SolverSession};
+use super::solver::{Deadline, Recollection, Solver, SolverSession};
+use super::subject::ProofSubject;
 
 /// The stack of a thread, in bytes: terms nest as deep as a bundle has policies. Memory is used only
 /// as needed.
@@ -115,7 +117,8 @@ pub(super) fn run_steps(
     for _ in 0..cores.min(count) {
         let subject = Arc::clone(subject);
         let steps = Arc::clone(&steps);
-        let session = SolverSession::new(solver.clone(), deadline);
+        let recollection = subject.recollection.clone();
+        let session = SolverSession::new(solver.clone(), deadline, recollection);
         let sender = sender.clone();
         thread::Builder::new()
             .name("prove".to_owned())
@@ -136,12 +139,12 @@ pub(super) fn run_steps(
 /// Runs queries one after the other on a thread of its own, with the stack that terms need; `None` if there is
 /// no such thread, or it panics.
 pub(super) fn run_alone<T: Send>(
-    solver: &Solver,
+    (solver, recollection): (&Solver, Recollection),
     deadline: Deadline,
     is_low_priority: bool,
     run: impl FnOnce(&tokio::runtime::Runtime, &mut SolverSession) -> T + Send,
 ) -> Option<T> {
-    let session = SolverSession::new(solver.clone(), deadline);
+    let session = SolverSession::new(solver.clone(), deadline, recollection);
     thread::scope(|scope| {
         let run_here = move || {
             if is_low_priority {

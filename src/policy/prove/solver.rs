@@ -1,27 +1,35 @@
 //! The solver: cvc5, run as a process with queries on its standard input.
 //!
 //! A query that times out leaves the process in an unknown state, so it is killed and the next query
-//! starts another one.
+//! starts another one. What the memory of proofs knows is not asked.
 
 use std::ffi::OsString;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use cedar_policy_symcc::err::Error as SymccError;
 use cedar_policy_symcc::solver::LocalSolver;
+use cedar_policy_symcc::term::Term;
 use cedar_policy_symcc::{CedarSymCompiler, Env, WellFormedAsserts};
 use tokio::process::Command;
 use tokio::time::timeout;
 
+use crate::policy::proof_digest::ProofDigest;
+use crate::policy::proof_memory::ProofMemory;
+
 use super::error::ProveError;
+use super::shape::Shape;
 
 /// The environment variable with the solver program; by default, `cvc5` on the path.
 pub const SOLVER_VARIABLE: &str = "CVC5";
 const DEFAULT_SOLVER: &str = "cvc5";
 /// How long the solver may take to print its version.
 const VERSION_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long the solver may look for an answer for any literals, before it is asked about those of the policy.
+const GENERAL_TIMEOUT: Duration = Duration::from_secs(2);
 /// The environment variables passed to the solver, which it needs to start. Others may hold secrets.
 const INHERITED_VARIABLES: [&str; 3] = ["PATH", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH"];
 
@@ -124,15 +132,22 @@ impl Deadline {
         self.at.saturating_duration_since(Instant::now())
     }
 
-    /// Why something is not known after the deadline.
     /// When the time limit started.
     pub(super) fn begin(self) -> Instant {
         self.at.checked_sub(self.limit).unwrap_or(self.at)
     }
 
+    /// Why something is not known after the deadline.
     pub(super) fn message(self) -> String {
         format!("not proved within {} s", self.limit.as_secs())
     }
+}
+
+/// What is remembered of the answers, and what they depend on besides the question.
+#[derive(Clone)]
+pub(super) struct Recollection {
+    pub(super) memory: Arc<ProofMemory>,
+    pub(super) context: ProofDigest,
 }
 
 /// Queries to one solver process at a time, until a deadline.
@@ -140,14 +155,16 @@ pub(super) struct SolverSession {
     solver: Solver,
     process: Option<CedarSymCompiler<LocalSolver>>,
     deadline: Deadline,
+    recollection: Recollection,
 }
 
 impl SolverSession {
-    pub(super) fn new(solver: Solver, deadline: Deadline) -> Self {
+    pub(super) fn new(solver: Solver, deadline: Deadline, recollection: Recollection) -> Self {
         Self {
             solver,
             process: None,
             deadline,
+            recollection,
         }
     }
 
@@ -167,16 +184,55 @@ impl SolverSession {
         &mut self,
         asserts: &WellFormedAsserts<'_>,
     ) -> Result<Option<Env>, String> {
+        let is_decided = |term: &Term| matches!(term, Term::Prim(_));
+        if asserts.asserts().iter().all(is_decided) || is_unsatisfiable(asserts) {
+            return self.ask(asserts).await;
+        }
+        let Recollection { memory, context } = self.recollection.clone();
+        let Some(shape) = Shape::of(asserts, &context) else {
+            return self.ask(asserts).await;
+        };
+        if memory.holds(&shape.general) || memory.holds(&shape.exact) {
+            return Ok(None);
+        }
+        if shape.is_general() && !memory.is_special(&shape.general) {
+            if self.holds_in_general(&shape, asserts).await {
+                memory.add(shape.general, Vec::new());
+                return Ok(None);
+            }
+            memory.add_special(shape.general);
+        }
+        let found = self.ask(asserts).await?;
+        if found.is_none() {
+            memory.add(shape.exact, Vec::new());
+        }
+        Ok(found)
+    }
+
+    /// Whether nothing satisfies the shape of a question. A solver that does not know is asked about the question.
+    async fn holds_in_general(&mut self, shape: &Shape, asserts: &WellFormedAsserts<'_>) -> bool {
+        let limit = self.deadline.remaining().min(GENERAL_TIMEOUT);
+        let Ok(mut process) = self.take_process() else {
+            return false;
+        };
+        let general = shape.generalize(asserts.asserts());
+        let asked = process.check_unsat_raw(general, asserts.symenv());
+        match timeout(limit, asked).await {
+            Ok(Ok(holds)) => {
+                self.process = Some(process);
+                holds
+            }
+            Ok(Err(_)) | Err(_) => false,
+        }
+    }
+
+    /// Asks the solver.
+    async fn ask(&mut self, asserts: &WellFormedAsserts<'_>) -> Result<Option<Env>, String> {
         let remaining = self.deadline.remaining();
         if remaining.is_zero() {
             return Err(self.timeout_message());
         }
-        let mut process = match self.process.take() {
-            Some(process) => process,
-            None => self
-                .start(remaining)
-                .map_err(|error| describe_error(&error))?,
-        };
+        let mut process = self.take_process()?;
         match timeout(remaining, process.check_sat(asserts)).await {
             Ok(Ok(example)) => {
                 self.process = Some(process);
@@ -184,6 +240,16 @@ impl SolverSession {
             }
             Ok(Err(error)) => Err(describe_error(&error)),
             Err(_) => Err(self.timeout_message()),
+        }
+    }
+
+    /// The process that is there, or a new one.
+    fn take_process(&mut self) -> Result<CedarSymCompiler<LocalSolver>, String> {
+        match self.process.take() {
+            Some(process) => Ok(process),
+            None => self
+                .start(self.deadline.remaining())
+                .map_err(|error| describe_error(&error)),
         }
     }
 
@@ -205,4 +271,10 @@ fn describe_error(error: &SymccError) -> String {
         SymccError::SolverUnknown => "the solver gave up".to_owned(),
         other => format!("the solver failed: {other}"),
     }
+}
+
+/// Whether `asserts` are unsatisfiable by types and literals alone, without the solver.
+pub(super) fn is_unsatisfiable(asserts: &WellFormedAsserts<'_>) -> bool {
+    let never = Term::from(false);
+    asserts.asserts().contains(&never)
 }

@@ -16,10 +16,9 @@ use crate::policy::Bundle;
 use crate::policy::links::instantiate;
 use crate::policy::validation::{ValidationPurpose, validate};
 
-use super::environment::is_unsatisfiable;
 use super::invariants::{Invariant, InvariantBound};
 use super::narrowing::{Narrowing, narrowings};
-use super::solver::SolverSession;
+use super::solver::{SolverSession, is_unsatisfiable};
 use super::statement::bounding_policies;
 use super::ways_on::{Culprit, WaysOn};
 

@@ -6,6 +6,7 @@ mod errors_deny;
 mod explanations;
 pub(super) mod fixtures;
 mod invariants;
+mod kept_decisions;
 mod keys;
 mod links;
 mod networks;

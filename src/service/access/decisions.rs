@@ -11,6 +11,7 @@ use crate::domain::audit::{AuditOutcome, AuditRecord};
 use crate::domain::caller::{Caller, DecisionContext, UNSPECIFIED_ADDRESS};
 use crate::domain::clock::Clock;
 use crate::domain::decision::Decision;
+use crate::domain::request_ids::RequestIds;
 use crate::domain::resource::Resource;
 use crate::policy::{Bundle, LiveBundle};
 use crate::service::error::ServiceError;
@@ -181,11 +182,11 @@ impl Authorizer {
     ) -> Result<Decision, ServiceError> {
         let permit = Arc::clone(&self.candidate_permits).acquire_owned().await;
         let (authorizer, resource) = (Arc::clone(self), resource.clone());
-        let span = tracing::Span::current();
+        let request = RequestIds::current();
         let deciding = tokio::task::spawn_blocking(move || {
             // Held by the thread: the request may be cancelled meanwhile.
             let _permit = permit;
-            span.in_scope(|| authorizer.decide(action, &resource))
+            RequestIds::in_scope(request, || authorizer.decide(action, &resource))
         });
         deciding
             .await
@@ -235,13 +236,14 @@ impl Authorizer {
         T: Send + 'static,
         R: Send + 'static,
     {
-        let (authorizer, span) = (Arc::clone(self), tracing::Span::current());
+        let (authorizer, request) = (Arc::clone(self), RequestIds::current());
         let filtered = tokio::task::spawn_blocking(move || {
             // Held by the thread: the request may be cancelled meanwhile.
             let _turn = turn;
-            let _entered = span.enter();
             let items = items.into_iter();
-            items.filter_map(|item| map(&authorizer, item)).collect()
+            RequestIds::in_scope(request, || {
+                items.filter_map(|item| map(&authorizer, item)).collect()
+            })
         });
         filtered
             .await

@@ -73,8 +73,9 @@ impl Access {
         record: &mut AuditRecord,
     ) -> Result<Decision, ServiceError> {
         let (dataset, decision) = self.permit_read(authorizer, dataset_id, record).await?;
-        match self.existing_file(&dataset, record).await? {
-            Some(_) => Ok(decision),
+        match &dataset.file {
+            Some(file) if self.files.has(file).await? => Ok(decision),
+            Some(file) => Err(missing_file(dataset_id, file, record)),
             None if self.has_files_elsewhere => Ok(decision),
             None => Err(without_file(dataset_id, record)),
         }
@@ -114,23 +115,31 @@ impl Access {
         let Some(file) = &dataset.file else {
             return Ok(None);
         };
-        if let Some(file) = self.files.locate(file).await? {
-            return Ok(Some(file));
+        match self.files.locate(file).await? {
+            Some(located) => Ok(Some(located)),
+            None => Err(missing_file(dataset.id, file, record)),
         }
-        let dataset_id = dataset.id;
-        let reason = match file {
-            DatasetFile::Stored(file) => {
-                tracing::error!(%dataset_id, sha256 = file.sha256, "file missing from the file store");
-                "the file is missing from the file store"
-            }
-            DatasetFile::Remote(file) => {
-                tracing::error!(%dataset_id, %file, "file missing from its store");
-                "the file is missing from its store"
-            }
-        };
-        record.reason = Some(reason.to_owned());
-        Err(ServiceError::FileNotFound { dataset_id })
     }
+}
+
+/// The error for a file that is not where the catalog has it.
+fn missing_file(
+    dataset_id: DatasetId,
+    file: &DatasetFile,
+    record: &mut AuditRecord,
+) -> ServiceError {
+    let reason = match file {
+        DatasetFile::Stored(file) => {
+            tracing::error!(%dataset_id, sha256 = file.sha256, "file missing from the file store");
+            "the file is missing from the file store"
+        }
+        DatasetFile::Remote(file) => {
+            tracing::error!(%dataset_id, %file, "file missing from its store");
+            "the file is missing from its store"
+        }
+    };
+    record.reason = Some(reason.to_owned());
+    ServiceError::FileNotFound { dataset_id }
 }
 
 /// The error for a dataset that the caller may read, if there were a file.

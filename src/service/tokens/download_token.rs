@@ -78,11 +78,11 @@ impl DownloadTokens {
             .access
             .authorize_token(&authorizer, dataset_id, record)
             .await?;
-        self.sign(&caller, dataset_id, &decision, record).await
+        self.sign(&caller, dataset_id, &decision, record)
     }
 
     /// Signs for a caller who may read the dataset; the token may leave once `record` is durable.
-    pub(super) async fn sign(
+    pub(super) fn sign(
         &self,
         caller: &Caller,
         dataset_id: DatasetId,
@@ -108,7 +108,7 @@ impl DownloadTokens {
             authentication: caller.authentication,
             key_id: record.key_id,
         };
-        self.mint_contexts.insert(record.id, context).await;
+        self.mint_contexts.insert(record.id, context);
         Ok(DownloadToken { token, expires_in })
     }
 }

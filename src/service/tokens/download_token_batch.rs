@@ -77,7 +77,7 @@ impl DownloadTokens {
                 Ok(decision) => {
                     // Other requests need not wait until a whole batch is signed.
                     tokio::task::yield_now().await;
-                    self.sign(caller, *dataset_id, &decision, &mut record).await
+                    self.sign(caller, *dataset_id, &decision, &mut record)
                 }
                 Err(error) => Err(error),
             };

@@ -6,18 +6,21 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use arc_swap::ArcSwap;
-use moka::sync::Cache;
 use sha2::{Digest, Sha256};
 
 use crate::domain::clock::{Clock, MAX_CLOCK_SKEW};
 use crate::domain::id::{DatasetId, RecordId};
+use crate::domain::recent_table::RecentTable;
 use crate::domain::secret::Secret;
 use crate::service::error::ServiceError;
 use crate::storage::{KeyState, StoredSigningKey};
 use crate::token::{DownloadClaims, ExpectedClaims, KeySet, PublicKey, SessionClaims, SigningKey};
 
-/// How many verified tokens of one kind are cached.
-const MAX_VERIFIED_TOKENS: u64 = 50_000;
+/// How many verified tokens of one kind are remembered; each takes about 300 bytes.
+const MAX_VERIFIED_TOKENS: usize = 50_000;
+
+/// Verified tokens of one kind, by the SHA-256 of the token.
+type VerifiedTokens<C> = Arc<RecentTable<[u8; 32], Arc<C>>>;
 
 /// The issuer and the audience of tokens.
 #[derive(Clone, Debug)]
@@ -42,8 +45,8 @@ struct ActiveKeys {
     current: Option<SigningKey>,
     public_keys: Vec<PublicKey>,
     published: Arc<KeySet>,
-    verified_sessions: Cache<[u8; 32], Arc<SessionClaims>>,
-    verified_downloads: Cache<[u8; 32], Arc<DownloadClaims>>,
+    verified_sessions: VerifiedTokens<SessionClaims>,
+    verified_downloads: VerifiedTokens<DownloadClaims>,
 }
 
 impl KeyRing {
@@ -68,8 +71,8 @@ impl KeyRing {
         let former = self.active.load_full();
         let stays = |key: &PublicKey| active.publishes(key.kid());
         if former.public_keys.iter().all(stays) {
-            active.verified_sessions = former.verified_sessions.clone();
-            active.verified_downloads = former.verified_downloads.clone();
+            active.verified_sessions = Arc::clone(&former.verified_sessions);
+            active.verified_downloads = Arc::clone(&former.verified_downloads);
         }
         self.active.store(Arc::new(active));
         Ok(())
@@ -225,8 +228,8 @@ impl ActiveKeys {
             current,
             published: Arc::new(KeySet::new(&public_keys)?),
             public_keys,
-            verified_sessions: Cache::new(MAX_VERIFIED_TOKENS),
-            verified_downloads: Cache::new(MAX_VERIFIED_TOKENS),
+            verified_sessions: Arc::new(RecentTable::new(MAX_VERIFIED_TOKENS)),
+            verified_downloads: Arc::new(RecentTable::new(MAX_VERIFIED_TOKENS)),
         })
     }
 
@@ -249,8 +252,8 @@ fn token_digest(token: &str) -> [u8; 32] {
 }
 
 /// Verifies a token once, and afterwards only checks its times: when it was issued and when it expires.
-fn verify_cached<C: Send + Sync + 'static>(
-    verified: &Cache<[u8; 32], Arc<C>>,
+fn verify_cached<C>(
+    verified: &VerifiedTokens<C>,
     token: &str,
     times: impl Fn(&C) -> (i64, i64),
     now: i64,

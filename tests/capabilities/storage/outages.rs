@@ -1,8 +1,10 @@
 //! Databases that cannot be opened, are stopped, locked or read-only.
 
 use std::fs;
+use std::path::PathBuf;
 use std::time::Duration;
 
+use cedargate::domain::audit::AuditRecord;
 use cedargate::storage::{CatalogChange, Database, StorageError};
 use sqlx::{Connection, SqliteConnection};
 
@@ -139,6 +141,42 @@ async fn a_file_locked_by_another_program_is_unavailable_until_it_is_unlocked() 
     );
     sqlx::raw_sql("ROLLBACK").execute(&mut other).await.unwrap();
     assert_eq!(db.database.append_audit_records(&[record(1)]).await, Ok(()));
+}
+
+#[tokio::test]
+async fn what_could_not_be_synced_is_moved_into_the_database_before_more_is_written() {
+    let db = TestDatabase::sqlite().await;
+    let append = async |reason| {
+        let record = AuditRecord {
+            reason: Some(String::from(reason)),
+            ..record(1)
+        };
+        db.database.append_audit_records(&[record]).await
+    };
+    append("synced").await.unwrap();
+    let path = PathBuf::from(db.url.strip_prefix("sqlite://").unwrap());
+    let (log, aside) = (path.with_extension("db-wal"), path.with_extension("aside"));
+    fs::rename(&log, &aside).unwrap();
+    // A device cannot be synced.
+    std::os::unix::fs::symlink("/dev/null", &log).unwrap();
+    for _ in 0..2 {
+        let error = append("not synced").await.unwrap_err();
+        assert!(error.is_unavailable(), "{error:?}");
+    }
+    fs::rename(&aside, &log).unwrap();
+    append("in a new log").await.unwrap();
+    // Without its log.
+    let copy = path.with_extension("copy");
+    fs::copy(&path, &copy).unwrap();
+    let mut copied = SqliteConnection::connect(copy.to_str().unwrap())
+        .await
+        .unwrap();
+    let reasons: Vec<String> =
+        sqlx::query_scalar("SELECT reason FROM audit_records ORDER BY reason")
+            .fetch_all(&mut copied)
+            .await
+            .unwrap();
+    assert_eq!(reasons, ["not synced", "not synced", "synced"]);
 }
 
 #[tokio::test]

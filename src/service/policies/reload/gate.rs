@@ -3,7 +3,6 @@
 //! In this order: the bundle is valid, its cases pass, it keeps the invariants and cases in force, its
 //! invariants are proved, the catalog fits it (`catalog_fit`). The first failure refuses the edit.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,7 +11,8 @@ use crate::domain::decision::Revision;
 use crate::policy::Bundle;
 use crate::policy::edited_attributes::EditedAttributes;
 use crate::policy::folder::PolicyFolder;
-use crate::policy::prove::{ProofOptions, ProofTime, ProveError, prove};
+use crate::policy::proof_memory::ProofMemory;
+use crate::policy::prove::{ProofOptions, ProofTime, ProofWork, ProveError, prove_with_memory};
 use crate::policy::safeguards::{SafeguardChanges, Safeguards};
 use crate::policy::uncovered::UncoveredPolicies;
 use crate::storage::PolicyEdit;
@@ -48,6 +48,8 @@ pub(super) struct GateBaseline<'a> {
     pub(super) in_force: Option<&'a FolderInForce>,
     /// The edits that an operator accepted.
     pub(super) accepted: &'a [PolicyEdit],
+    /// What was proved before.
+    pub(super) proofs: &'a Arc<ProofMemory>,
 }
 
 /// A snapshot of the policy folder, checked.
@@ -189,7 +191,8 @@ impl PolicyGate {
         folder: PolicyFolder,
         baseline: GateBaseline<'_>,
     ) -> Result<AcceptedBundle, RejectionReason> {
-        let bundle = folder.bundle().map_err(RejectionReason::Invalid)?;
+        let bundle = folder.bundle_with_memory(baseline.proofs);
+        let bundle = bundle.map_err(RejectionReason::Invalid)?;
         let uncovered = self.check_cases(&folder, &bundle)?;
         self.check_coverage(&uncovered, &bundle, baseline)?;
         let edit = FolderInForce::new(folder);
@@ -207,7 +210,7 @@ impl PolicyGate {
             }
         }
         let (unproved, time) =
-            self.prove_invariants(&edit.folder, &bundle, changes.may_lack_effect.clone())?;
+            self.prove_invariants((&edit.folder, &bundle), &changes, baseline.proofs)?;
         let in_force = baseline.in_force.map(|before| &before.folder);
         let slow = time.and_then(|time| time.gate_warning(self.proof_limit));
         Ok(AcceptedBundle {
@@ -305,9 +308,9 @@ impl PolicyGate {
     /// Why the invariants were not proved, if that does not refuse the edit; and how long they took if they were.
     fn prove_invariants(
         self,
-        folder: &PolicyFolder,
-        bundle: &Bundle,
-        must_have_effect: BTreeSet<String>,
+        (folder, bundle): (&PolicyFolder, &Bundle),
+        changes: &SafeguardChanges,
+        proofs: &Arc<ProofMemory>,
     ) -> Result<(Option<String>, Option<ProofTime>), RejectionReason> {
         if !self.uses_solver() || !folder.has_invariants() {
             return Ok((None, None));
@@ -317,13 +320,22 @@ impl PolicyGate {
             time_limit: self.proof_limit,
             is_thorough: false,
             is_low_priority: true,
-            must_have_effect,
+            must_have_effect: changes.may_lack_effect.clone(),
         };
-        match prove(bundle, &invariants, &options, |_, _| {}) {
+        let proved = prove_with_memory(bundle, &invariants, &options, proofs, |_, _| {});
+        if let Ok(proved) = &proved {
+            count_work(proved.proof.work);
+        }
+        match proved {
             Ok(proved) if proved.proof.is_complete() => {
                 let time = proved.proof.time;
+                let ProofWork {
+                    policies, proved, ..
+                } = proved.proof.work;
                 tracing::info!(
                     time = time.summary(),
+                    policies,
+                    proved,
                     "the invariants of an edit are proved"
                 );
                 Ok((None, Some(time)))
@@ -339,5 +351,14 @@ impl PolicyGate {
             },
             Err(error) => Err(RejectionReason::SolverFailure(error.to_string())),
         }
+    }
+}
+
+/// Counts the policies of which something was proved, and those of which everything was remembered.
+fn count_work(work: ProofWork) {
+    let remembered = work.policies.saturating_sub(work.proved);
+    for (result, policies) in [("proved", work.proved), ("remembered", remembered)] {
+        let policies = u64::try_from(policies).unwrap_or(u64::MAX);
+        metrics::counter!("cedargate_policy_proofs_total", "result" => result).increment(policies);
     }
 }

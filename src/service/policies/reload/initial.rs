@@ -15,6 +15,7 @@ use crate::storage::{Database, PolicyEdit, StorageError};
 use super::catalog_check::check_catalog;
 use super::gate::{AcceptedBundle, FolderInForce, GateBaseline, PolicyGate};
 use super::last_good::{LastGoodError, LastGoodFile, LastGoodPolicies};
+use super::proof_file::ProofFile;
 use super::rejection::{RejectedBundle, RejectionReason};
 use super::snapshot::PolicySource;
 use super::status::ReloadStatus;
@@ -84,6 +85,7 @@ pub struct InitialPolicies {
     /// Whether checking it again would give the same result.
     pub(super) is_settled: bool,
     pub(super) status: ReloadStatus,
+    pub(super) proofs: Arc<ProofFile>,
     /// What has to be on record before the policies are in force.
     pub(super) record: Option<InitialRecord>,
 }
@@ -114,9 +116,11 @@ pub fn load_initial_policies(
         Ok(None) | Err(_) => None,
     };
     let gate = PolicyGate::from_settings(settings);
+    let proofs = ProofFile::open(settings);
     let baseline = GateBaseline {
         in_force: before.as_ref(),
         accepted,
+        proofs: &proofs.memory,
     };
     let checked = gate.check(snapshot, baseline);
     let checking = check_catalog(database, checked, true);
@@ -177,6 +181,7 @@ pub fn load_initial_policies(
         },
         in_force,
         warnings,
+        proofs,
         record,
         fingerprint: checked.fingerprint,
         is_settled,

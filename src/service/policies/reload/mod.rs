@@ -5,7 +5,7 @@
 //! - `warnings`: what the policies in force can never match.
 //! - `watcher` notices edits, `snapshot` reads the folder, `gate` checks it, `catalog_check` compares it with the
 //!   catalog (`catalog_fit`), `second_look` tells when to check it again, `last_good` saves it for
-//!   the next start, `shared_run` lets all who ask for a reload share one.
+//!   the next start, `proof_file` what was proved, `shared_run` lets all who ask for a reload share one.
 
 mod acceptance;
 mod catalog_check;
@@ -14,6 +14,7 @@ mod gate;
 mod initial;
 mod last_good;
 mod policy_thread;
+mod proof_file;
 mod rejection;
 mod reloader;
 mod second_look;

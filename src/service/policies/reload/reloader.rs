@@ -24,11 +24,12 @@ use super::gate::{AcceptedBundle, CheckedFolder, GateBaseline, PolicyGate};
 use super::initial::InitialPolicies;
 use super::last_good::LastGoodFile;
 use super::policy_thread::run_on_policy_thread;
+use super::proof_file::ProofFile;
 use super::rejection::RejectedBundle;
 use super::second_look::may_pass_now;
 use super::shared_run::SharedRun;
 use super::snapshot::{FolderSnapshot, PolicySource};
-use super::state::ReloadState;
+use super::state::{NextAttempt, ReloadState};
 use super::status::ReloadStatus;
 
 /// What a reload did.
@@ -69,6 +70,7 @@ pub struct PolicyReloader {
     source: PolicySource,
     gate: PolicyGate,
     last_good: LastGoodFile,
+    proofs: Arc<ProofFile>,
     database: Database,
     audit: Arc<AuditTrail>,
     clock: Clock,
@@ -91,6 +93,7 @@ impl PolicyReloader {
             source: PolicySource::from_settings(settings),
             gate: PolicyGate::from_settings(settings),
             last_good: LastGoodFile::in_data_dir(&settings.data_dir),
+            proofs: Arc::clone(&initial.proofs),
             database,
             audit,
             clock,
@@ -122,7 +125,8 @@ impl PolicyReloader {
         warnings.log(&self.database).await;
         if self.gate.uses_solver() {
             let folder = self.state.lock().in_force.folder.clone();
-            warnings.find_idle_policies(self.live.current(), folder);
+            let proofs = Arc::clone(&self.proofs);
+            warnings.find_idle_policies(self.live.current(), folder, proofs);
         }
     }
 
@@ -137,9 +141,9 @@ impl PolicyReloader {
         self.state.lock().status()
     }
 
-    /// Whether a later check of the same folder could have another result because of the solver.
-    pub(super) fn waits_for_solver(&self) -> bool {
-        self.state.lock().waits_for_solver()
+    /// Whether another check of the same folder could have another result because of the solver.
+    pub(super) fn next_attempt(&self) -> NextAttempt {
+        self.state.lock().next_attempt()
     }
 
     /// Reloads the folder now. All who ask while a reload runs share the next one.
@@ -247,12 +251,16 @@ impl PolicyReloader {
         let accepted: Vec<PolicyEdit> = self.database.list_accepted_policy_edits().await?;
         let gate = self.gate;
         let in_force = Arc::clone(&self.state.lock().in_force);
+        let proofs = Arc::clone(&self.proofs);
         let checked = run_on_policy_thread(move || {
             let baseline = GateBaseline {
                 in_force: Some(&in_force),
                 accepted: &accepted,
+                proofs: &proofs.memory,
             };
-            gate.check(snapshot, baseline)
+            let checked = gate.check(snapshot, baseline);
+            proofs.save_if(checked.result.is_err());
+            checked
         })
         .await?;
         Ok(check_catalog(&self.database, checked, false).await?)

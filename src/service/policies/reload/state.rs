@@ -8,6 +8,17 @@ use super::rejection::{RejectedBundle, RejectionReason};
 use super::status::ReloadStatus;
 use super::warnings::FolderWarnings;
 
+/// When to prove the folder again although it is the same.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum NextAttempt {
+    /// The result would be the same.
+    None,
+    /// When the solver may be there, or work again.
+    Later,
+    /// There was no time for all of it.
+    Now,
+}
+
 pub(super) struct ReloadState {
     /// The fingerprint of the folder that was checked last.
     pub(super) fingerprint: String,
@@ -58,13 +69,19 @@ impl ReloadState {
         }
     }
 
-    /// Whether a later check of the same folder could have another result because of the solver.
-    pub(super) fn waits_for_solver(&self) -> bool {
+    /// Whether another check of the same folder could have another result because of the solver.
+    pub(super) fn next_attempt(&self) -> NextAttempt {
         let rejected = self.status.rejected.as_deref();
         match rejected.map(|rejected| &rejected.reason) {
-            Some(RejectionReason::SolverMissing(_) | RejectionReason::SolverFailure(_)) => true,
-            Some(_) => false,
-            None => self.status.unproved.is_some(),
+            Some(RejectionReason::SolverMissing(_) | RejectionReason::SolverFailure(_)) => {
+                NextAttempt::Later
+            }
+            // What was proved of it is remembered, so that the next attempt gets further.
+            Some(RejectionReason::FailedProof(proof)) if proof.may_be_continued() => {
+                NextAttempt::Now
+            }
+            None if self.status.unproved.is_some() => NextAttempt::Later,
+            Some(_) | None => NextAttempt::None,
         }
     }
 

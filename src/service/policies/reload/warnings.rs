@@ -20,6 +20,8 @@ use crate::policy::uncovered::UncoveredPolicies;
 use crate::service::policies::review::catalog_names::find_catalog_names;
 use crate::storage::{Database, StorageError};
 
+use super::proof_file::ProofFile;
+
 /// The most warnings that are logged; the rest are counted.
 const MAX_LOGGED: usize = 20;
 /// How long policies that never apply are searched for.
@@ -107,22 +109,39 @@ impl FolderWarnings {
     /// Searches for policies that never apply, on a thread of its own, and logs what it finds: it takes the solver
     /// some time, and no edit waits for a warning.
     /// A policy that decides a case is not searched for: most folders need no solver for this.
-    pub(super) fn find_idle_policies(self: Arc<Self>, bundle: Arc<Bundle>, folder: PolicyFolder) {
+    pub(super) fn find_idle_policies(
+        self: Arc<Self>,
+        bundle: Arc<Bundle>,
+        folder: PolicyFolder,
+        proofs: Arc<ProofFile>,
+    ) {
+        let saved = Arc::clone(&proofs);
         let find = move || {
             let report = folder.cases().and_then(|cases| cases.run(&bundle));
             let results = report.map(|report| report.results).unwrap_or_default();
             let reasons = results.into_iter().flat_map(|result| result.actual_reasons);
-            find_idle_policies(&bundle, &reasons.collect(), IDLE_SEARCH_TIMEOUT)
+            find_idle_policies(
+                &bundle,
+                &reasons.collect(),
+                IDLE_SEARCH_TIMEOUT,
+                &proofs.memory,
+            )
         };
-        let search = move || match find() {
-            Ok(idle) => {
-                for warning in idle.iter().take(MAX_LOGGED) {
-                    tracing::warn!(%warning, "the policies in force may not do what they say");
+        let search = move || {
+            // What was proved of these policies, and then what the search finds out.
+            saved.save();
+            let found = find();
+            saved.save();
+            match found {
+                Ok(idle) => {
+                    for warning in idle.iter().take(MAX_LOGGED) {
+                        tracing::warn!(%warning, "the policies in force may not do what they say");
+                    }
+                    *self.idle.lock() = idle;
                 }
-                *self.idle.lock() = idle;
-            }
-            Err(error) => {
-                tracing::debug!(%error, "policies that never apply are not searched for");
+                Err(error) => {
+                    tracing::debug!(%error, "policies that never apply are not searched for");
+                }
             }
         };
         let thread = std::thread::Builder::new().name("idle-policies".to_owned());

@@ -14,15 +14,15 @@ use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
 use super::reloader::PolicyReloader;
+use super::state::NextAttempt;
 
 /// The time between two polls of the folder without an event.
 const POLL_INTERVAL: Duration = Duration::from_secs(2);
+/// How long to wait before a folder that was not proved for want of a solver is checked again.
+const SOLVER_RETRY_INTERVAL: Duration = Duration::from_secs(30);
 /// How long the events of one edit are collected. The two equal reads of a snapshot do the rest: they
 /// show whether the edit is complete.
 const DEBOUNCE_INTERVAL: Duration = Duration::from_millis(200);
-
-/// How long to wait before a folder that was not proved for want of a solver is checked again.
-const SOLVER_RETRY_INTERVAL: Duration = Duration::from_secs(30);
 
 impl PolicyReloader {
     /// Watches the folder, if there is one, until `stop`.
@@ -50,16 +50,22 @@ async fn watch_folder(reloader: &Arc<PolicyReloader>, folder: &Path) {
             // The folder may have been replaced; events come from the one that was watched.
             watcher = start_watcher(folder, &event_sender);
         }
-        if last_solver_attempt.elapsed() >= SOLVER_RETRY_INTERVAL {
+        let is_due = last_solver_attempt.elapsed() >= SOLVER_RETRY_INTERVAL;
+        if is_due {
             last_solver_attempt = Instant::now();
-            if reloader.waits_for_solver() {
-                retry_solver(reloader).await;
-            }
+        }
+        let may_retry = match reloader.next_attempt() {
+            NextAttempt::None => false,
+            NextAttempt::Later => is_due,
+            NextAttempt::Now => true,
+        };
+        if may_retry {
+            retry_solver(reloader).await;
         }
     }
 }
 
-/// Proves the folder if the solver is there or works again.
+/// Proves the folder if the solver is there or works again, or goes on with a proof for which there was no time.
 async fn retry_solver(reloader: &Arc<PolicyReloader>) {
     if let Err(error) = reloader.reload().await {
         tracing::error!(%error, "the policies could not be reloaded; trying again");

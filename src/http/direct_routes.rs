@@ -1,0 +1,70 @@
+//! Direct routes: the mint, downloads and the key set, which are asked for more often than everything else, without
+//! the router.
+//!
+//! The operations are those of the router, which has them too: it answers what is not asked in the usual form (a
+//! path with percent-encoding, a HEAD), so that one place knows the errors of a malformed request.
+
+use poem::http::Method;
+use poem::{Endpoint, IntoResponse, Request, Response};
+
+use crate::domain::id::DatasetId;
+
+use super::api::download::{DOWNLOAD_PATH_PARTS, DownloadApi};
+use super::api::key_set::{KEY_SET_PATH, KeySetApi};
+use super::api::mint::{MINT_PATH_PREFIX, MintApi};
+
+/// An endpoint that answers the mint, downloads and the key set itself.
+pub(super) struct DirectRoutes<E> {
+    /// The mint.
+    pub(super) mint: MintApi,
+    /// Downloads.
+    pub(super) download: DownloadApi,
+    /// The key set.
+    pub(super) key_set: KeySetApi,
+    /// The router.
+    pub(super) router: E,
+}
+
+/// An operation that is answered without the router.
+enum DirectOperation {
+    Mint(DatasetId),
+    Download(DatasetId),
+    KeySet,
+}
+
+impl DirectOperation {
+    fn find(request: &Request) -> Option<Self> {
+        let path = request.uri().path();
+        match *request.method() {
+            Method::POST => {
+                let id = path.strip_prefix(MINT_PATH_PREFIX)?;
+                id.parse().ok().map(Self::Mint)
+            }
+            Method::GET if path == KEY_SET_PATH => Some(Self::KeySet),
+            Method::GET => {
+                let (before, after) = DOWNLOAD_PATH_PARTS;
+                let id = path.strip_prefix(before)?.strip_suffix(after)?;
+                id.parse().ok().map(Self::Download)
+            }
+            _ => None,
+        }
+    }
+}
+
+impl<E: Endpoint> Endpoint for DirectRoutes<E> {
+    type Output = Response;
+
+    async fn call(&self, request: Request) -> poem::Result<Response> {
+        match DirectOperation::find(&request) {
+            Some(DirectOperation::Mint(dataset_id)) => self.mint.reply(&request, dataset_id).await,
+            Some(DirectOperation::Download(dataset_id)) => {
+                Box::pin(self.download.reply(&request, dataset_id)).await
+            }
+            Some(DirectOperation::KeySet) => Ok(self.key_set.reply(&request).into_response()),
+            None => {
+                let routed = Box::pin(self.router.call(request));
+                routed.await.map(IntoResponse::into_response)
+            }
+        }
+    }
+}

@@ -1,0 +1,195 @@
+//! Property: a decision that is kept with its facts is the one that evaluating every policy anew gives.
+
+use std::fmt::Write as _;
+use std::sync::Arc;
+
+use proptest::prelude::*;
+use proptest::sample::{Index, select};
+use strum::VariantArray;
+
+use super::fixtures::{ADA, BEA, bundle, context, dataset, slow_property, user};
+use crate::domain::action::Action;
+use crate::domain::caller::{Authentication, DecisionContext};
+use crate::domain::dataset::{Dataset, RecordStatus, Visibility};
+use crate::domain::decision::Decision;
+use crate::domain::principal::Principal;
+use crate::domain::resource::Resource;
+use crate::policy::Bundle;
+
+/// The questions that each bundle is asked, in turn, some of them again.
+const QUESTIONS: usize = 60;
+/// When a share ends, in seconds since 1970 UTC.
+const SHARE_END: i64 = 1_772_366_400;
+
+const PRINCIPAL_SCOPES: [&str; 4] = [
+    "principal",
+    "principal is User",
+    r#"principal in Role::"hydrology""#,
+    r#"principal == Anonymous::"anonymous""#,
+];
+const ACTION_SCOPES: [&str; 3] = [
+    "action",
+    r#"action == Action::"read""#,
+    r#"action in [Action::"read", Action::"discover"]"#,
+];
+/// Conditions about anything: some read the context, and one fails.
+const CONDITIONS: [&str; 12] = [
+    "",
+    r#"when { resource is Dataset && resource.visibility == Visibility::"public" }"#,
+    "when { resource is Dataset && resource.reader_users.contains(principal) }",
+    r#"when { resource is Dataset && resource.reader_roles.contains(Role::"hydrology") }"#,
+    "when { resource is Dataset && resource has owner && resource.owner == principal }",
+    r#"when { context.address.isInRange(ip("192.0.2.0/24")) }"#,
+    r#"unless { context.time < datetime("2026-03-01T12:00:00Z") }"#,
+    r#"when { context.authentication == Authentication::"password" }"#,
+    "when { context has key }",
+    r#"when { resource is Dataset && (resource.visibility == Visibility::"internal"
+        || context.authentication == Authentication::"none") }"#,
+    "when { 9223372036854775807 + 1 > 0 }",
+    "when { false }",
+];
+
+fn policies() -> impl Strategy<Value = String> {
+    let policy = (
+        any::<bool>(),
+        select(&PRINCIPAL_SCOPES[..]),
+        select(&ACTION_SCOPES[..]),
+        select(&CONDITIONS[..]),
+    );
+    prop::collection::vec(policy, 1..8).prop_map(|policies| {
+        let mut text = String::new();
+        for (number, (is_permit, principal, action, condition)) in policies.iter().enumerate() {
+            let effect = if *is_permit { "permit" } else { "forbid" };
+            writeln!(
+                text,
+                "@id(\"{number}\") @reason(\"x\") @max_ttl(\"{}\")\n{effect} ({principal}, {action}, resource) {condition};",
+                10 + number
+            )
+            .unwrap();
+        }
+        text
+    })
+}
+
+fn principals() -> Vec<Principal> {
+    let of = |user| Principal::User(Arc::new(user));
+    let disabled = crate::domain::principal::User {
+        is_disabled: true,
+        ..user(BEA, &["hydrology"])
+    };
+    vec![
+        Principal::Anonymous,
+        of(user(ADA, &[])),
+        of(user(BEA, &["hydrology"])),
+        of(disabled),
+    ]
+}
+
+fn datasets() -> Vec<Resource> {
+    let mut shared = dataset(Visibility::Restricted, RecordStatus::Published);
+    shared.reader_users.insert(BEA);
+    shared.share_ends.users.insert(BEA, SHARE_END);
+    shared.reader_roles.insert("hydrology".parse().unwrap());
+    let all = [
+        shared,
+        dataset(Visibility::Public, RecordStatus::Published),
+        Dataset {
+            owner: None,
+            ..dataset(Visibility::Internal, RecordStatus::Draft)
+        },
+    ];
+    all.map(|dataset| Resource::Dataset(Arc::new(dataset)))
+        .into()
+}
+
+fn contexts() -> impl Strategy<Value = DecisionContext> {
+    let millis = SHARE_END * 1000;
+    let times = [
+        0,
+        millis - 1,
+        millis,
+        millis + 999,
+        millis + 1000,
+        i64::MAX,
+        i64::MIN,
+    ];
+    let addresses = [Some("192.0.2.7"), Some("2001:db8::1"), None];
+    (
+        select(times.to_vec()),
+        select(addresses.to_vec()),
+        select(Authentication::VARIANTS),
+    )
+        .prop_map(|(unix_millis, address, authentication)| DecisionContext {
+            address: address.map(|address| address.parse().unwrap()),
+            unix_millis,
+            authentication,
+            ..context()
+        })
+}
+
+/// The decision about equal values at other addresses, of which nothing is cached, by every policy.
+fn decide_anew(
+    bundle: &Bundle,
+    principal: &Principal,
+    action: Action,
+    resource: &Resource,
+    context: &DecisionContext,
+) -> Decision {
+    let principal = match principal {
+        Principal::Anonymous => Principal::Anonymous,
+        Principal::User(user) => Principal::User(Arc::new((**user).clone())),
+    };
+    let resource = match resource {
+        Resource::Dataset(dataset) => Resource::Dataset(Arc::new((**dataset).clone())),
+        other => other.clone(),
+    };
+    bundle.decide_unindexed(&principal, action, &resource, context)
+}
+
+proptest! {
+    #![proptest_config(slow_property(24))]
+
+    #[test]
+    fn a_kept_decision_is_what_every_policy_decides_anew(
+        policies in policies(),
+        questions in prop::collection::vec(
+            (any::<Index>(), any::<Index>(), select(vec![Action::Read, Action::Discover]), contexts()),
+            QUESTIONS,
+        ),
+    ) {
+        // A policy that can never apply is refused: then there is nothing to decide.
+        let Ok(bundle) = bundle(&policies) else { return Ok(()) };
+        let (principals, datasets) = (principals(), datasets());
+        for (principal, dataset, action, context) in &questions {
+            let (principal, dataset) = (principal.get(&principals), dataset.get(&datasets));
+            let kept = bundle.decide(principal, *action, dataset, context);
+            let anew = decide_anew(&bundle, principal, *action, dataset, context);
+            prop_assert_eq!(kept, anew, "{} {:?}\n{}", action, context, policies);
+        }
+    }
+}
+
+#[test]
+fn only_a_decision_that_no_candidate_takes_from_the_context_is_kept() {
+    let by_visibility = r#"@id("a") @reason("x") permit (principal, action == Action::"read", resource)
+        when { resource.visibility == Visibility::"public" };"#;
+    let by_time = r#"@id("b") @reason("x") permit (principal is User, action == Action::"read", resource)
+        when { context.time < datetime("2030-01-01T00:00:00Z") };"#;
+    let bundle = bundle(&format!("{by_visibility}\n{by_time}")).unwrap();
+    let resource = Resource::Dataset(Arc::new(dataset(
+        Visibility::Public,
+        RecordStatus::Published,
+    )));
+    for (principal, is_kept) in [
+        (Principal::Anonymous, true),
+        (Principal::User(Arc::new(user(ADA, &[]))), false),
+    ] {
+        let decision = bundle.decide(&principal, Action::Read, &resource, &context());
+        assert!(decision.is_permitted);
+        let facts = bundle.entity_cache.facts(&principal, &resource, SHARE_END);
+        let facts = facts.unwrap();
+        let matched = facts.policy_matches.get_or_match(Action::Read, || None);
+        let kept = matched.unwrap().kept_decision();
+        assert_eq!(kept, is_kept.then_some(&decision), "{principal:?}");
+    }
+}
