@@ -13,6 +13,7 @@ use std::time::Duration;
 
 use moka::future::Cache;
 use sha2::{Digest, Sha256};
+use tokio::task::JoinSet;
 use tokio::time::MissedTickBehavior;
 
 use crate::domain::api_key::{ApiKey, KeyDigest, KeyPrefix};
@@ -259,10 +260,11 @@ impl CatalogCache {
 
     /// Reads the versions again and again, and the datasets ahead.
     pub async fn follow(self: Arc<Self>) {
-        let datasets = Arc::clone(&self);
-        tokio::join!(self.follow_versions(), async {
-            datasets.datasets.fill().await;
-        });
+        // In a task of its own, which ends with this one: if it fails, versions are followed all the same.
+        let mut reading_ahead = JoinSet::new();
+        let cache = Arc::clone(&self);
+        reading_ahead.spawn(async move { cache.datasets.fill().await });
+        self.follow_versions().await;
     }
 
     /// Reads the versions again and again. A look that panics is told, and the next one follows.
