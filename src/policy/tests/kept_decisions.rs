@@ -48,7 +48,7 @@ const CONDITIONS: [&str; 15] = [
     "when { resource is Dataset && resource.reader_users.contains(principal) }",
     r#"when { resource is Dataset && resource.reader_roles.contains(Role::"hydrology") }"#,
     "when { resource is Dataset && resource has owner && resource.owner == principal }",
-    r#"when { resource is Dataset && (principal in resource.reader_roles || !(resource has owner)) }"#,
+    r"when { resource is Dataset && (principal in resource.reader_roles || !(resource has owner)) }",
     r#"when { if principal is User then resource is Dataset &&
         resource.record_status == RecordStatus::"draft" else false }"#,
     r#"when { resource is Dataset && resource.title == "another" }"#,
