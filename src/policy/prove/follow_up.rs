@@ -140,13 +140,13 @@ impl FollowUp<'_> {
 
 /// A warning for each policy that matches no possible request, unless the bundle has one already: what depends on
 /// values is known only after a search with the solver. `known` are policies that apply; `memory` has more of them. What
-/// is not found within `time_limit` is left out.
+/// is not found within `time_limit`, and while it is wanted, is left out.
 ///
 /// Blocks, and uses one thread of low priority.
 pub fn find_idle_policies(
     bundle: &Bundle,
     known: &BTreeSet<String>,
-    time_limit: Duration,
+    (time_limit, is_wanted): (Duration, &(dyn Fn() -> bool + Sync)),
     memory: &Arc<ProofMemory>,
 ) -> Result<Vec<SourceDiagnostic>, ProveError> {
     let deadline = Deadline::after(time_limit);
@@ -166,7 +166,13 @@ pub fn find_idle_policies(
         deadline,
         true,
         |runtime, solver| {
-            runtime.block_on(find_idle(bundle, (&subject, known), &environments, solver))
+            let search = find_idle(
+                bundle,
+                (&subject, known),
+                (&environments, is_wanted),
+                solver,
+            );
+            runtime.block_on(search)
         },
     );
     let idle = found.unwrap_or_default();
@@ -180,12 +186,12 @@ pub fn find_idle_policies(
 async fn find_idle(
     bundle: &Bundle,
     (subject, known): (&ProofSubject, &BTreeSet<String>),
-    environments: &[RequestEnv],
+    (environments, is_wanted): (&[RequestEnv], &(dyn Fn() -> bool + Sync)),
     solver: &mut SolverSession,
 ) -> Vec<Ineffective> {
     let mut ids = Vec::new();
     for policy in &subject.policies {
-        if solver.is_expired() {
+        if solver.is_expired() || !is_wanted() {
             break;
         }
         let question = policy.question(APPLIES, &subject.recollection.context, &[]);

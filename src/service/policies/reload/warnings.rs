@@ -116,14 +116,17 @@ impl FolderWarnings {
         proofs: Arc<ProofFile>,
     ) {
         let saved = Arc::clone(&proofs);
+        let searched = Arc::downgrade(&self);
         let find = move || {
+            // While the policies are in force, somebody else holds their warnings too.
+            let is_wanted = || searched.strong_count() > 1;
             let report = folder.cases().and_then(|cases| cases.run(&bundle));
             let results = report.map(|report| report.results).unwrap_or_default();
             let reasons = results.into_iter().flat_map(|result| result.actual_reasons);
             find_idle_policies(
                 &bundle,
                 &reasons.collect(),
-                IDLE_SEARCH_TIMEOUT,
+                (IDLE_SEARCH_TIMEOUT, &is_wanted),
                 &proofs.memory,
             )
         };
