@@ -18,9 +18,6 @@ use crate::domain::audit::{AuditRecord, MintContext};
 use crate::domain::decision::Revision;
 use crate::domain::id::{ApiKeyId, DatasetId, RecordId, UserId};
 
-pub(super) const COLUMNS: &str = "id, unix_millis, event, outcome, user_id, username, authentication, key_id, \
-    address, dataset_id, resource_user_id, action, determining_policies, errors, revision, jti, requests, bytes, \
-    reason, request_id, client_request_id";
 #[derive(sqlx::FromRow)]
 pub(super) struct AuditRow {
     id: Uuid,

