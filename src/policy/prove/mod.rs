@@ -159,6 +159,7 @@ pub fn prove_with_memory(
             has_learned: memory.len() > known_before,
         },
     };
+    // Reading all policies takes long, and only counterexamples need it.
     let literals = LazyLock::new(|| {
         let literals = ContextLiterals::of_policies(bundle.policies.set.policies());
         let stated = valid.invariants.iter().map(|invariant| &invariant.policy);
@@ -188,7 +189,14 @@ pub fn prove_with_memory(
         conclude(&mut proved);
         proof.invariants.push(proved);
     }
-    add_failing_policies(&mut proof, &found.violations, (bundle, &literals));
+    add_unknown(&mut proof, &found.violations);
+    if found
+        .violations
+        .iter()
+        .any(|found| !found.failing.is_empty())
+    {
+        add_failing_policies(&mut proof, &found.violations, (bundle, &literals));
+    }
     if !is_complete {
         let message = format!("whether policies can fail: {}", deadline.message());
         proof.unproven.push(message);
@@ -324,6 +332,12 @@ fn conclude(proved: &mut ProvedInvariant) {
     };
 }
 
+/// Adds what is not known about failing policies.
+fn add_unknown(proof: &mut Proof, found: &[InvariantFindings]) {
+    let unknown = found.iter().flat_map(|environment| &environment.unknown);
+    proof.unproven.extend(unknown.cloned());
+}
+
 fn add_failing_policies(
     proof: &mut Proof,
     found: &[InvariantFindings],
@@ -334,8 +348,6 @@ fn add_failing_policies(
         for (id, example) in &environment.failing {
             failing.entry(id.clone()).or_insert(example);
         }
-        let unknown = environment.unknown.iter().cloned();
-        proof.unproven.extend(unknown);
     }
     for (id, example) in failing {
         let is_violated = |request: &Request, entities: &Entities| {

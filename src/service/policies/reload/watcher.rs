@@ -22,7 +22,7 @@ const POLL_INTERVAL: Duration = Duration::from_secs(2);
 const SOLVER_RETRY_INTERVAL: Duration = Duration::from_secs(30);
 /// How long the events of one edit are collected. The two equal reads of a snapshot do the rest: they
 /// show whether the edit is complete.
-const DEBOUNCE_INTERVAL: Duration = Duration::from_millis(200);
+const DEBOUNCE_INTERVAL: Duration = Duration::from_millis(100);
 
 impl PolicyReloader {
     /// Watches the folder, if there is one, until `stop`.
