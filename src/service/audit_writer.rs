@@ -49,6 +49,9 @@ pub(super) async fn run_writer(
         gather(&mut queue, &mut batch).await;
         // Nobody waits for the record of a caller that has given up: it was answered that nothing was done.
         batch.retain(|queued| !queued.reply.is_closed());
+        if batch.is_empty() {
+            continue;
+        }
         checkpoints.note(batch.len());
         let queued = std::mem::take(&mut batch);
         let (database, is_failing) = (database.clone(), Arc::clone(&is_failing));

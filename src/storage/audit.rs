@@ -111,13 +111,17 @@ impl Database {
             Self::Sqlite(connections) => (&connections.appends, Some(connections.log_sync.clone())),
             Self::Postgres(connections) => (&connections.appends, None),
         };
-        let inserted = InsertedRecords {
-            history: Arc::clone(history),
-            log_sync: log_sync.filter(|_| !records.is_empty()),
-        };
         if records.is_empty() {
-            return Ok(inserted);
+            // That nothing was appended says nothing about the database.
+            return Ok(InsertedRecords {
+                history: None,
+                log_sync: None,
+            });
         }
+        let inserted = InsertedRecords {
+            history: Some(Arc::clone(history)),
+            log_sync,
+        };
         let result = run(CALL_TIMEOUT, OPERATION, "audit_records", async {
             match self.try_to_insert(records).await {
                 // The connection was lent without a question; the next one is new.
@@ -175,7 +179,8 @@ impl Database {
 /// Records that are inserted and not yet durable.
 #[must_use = "they are not durable yet"]
 pub struct InsertedRecords {
-    history: Arc<AppendHistory>,
+    /// Where the result is noted; nowhere if there are no records.
+    history: Option<Arc<AppendHistory>>,
     /// What makes them durable, unless they are.
     log_sync: Option<LogSync>,
 }
@@ -190,7 +195,9 @@ impl InsertedRecords {
             }
             None => Ok(()),
         };
-        self.history.note(result.is_ok());
+        if let Some(history) = self.history {
+            history.note(result.is_ok());
+        }
         result
     }
 }

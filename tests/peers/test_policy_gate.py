@@ -16,6 +16,13 @@ HARMLESS = (
     '@id("harmless") @reason("x")\n'
     'permit (principal in Role::"admin", action, resource == Dataset::"{}");\n'
 )
+# The shipped permits do not look at tags.
+VIOLATED = """@id("no-secrets-{}")
+@reason("Nobody reads what is tagged secret.")
+@invariant("upper")
+permit (principal, action == Action::"read", resource)
+when {{ !(resource.hasTag("secret") && resource.getTag("secret").contains("yes")) }};
+"""
 VERSION = 'if [ "$1" = --version ]; then echo "This is cvc5 version 9"; exit; fi\n'
 
 
@@ -137,6 +144,30 @@ def test_a_first_start_with_a_solver_that_does_not_work_fails(make_server):
     done = server.run("serve", "--demo", check=False)
     assert done.returncode == 1
     assert "cannot start the solver" in done.stderr, done.stderr
+
+
+def test_what_a_solver_that_died_was_to_prove_is_asked_again(guarded):
+    """Whichever run of a solver dies, it proves nothing that a later edit could rely on."""
+    invariant = guarded.folder / "policies" / "invariants" / "secret.cedar"
+    first = health(guarded)["revision"]
+    for deaths in (1, 2, 4, 8):
+        count = guarded.folder / f"deaths-{deaths}"
+        count.write_text(f"{deaths}\n")
+        install(
+            guarded,
+            f"""{VERSION}exec 9>{count}.lock; flock 9
+read -r left <{count}
+if [ "$left" -gt 0 ]; then echo $((left - 1)) >{count}; exit 1; fi
+exec 9>&-
+exec {shutil.which("cvc5")} "$@"
+""",
+        )
+        invariant.write_text(VIOLATED.format(deaths))
+        send_sighup(guarded, REFUSED)
+        count.write_text("0\n")
+        invariant.write_text(VIOLATED.format(deaths) + "// Saved once more.\n")
+        send_sighup(guarded, REFUSED)
+        assert health(guarded)["revision"] == first
 
 
 def test_a_flood_of_reload_calls_does_not_hold_up_an_edit(guarded):

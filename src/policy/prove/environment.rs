@@ -45,8 +45,8 @@ pub(super) struct InvariantFindings {
     pub(super) failing: Vec<(String, Box<Env>)>,
     /// What is not known about failing policies.
     pub(super) unknown: Vec<String>,
-    /// What was not proved of policies: the policy, and the invariant or that it does not fail.
-    pub(super) unproved: BTreeSet<(usize, Option<usize>)>,
+    /// What was proved of policies: the policy, and the invariant or that it does not fail.
+    pub(super) proved: BTreeSet<(usize, Option<usize>)>,
     /// The policies that helped to prove an invariant of a policy.
     pub(super) supports: BTreeMap<(usize, usize), BTreeSet<usize>>,
 }
@@ -111,6 +111,7 @@ impl<'a> EnvironmentCheck<'a> {
             self.found.findings.push(finding);
             prepared.extend(ready);
         }
+        self.note_out_of_scope();
         for pending in &self.here.subject.pending {
             if solver.is_expired() {
                 self.found.unknown.push(solver.timeout_message());
@@ -131,6 +132,24 @@ impl<'a> EnvironmentCheck<'a> {
             self.conclude(statement, solver).await;
         }
         self.found
+    }
+
+    /// No policy does anything to an invariant that no request of the environment is in the scope of.
+    fn note_out_of_scope(&mut self) {
+        for pending in &self.here.subject.pending {
+            for number in &pending.statements {
+                if matches!(self.finding(*number), Some(Finding::OutOfScope)) {
+                    self.found.proved.insert((pending.policy, Some(*number)));
+                }
+            }
+        }
+    }
+
+    /// A policy that matches no request of the environment does nothing to any invariant.
+    fn note_no_match(&mut self, pending: &PendingPolicy) {
+        let all = pending.statements.iter();
+        let all = all.map(|number| (pending.policy, Some(*number)));
+        self.found.proved.extend(all);
     }
 
     /// Compiles an invariant; `None` if no request of the environment is in its scope.
@@ -169,7 +188,8 @@ impl<'a> EnvironmentCheck<'a> {
             return;
         };
         if !self.here.subject.is_in_scope(policy, self.here.env) {
-            return;
+            self.found.proved.insert((pending.policy, None));
+            return self.note_no_match(pending);
         }
         let compiled = match policy.compile(
             self.here.env,
@@ -184,9 +204,10 @@ impl<'a> EnvironmentCheck<'a> {
         if pending.may_fail {
             let id = policy.id.clone();
             match solver.find_example(&never_errors_asserts(&compiled)).await {
-                Ok(None) => {}
+                Ok(None) => {
+                    self.found.proved.insert((pending.policy, None));
+                }
                 Ok(Some(example)) => {
-                    self.found.unproved.insert((pending.policy, None));
                     self.found.failing.push((id, Box::new(example)));
                 }
                 Err(reason) => {
@@ -196,16 +217,13 @@ impl<'a> EnvironmentCheck<'a> {
             }
         }
         if is_unsatisfiable(&never_matches_asserts(&compiled)) {
-            return;
+            return self.note_no_match(pending);
         }
         let concerned = prepared.iter();
         let concerned = concerned.filter(|ready| pending.statements.contains(&ready.number));
         for ready in concerned {
             if !matches!(self.finding(ready.number), Some(Finding::Holds)) {
                 // Something is wrong with it already; what is proved of others is for an edit that mends it.
-                self.found
-                    .unproved
-                    .insert((pending.policy, Some(ready.number)));
                 continue;
             }
             let mut separate = Separate {
@@ -214,16 +232,14 @@ impl<'a> EnvironmentCheck<'a> {
             };
             let finding = match separate.prove(pending.policy, &compiled, ready).await {
                 Ok(Ok(supports)) => {
-                    let known = (pending.policy, ready.number);
-                    self.found.supports.insert(known, supports);
+                    let (policy, number) = (pending.policy, ready.number);
+                    self.found.supports.insert((policy, number), supports);
+                    self.found.proved.insert((policy, Some(number)));
                     continue;
                 }
                 Ok(Err(example)) => self.whole_finding(ready, Ok(example), solver).await,
                 Err(reason) => self.whole_finding(ready, Err(reason), solver).await,
             };
-            self.found
-                .unproved
-                .insert((pending.policy, Some(ready.number)));
             self.set_finding(ready.number, finding);
         }
     }

@@ -10,7 +10,7 @@ impl ProofSubject {
     pub(super) fn remember_proved(&self, found: &[InvariantFindings]) {
         let is_proved = |policy, statement| {
             let mut all = found.iter();
-            !all.any(|environment| environment.unproved.contains(&(policy, statement)))
+            all.all(|environment| environment.proved.contains(&(policy, statement)))
         };
         let is_known = found
             .iter()
