@@ -9,7 +9,6 @@ use std::sync::Arc;
 use cedar_policy::{EntityUid, PolicySet, Request};
 
 use crate::domain::action::Action;
-use crate::domain::attributes::AttributeOwner;
 use crate::domain::caller::DecisionContext;
 use crate::domain::decision::{Decision, MAX_TOKEN_TTL};
 use crate::domain::error_chain::error_chain;
@@ -268,7 +267,7 @@ impl Bundle {
         action: Action,
         at: DatasetAt<'_>,
     ) -> Option<DecisionClass> {
-        if !self.has_only_own_attributes() {
+        if !self.decision_classes.has_any() {
             return None;
         }
         let names = &self.schema_names;
@@ -290,15 +289,6 @@ impl Bundle {
             return None;
         }
         DecisionClass::of(action, &sets, principal, at)
-    }
-
-    /// Whether the schema declares no attributes that the catalog may lack, or have otherwise.
-    fn has_only_own_attributes(&self) -> bool {
-        let declared = self.declared_attributes();
-        let mut names = AttributeOwner::ALL
-            .into_iter()
-            .flat_map(|owner| declared.names(owner));
-        names.next().is_none()
     }
 }
 

@@ -3,7 +3,7 @@
 //! Among millions of pairs hardly one is asked about twice, and the entities of a pair cost more than everything else
 //! a mint does. But most policies look at a few traits alone: visibility, record status, and whether the principal is
 //! the owner, a reader, or in a role with which the dataset is shared. Where all policies that match are of that kind,
-//! and the schema has no attributes beside Cedargate's own, what was decided about one pair is decided about every
+//! and the schema has no attributes beside Cedargate's own and no list of users, roles or datasets, what was decided about one pair is decided about every
 //! pair with the same matching policies and the same traits. Any other policy that matches, and be it one that reads
 //! a title, ends that for its pairs: they are decided with their entities.
 //!
@@ -12,15 +12,18 @@
 
 use std::sync::Arc;
 
-use cedar_policy::PolicySet;
+use cedar_policy::{PolicySet, Schema};
 
 use crate::domain::action::Action;
+use crate::domain::attributes::AttributeOwner;
 use crate::domain::dataset::{Dataset, RecordStatus, Visibility};
 use crate::domain::decision::Decision;
 use crate::domain::principal::Principal;
 use crate::domain::recent_table::RecentTable;
 
+use super::attributes::DeclaredAttributes;
 use super::entities::{DatasetAt, is_same_principal, principal_address};
+use super::pair_traits::lists_no_members;
 
 /// How many classes are kept; each takes at most about 2 KiB.
 const MAX_CLASSES: usize = 4096;
@@ -63,13 +66,20 @@ type PairKey = (usize, usize, Action);
 
 /// The decisions about classes, and about pairs of classes that were asked about.
 pub(super) struct DecisionClasses {
+    /// Whether users and datasets conform to the schema whatever they are like; else pairs of one class differ in that.
+    has_any: bool,
     decisions: RecentTable<DecisionClass, Decision>,
     pairs: RecentTable<PairKey, Arc<KeptPair>>,
 }
 
-impl Default for DecisionClasses {
-    fn default() -> Self {
+impl DecisionClasses {
+    /// The classes of a bundle with this schema and the attributes that it declares; none have been decided about.
+    pub(super) fn new(schema: &Schema, declared: &DeclaredAttributes) -> Self {
+        let mut names = AttributeOwner::ALL
+            .into_iter()
+            .flat_map(|owner| declared.names(owner));
         Self {
+            has_any: names.next().is_none() && lists_no_members(schema),
             decisions: RecentTable::new(MAX_CLASSES),
             pairs: RecentTable::new(MAX_PAIRS),
         }
@@ -83,6 +93,11 @@ impl std::fmt::Debug for DecisionClasses {
 }
 
 impl DecisionClasses {
+    /// Whether there are classes with this schema.
+    pub(super) fn has_any(&self) -> bool {
+        self.has_any
+    }
+
     /// The decision about these very values, if it was taken from their class before.
     pub(super) fn pair(
         &self,

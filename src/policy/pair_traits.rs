@@ -2,8 +2,21 @@
 //!
 //! The list is short on purpose: an expression that is not on it, of whatever kind, tells them apart.
 
-use cedar_policy::{Policy, PolicySet};
+use cedar_policy::{Policy, PolicySet, Schema};
 use cedar_policy_core::ast::{BinaryOp, Expr, ExprKind, Literal, UnaryOp, Var};
+use cedar_policy_core::validator::{ValidatorEntityTypeKind, ValidatorSchema};
+
+/// The types of the entities that the catalog names freely.
+const CATALOG_TYPES: [&str; 3] = ["User", "Role", "Dataset"];
+
+/// Whether the schema takes every user, role and dataset: a type that lists its members refuses all others.
+pub(super) fn lists_no_members(schema: &Schema) -> bool {
+    let schema: &ValidatorSchema = schema.as_ref();
+    let mut listing = schema
+        .entity_types()
+        .filter(|kind| matches!(kind.kind, ValidatorEntityTypeKind::Enum(_)));
+    !listing.any(|kind| CATALOG_TYPES.contains(&kind.name().to_string().as_str()))
+}
 
 /// Whether the policies of a set look at nothing but the traits of a class.
 pub(super) fn depends_on_traits(set: &PolicySet) -> bool {

@@ -45,7 +45,12 @@ impl Database {
             if let Either::Sqlite(connection) = &mut transaction {
                 sqlx::query(FILL_PAGES).execute(&mut **connection).await?;
             }
-            transaction.commit().await
+            transaction.commit().await?;
+            // The audit writer's commits are synced apart, which may fail although this one did not.
+            if let Self::Sqlite(connections) = self {
+                connections.log_sync.sync().await?;
+            }
+            Ok(())
         })
         .await
     }

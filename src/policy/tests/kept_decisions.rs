@@ -8,7 +8,9 @@ use proptest::sample::{Index, select};
 use strum::VariantArray;
 use uuid::Uuid;
 
-use super::fixtures::{ADA, BEA, bundle, context, dataset, slow_property, user};
+use super::fixtures::{
+    ADA, BEA, bundle, bundle_with_schema, context, dataset, slow_property, user,
+};
 use crate::domain::action::Action;
 use crate::domain::caller::{Authentication, DecisionContext};
 use crate::domain::dataset::{Dataset, RecordStatus, Visibility};
@@ -225,4 +227,25 @@ fn only_a_decision_that_no_candidate_takes_from_the_context_is_kept() {
         let kept = matched.unwrap().kept_decision();
         assert_eq!(kept, is_kept.then_some(&decision), "{principal:?}");
     }
+}
+
+#[test]
+fn users_whose_roles_the_schema_does_not_list_share_no_decision_with_those_whose_roles_it_does() {
+    let shipped = include_str!("../../../policies/schema.cedarschema");
+    let listing = r#"entity Role enum ["admin", "probe", "hydrology"];"#;
+    let schema = shipped.replacen("entity Role;", listing, 1);
+    let policy = r#"@id("a") @reason("x") permit (principal is User, action == Action::"read", resource)
+        when { resource.visibility == Visibility::"internal" };"#;
+    let bundle = bundle_with_schema(&schema, policy).unwrap();
+    let resource = Resource::Dataset(Arc::new(dataset(
+        Visibility::Internal,
+        RecordStatus::Published,
+    )));
+    let decide = |role| {
+        let principal = Principal::User(Arc::new(user(ADA, &[role])));
+        bundle.decide(&principal, Action::Read, &resource, &context())
+    };
+    assert!(decide("hydrology").is_permitted);
+    let unlisted = decide("analysts");
+    assert!(!unlisted.is_permitted && !unlisted.errors.is_empty());
 }
