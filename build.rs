@@ -22,7 +22,8 @@ fn main() {
         hash_files(Path::new(path), &mut hasher);
     }
     let program = hasher.finish();
-    println!("cargo::rustc-env=CEDARGATE_PROOF_PROGRAM={program:016x}");
+    // Cargo gives it to programs that it runs, too: no name of a setting.
+    println!("cargo::rustc-env=PROOF_PROGRAM={program:016x}");
 }
 
 /// Hashes a file, or all files of a folder; one that is not there has no part.

@@ -10,7 +10,7 @@ use sha2::{Digest as _, Sha256};
 use super::sources::{NETWORKS_FILE, SCHEMA_FILE, SourceFiles};
 
 /// Everything of this program that a result depends on: the dependencies and the policy module, by their sources.
-const PROGRAM: &str = env!("CEDARGATE_PROOF_PROGRAM");
+const PROGRAM: &str = env!("PROOF_PROGRAM");
 
 /// The digest of a question.
 pub(super) type ProofDigest = [u8; 32];
