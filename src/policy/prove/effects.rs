@@ -116,7 +116,9 @@ impl ProofSubject {
             return Ok(None);
         }
         let compiled = policy.compile(env, (&self.schema, symbols))?;
-        solver.find_example(&never_matches_asserts(&compiled)).await
+        solver
+            .find_likely_example(&never_matches_asserts(&compiled))
+            .await
     }
 
     /// The policies that match whenever one does.
@@ -147,7 +149,7 @@ impl ProofSubject {
             }
             let other_compiled = other.compile(env, (&self.schema, symbols))?;
             match solver
-                .find_example(&matches_implies_asserts(&compiled, &other_compiled))
+                .find_likely_example(&matches_implies_asserts(&compiled, &other_compiled))
                 .await?
             {
                 None => {
@@ -180,12 +182,14 @@ impl ProofSubject {
                 );
                 let bounding = bounding.map_err(|error| error.to_string())?;
                 solver
-                    .find_example(&always_allows_asserts(&bounding))
+                    .find_likely_example(&always_allows_asserts(&bounding))
                     .await?
             }
             InvariantBound::Lower => {
                 let own = compile(&statement.policy, env, (&self.schema, symbols))?;
-                solver.find_example(&never_matches_asserts(&own)).await?
+                solver
+                    .find_likely_example(&never_matches_asserts(&own))
+                    .await?
             }
         };
         Ok(example.is_some())

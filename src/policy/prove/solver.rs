@@ -179,10 +179,26 @@ impl SolverSession {
     }
 
     /// Searches for a request and entities that satisfy all of `asserts`; `None` if there are none for
-    /// sure. Fails with the reason if that is not known.
+    /// sure, for whatever literals if possible. Fails with the reason if that is not known.
     pub(super) async fn find_example(
         &mut self,
         asserts: &WellFormedAsserts<'_>,
+    ) -> Result<Option<Env>, String> {
+        self.find(asserts, true).await
+    }
+
+    /// The same where there most likely are some, which no other literals tell of.
+    pub(super) async fn find_likely_example(
+        &mut self,
+        asserts: &WellFormedAsserts<'_>,
+    ) -> Result<Option<Env>, String> {
+        self.find(asserts, false).await
+    }
+
+    async fn find(
+        &mut self,
+        asserts: &WellFormedAsserts<'_>,
+        is_for_all_literals: bool,
     ) -> Result<Option<Env>, String> {
         let is_decided = |term: &Term| matches!(term, Term::Prim(_));
         if asserts.asserts().iter().all(is_decided) || is_unsatisfiable(asserts) {
@@ -195,7 +211,7 @@ impl SolverSession {
         if memory.holds(&shape.general) || memory.holds(&shape.exact) {
             return Ok(None);
         }
-        if shape.is_general() && !memory.is_special(&shape.general) {
+        if is_for_all_literals && shape.is_general() && !memory.is_special(&shape.general) {
             if self.holds_in_general(&shape, asserts).await {
                 memory.add(shape.general, Vec::new());
                 return Ok(None);

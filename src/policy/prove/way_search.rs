@@ -175,7 +175,7 @@ impl<'a> WaySearch<'a> {
             InvariantBound::Upper => implies_asserts(&compiled, &bounding),
             InvariantBound::Lower => implies_asserts(&bounding, &compiled),
         };
-        solver.find_example(&asserts).await
+        solver.find_likely_example(&asserts).await
     }
 
     /// The first condition with which a policy keeps the invariant and still matches something.
@@ -230,7 +230,9 @@ impl<'a> WaySearch<'a> {
             else {
                 continue;
             };
-            let found = solver.find_example(&never_matches_asserts(&compiled)).await;
+            let found = solver
+                .find_likely_example(&never_matches_asserts(&compiled))
+                .await;
             if found.ok()?.is_some() {
                 return Some(true);
             }
