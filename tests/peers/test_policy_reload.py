@@ -91,6 +91,8 @@ def test_sighup_reloads_the_folder_and_logs_the_result(
         'cedargate_policy_reloads_total{outcome="granted"}': 1,
         'cedargate_policy_reloads_total{outcome="refused"}': 1,
         "cedargate_policy_evaluation_errors_total": 0,
+        'cedargate_policy_proofs_total{result="proved"}': 0,
+        'cedargate_policy_proofs_total{result="remembered"}': 0,
     }
     assert policy_metrics(server) == {**edits, "cedargate_policy_folder_refused": 1}
     broken.unlink()
@@ -216,6 +218,11 @@ def test_a_proof_that_takes_too_long_refuses_the_edit_after_the_request_timeout_
     assert first["status"] == "ready", first
     slow.touch()
     shorten_public_tokens(server, 50)
+    # What was proved of the others is remembered; of this one nothing is.
+    (server.folder / "policies" / "edited.cedar").write_text(
+        '@id("edited") @reason("x")\n'
+        'permit (principal in Role::"admin", action, resource == Dataset::"1");\n'
+    )
     bearer = {"Authorization": f"Bearer {server.login(ADMIN)}"}
     response = server.post("/admin/policies/reload", headers=bearer)
     assert response.status_code == 409, response.text
