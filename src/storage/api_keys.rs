@@ -15,6 +15,7 @@ use super::catalog_changes::name_no_changed_dataset;
 use super::catalog_lock::bump_version;
 use super::database::{CALL_TIMEOUT, Database, on_either, run};
 use super::error::StorageError;
+use super::rows::from_columns;
 use super::statements::{execute, execute_once, select};
 use crate::domain::action::Action;
 use crate::domain::api_key::{ApiKey, KeyDigest, KeyName, KeyPrefix, KeyScope};
@@ -38,7 +39,6 @@ pub struct StoredApiKey {
     pub digest: KeyDigest,
 }
 
-#[derive(sqlx::FromRow)]
 struct ApiKeyRow {
     id: Uuid,
     user_id: Uuid,
@@ -51,6 +51,19 @@ struct ApiKeyRow {
     expires_at: Option<i64>,
     last_used: Option<i64>,
 }
+
+from_columns!(ApiKeyRow {
+    id,
+    user_id,
+    name,
+    prefix,
+    digest,
+    actions,
+    datasets,
+    created_at,
+    expires_at,
+    last_used,
+});
 
 impl ApiKeyRow {
     fn into_stored(self) -> Result<StoredApiKey, StorageError> {

@@ -13,12 +13,12 @@ use super::database::{CALL_TIMEOUT, Database, LentConnection, Transaction, on_ei
 use super::error::StorageError;
 use super::log_sync::LogSync;
 use super::postgres_connections::MAX_AUDIT_CONNECTIONS;
+use super::rows::from_columns;
 use super::statements::select;
 use crate::domain::audit::{AuditRecord, MintContext};
 use crate::domain::decision::Revision;
 use crate::domain::id::{ApiKeyId, DatasetId, RecordId, UserId};
 
-#[derive(sqlx::FromRow)]
 pub(super) struct AuditRow {
     id: Uuid,
     unix_millis: i64,
@@ -42,6 +42,30 @@ pub(super) struct AuditRow {
     request_id: Option<String>,
     client_request_id: Option<String>,
 }
+
+from_columns!(AuditRow {
+    id,
+    unix_millis,
+    event,
+    outcome,
+    user_id,
+    username,
+    authentication,
+    key_id,
+    address,
+    dataset_id,
+    resource_user_id,
+    action,
+    determining_policies,
+    errors,
+    revision,
+    jti,
+    requests,
+    bytes,
+    reason,
+    request_id,
+    client_request_id,
+});
 
 impl AuditRow {
     pub(super) fn into_record(self) -> Result<AuditRecord, StorageError> {

@@ -14,6 +14,7 @@ use super::database::{
     CALL_TIMEOUT, CATALOG_TIMEOUT, Database, Transaction, on_either, run, with_timeout,
 };
 use super::error::StorageError;
+use super::rows::from_columns;
 use super::statements::{execute, select};
 
 /// The right to stage and commit, of one process.
@@ -21,7 +22,7 @@ use super::statements::{execute, select};
 pub struct ApplyLease(Uuid);
 
 /// Whether a process applies a change now.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, sqlx::FromRow)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ApplyState {
     /// The holder.
     lease: Option<Uuid>,
@@ -29,6 +30,12 @@ pub struct ApplyState {
     beat: i64,
     is_committed: bool,
 }
+
+from_columns!(ApplyState {
+    lease,
+    beat,
+    is_committed
+});
 
 impl ApplyState {
     /// Whether a process holds the lease.

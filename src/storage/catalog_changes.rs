@@ -12,6 +12,7 @@ use uuid::Uuid;
 use super::cache_versions::CacheVersions;
 use super::database::{Database, FOLLOW_TIMEOUT, Transaction, on_either, run};
 use super::error::StorageError;
+use super::rows::from_columns;
 use super::statements::execute;
 use crate::domain::id::DatasetId;
 
@@ -27,12 +28,17 @@ pub enum DatasetChanges {
     These(BTreeSet<DatasetId>),
 }
 
-#[derive(sqlx::FromRow)]
 struct ChangeRow {
     version: i64,
     epoch: i64,
     datasets: Option<Json<Vec<Uuid>>>,
 }
+
+from_columns!(ChangeRow {
+    version,
+    epoch,
+    datasets
+});
 
 impl Database {
     /// The datasets that may differ between two versions that were in force.

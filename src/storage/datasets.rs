@@ -9,7 +9,7 @@ use uuid::Uuid;
 use super::database::{CALL_TIMEOUT, Database, Transaction, on_either, run};
 use super::error::StorageError;
 use super::file_columns::{FileColumns, FileValues};
-use super::rows::insert_rows;
+use super::rows::{from_columns, insert_rows};
 use super::statements::{execute, select};
 use crate::domain::attributes::Attributes;
 use crate::domain::dataset::Dataset;
@@ -19,7 +19,6 @@ use crate::domain::principal::Tags;
 use crate::domain::share_ends::ShareEnds;
 use crate::domain::text_enum::{TextEnum, UnknownVariant};
 
-#[derive(sqlx::FromRow)]
 pub(super) struct DatasetRow {
     id: Uuid,
     title: String,
@@ -39,6 +38,26 @@ pub(super) struct DatasetRow {
     reader_roles: Json<BTreeSet<RoleName>>,
     share_ends: Json<ShareEnds>,
 }
+
+from_columns!(DatasetRow {
+    id,
+    title,
+    visibility,
+    record_status,
+    owner,
+    tags,
+    attributes,
+    file_sha256,
+    file_name,
+    file_size,
+    file_modified,
+    file_store,
+    file_key,
+    file_url,
+    reader_users,
+    reader_roles,
+    share_ends,
+});
 
 impl DatasetRow {
     pub(super) fn into_dataset(self) -> Result<Dataset, StorageError> {
@@ -87,12 +106,12 @@ pub struct CatalogDataset {
     pub is_from_operator: bool,
 }
 
-#[derive(sqlx::FromRow)]
 struct CatalogDatasetRow {
-    #[sqlx(flatten)]
     dataset: DatasetRow,
     is_from_operator: bool,
 }
+
+from_columns!(CatalogDatasetRow { is_from_operator, ..dataset: DatasetRow });
 
 impl Database {
     /// Finds a dataset by id with everything that a decision may depend on, in one round trip and

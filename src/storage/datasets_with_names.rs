@@ -7,6 +7,7 @@ use sqlx::types::Json;
 use super::database::{CALL_TIMEOUT, Database, on_either, run};
 use super::datasets::{DatasetRow, first_id_after};
 use super::error::StorageError;
+use super::rows::from_columns;
 use super::statements::select;
 use crate::domain::dataset::{Dataset, RecordStatus, Visibility};
 use crate::domain::id::{DatasetId, UserId};
@@ -37,13 +38,13 @@ pub struct DatasetFilter {
     pub title: Option<String>,
 }
 
-#[derive(sqlx::FromRow)]
 struct DatasetWithNamesRow {
-    #[sqlx(flatten)]
     dataset: DatasetRow,
     owner_name: Option<String>,
     reader_names: Json<BTreeMap<Username, UserId>>,
 }
+
+from_columns!(DatasetWithNamesRow { owner_name, reader_names, ..dataset: DatasetRow });
 
 impl DatasetWithNamesRow {
     fn into_dataset(self) -> Result<DatasetWithNames, StorageError> {

@@ -1,9 +1,11 @@
 //! The tables and their version: migrations, on connections of their own.
 
+use std::sync::LazyLock;
 use std::time::Duration;
 
-use sqlx::migrate::Migrator;
-use sqlx::{Connection, PgConnection, SqliteConnection};
+use include_dir::{Dir, include_dir};
+use sqlx::migrate::{Migration, MigrationType, Migrator};
+use sqlx::{Connection, PgConnection, SqlStr, SqliteConnection};
 
 use super::call::{CALL_TIMEOUT, run, with_timeout};
 use super::database::{Database, on_either};
@@ -13,8 +15,10 @@ use super::error::StorageError;
 const MIGRATION_TIMEOUT: Duration = Duration::from_mins(10);
 const OPERATION: &str = "migrate the database";
 
-static SQLITE_MIGRATIONS: Migrator = sqlx::migrate!("migrations/sqlite");
-static POSTGRES_MIGRATIONS: Migrator = sqlx::migrate!("migrations/postgres");
+static SQLITE_FILES: Dir<'static> = include_dir!("$CARGO_MANIFEST_DIR/migrations/sqlite");
+static POSTGRES_FILES: Dir<'static> = include_dir!("$CARGO_MANIFEST_DIR/migrations/postgres");
+static SQLITE_MIGRATIONS: LazyLock<Migrator> = LazyLock::new(|| migrations(&SQLITE_FILES));
+static POSTGRES_MIGRATIONS: LazyLock<Migrator> = LazyLock::new(|| migrations(&POSTGRES_FILES));
 
 /// The version of the tables, compared with this program.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -61,8 +65,8 @@ impl Database {
             "SELECT EXISTS (SELECT 1 FROM sqlite_master WHERE name = '_sqlx_migrations')";
         const POSTGRES_EXISTS: &str = "SELECT to_regclass('_sqlx_migrations') IS NOT NULL";
         let (exists, migrations) = match self {
-            Self::Sqlite(_) => (SQLITE_EXISTS, &SQLITE_MIGRATIONS),
-            Self::Postgres(_) => (POSTGRES_EXISTS, &POSTGRES_MIGRATIONS),
+            Self::Sqlite(_) => (SQLITE_EXISTS, &*SQLITE_MIGRATIONS),
+            Self::Postgres(_) => (POSTGRES_EXISTS, &*POSTGRES_MIGRATIONS),
         };
         let operation = "read the version of the tables";
         let found: Vec<i64> = run(CALL_TIMEOUT, operation, "_sqlx_migrations", async {
@@ -94,6 +98,23 @@ impl Database {
             }
         })
     }
+}
+
+/// The migrations of a folder, whose files are named `VERSION_DESCRIPTION.sql`, as `sqlx::migrate!` reads them: databases
+/// keep version and checksum of each.
+fn migrations(files: &Dir<'static>) -> Migrator {
+    let migrations = files.files().filter_map(|file| {
+        let name = file.path().file_name()?.to_str()?;
+        let (version, description) = name.strip_suffix(".sql")?.split_once('_')?;
+        Some(Migration::new(
+            version.parse().ok()?,
+            description.replace('_', " ").into(),
+            MigrationType::Simple,
+            SqlStr::from_static(file.contents_utf8()?),
+            false,
+        ))
+    });
+    Migrator::with_migrations(migrations.collect())
 }
 
 fn newest_migration(migrations: &Migrator) -> i64 {
@@ -131,4 +152,23 @@ async fn migrate_postgres(mut connection: PgConnection) -> Result<(), StorageErr
         })?;
     let closed = connection.close().await;
     closed.map_err(|error| StorageError::classify(&error, OPERATION, ""))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_file_is_a_migration_of_both_databases() {
+        for (files, migrations) in [
+            (&SQLITE_FILES, &SQLITE_MIGRATIONS),
+            (&POSTGRES_FILES, &POSTGRES_MIGRATIONS),
+        ] {
+            assert_eq!(migrations.iter().count(), files.entries().len());
+        }
+        let versions = |migrations: &Migrator| -> Vec<i64> {
+            migrations.iter().map(|one| one.version).collect()
+        };
+        assert_eq!(versions(&SQLITE_MIGRATIONS), versions(&POSTGRES_MIGRATIONS));
+    }
 }

@@ -11,6 +11,7 @@ use uuid::Uuid;
 use super::audit::append;
 use super::database::{CALL_TIMEOUT, Database, Transaction, on_either, run};
 use super::error::StorageError;
+use super::rows::from_columns;
 use super::statements::{execute, select};
 use crate::domain::audit::AuditRecord;
 use crate::domain::id::{SessionId, UserId};
@@ -37,7 +38,6 @@ pub struct EndedSession {
 }
 
 /// A refresh token as it is stored, with its session.
-#[derive(sqlx::FromRow)]
 pub(super) struct RefreshTokenRow {
     id: Uuid,
     user_id: Uuid,
@@ -48,6 +48,17 @@ pub(super) struct RefreshTokenRow {
     ended_at: Option<i64>,
     pub(super) spent_at: Option<i64>,
 }
+
+from_columns!(RefreshTokenRow {
+    id,
+    user_id,
+    generation,
+    session_generation,
+    started_at,
+    expires_at,
+    ended_at,
+    spent_at,
+});
 
 impl RefreshTokenRow {
     pub(super) fn session(&self) -> Session {

@@ -5,6 +5,7 @@ use strum::{Display, EnumString, IntoStaticStr, VariantArray, VariantNames};
 use super::audit::append;
 use super::database::{CALL_TIMEOUT, Database, FOLLOW_TIMEOUT, Transaction, on_either, run};
 use super::error::StorageError;
+use super::rows::from_columns;
 use super::statements::{execute, select};
 use crate::domain::audit::AuditRecord;
 use crate::domain::text_enum::{TextEnum, UnknownVariant};
@@ -76,7 +77,6 @@ pub struct SigningKeyVersion {
     epoch: i64,
 }
 
-#[derive(sqlx::FromRow)]
 struct SigningKeyRow {
     kid: String,
     state: String,
@@ -90,6 +90,20 @@ struct SigningKeyRow {
     revoked_at: Option<i64>,
     token_lifetime: Option<i64>,
 }
+
+from_columns!(SigningKeyRow {
+    kid,
+    state,
+    sealed,
+    created_at,
+    activated_at,
+    rotation_requested_at,
+    deactivated_at,
+    retires_at,
+    retired_at,
+    revoked_at,
+    token_lifetime,
+});
 
 impl SigningKeyRow {
     fn into_stored(self) -> Result<StoredSigningKey, String> {

@@ -7,7 +7,7 @@ use uuid::Uuid;
 
 use super::database::{CALL_TIMEOUT, Database, Transaction, on_either, run};
 use super::error::StorageError;
-use super::rows::insert_rows;
+use super::rows::{from_columns, insert_rows};
 use super::statements::{execute, select, select_value};
 use crate::domain::attributes::Attributes;
 use crate::domain::id::UserId;
@@ -46,7 +46,6 @@ impl UserFilter {
     }
 }
 
-#[derive(sqlx::FromRow)]
 struct UserRow {
     id: Uuid,
     username: String,
@@ -58,6 +57,18 @@ struct UserRow {
     password_hash: Option<String>,
     roles: Json<BTreeSet<RoleName>>,
 }
+
+from_columns!(UserRow {
+    id,
+    username,
+    issuer,
+    claims,
+    attributes,
+    display_name,
+    is_disabled,
+    password_hash,
+    roles,
+});
 
 impl UserRow {
     fn into_record(self) -> Result<UserRecord, StorageError> {
