@@ -12,7 +12,6 @@ mod stores;
 use std::sync::Arc;
 use std::time::Duration;
 
-use poem::{Endpoint, Response};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
@@ -24,6 +23,7 @@ use crate::domain::caller::Authentication;
 use crate::domain::clock::Clock;
 use crate::domain::decision::Revision;
 use crate::domain::key_set_lifetime::KeySetLifetime;
+use crate::http::server::request_handler::RequestHandler;
 use crate::http::server::trusted_proxies::TrustedProxies;
 use crate::http::server::{self, ServerLimits};
 use crate::http::{self, HttpConfig, Services};
@@ -200,7 +200,7 @@ impl App {
 
     /// All routes.
     #[must_use]
-    pub fn routes(&self) -> impl Endpoint<Output = Response> + 'static {
+    pub fn routes(&self) -> impl RequestHandler + use<> + 'static {
         http::routes(&self.services, self.http_config.clone())
     }
 

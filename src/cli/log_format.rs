@@ -47,137 +47,145 @@ where
         mut writer: Writer<'_>,
         event: &Event<'_>,
     ) -> fmt::Result {
-        let request = RequestIds::current();
         if self.is_json && event.metadata().target() == ACCESS_LOG {
-            return write_json(&mut writer, event, request.as_ref(), &self.clock);
+            return write_json(&mut writer, event, &self.clock);
         }
         let format = || self.inner.format_event(context, writer, event);
-        match request {
+        match RequestIds::current() {
             Some(ids) => ids.span().in_scope(format),
             None => format(),
         }
     }
 }
 
-/// Writes an event as the JSON formatter does with flattened fields and the current span.
-fn write_json(
-    writer: &mut Writer<'_>,
-    event: &Event<'_>,
-    request: Option<&RequestIds>,
-    clock: &Clock,
-) -> fmt::Result {
-    let metadata = event.metadata();
-    writer.write_str("{\"timestamp\":\"")?;
-    write_timestamp(writer, clock.unix_micros())?;
-    write!(writer, "\",\"level\":\"{}\"", metadata.level())?;
-    let mut fields = JsonFields {
-        writer,
-        result: Ok(()),
-    };
-    event.record(&mut fields);
-    let JsonFields { writer, result } = fields;
-    result?;
-    writer.write_str(",\"target\":")?;
-    write_text(writer, metadata.target())?;
-    if let Some(ids) = request {
-        writer.write_str(",\"span\":{")?;
-        if let Some(id) = &ids.client_request_id {
-            writer.write_str("\"client_request_id\":")?;
-            write_text(writer, id)?;
-            writer.write_char(',')?;
-        }
-        writer.write_str("\"request_id\":")?;
-        write_text(writer, &ids.request_id)?;
-        writer.write_str(",\"name\":\"request\"}")?;
-    }
-    writer.write_str("}\n")
-}
-
-/// Writes the fields of an event as members of an object that has some already.
-struct JsonFields<'w, 'a> {
-    writer: &'w mut Writer<'a>,
-    result: fmt::Result,
-}
-
-impl JsonFields<'_, '_> {
-    fn write(&mut self, field: &Field, value: impl FnOnce(&mut Writer<'_>) -> fmt::Result) {
-        let writer = &mut *self.writer;
-        self.result = self.result.and_then(|()| {
-            writer.write_char(',')?;
-            write_text(writer, field.name())?;
-            writer.write_char(':')?;
-            value(writer)
-        });
-    }
-}
-
-impl Visit for JsonFields<'_, '_> {
-    fn record_i64(&mut self, field: &Field, value: i64) {
-        self.write(field, |writer| write!(writer, "{value}"));
-    }
-
-    fn record_u64(&mut self, field: &Field, value: u64) {
-        self.write(field, |writer| write!(writer, "{value}"));
-    }
-
-    fn record_bool(&mut self, field: &Field, value: bool) {
-        self.write(field, |writer| write!(writer, "{value}"));
-    }
-
-    fn record_str(&mut self, field: &Field, value: &str) {
-        self.write(field, |writer| write_text(writer, value));
-    }
-
-    fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
-        self.write(field, |writer| {
-            writer.write_char('"')?;
-            write!(Escaped(writer), "{value:?}")?;
-            writer.write_char('"')
-        });
-    }
-}
-
-/// Writes a JSON string.
-fn write_text(writer: &mut Writer<'_>, text: &str) -> fmt::Result {
-    writer.write_char('"')?;
-    Escaped(writer).write_str(text)?;
-    writer.write_char('"')
-}
-
-/// The inside of a JSON string (RFC 8259 section 7).
-struct Escaped<'w, 'a>(&'w mut Writer<'a>);
-
-impl Write for Escaped<'_, '_> {
-    fn write_str(&mut self, text: &str) -> fmt::Result {
-        let mut rest = text;
-        while let Some(at) = rest.find(|c| matches!(c, '"' | '\\' | '\0'..='\x1f')) {
-            let (plain, special) = rest.split_at(at);
-            self.0.write_str(plain)?;
-            let mut characters = special.chars();
-            match characters.next() {
-                Some('"') => self.0.write_str("\\\"")?,
-                Some('\\') => self.0.write_str("\\\\")?,
-                Some('\n') => self.0.write_str("\\n")?,
-                Some('\r') => self.0.write_str("\\r")?,
-                Some('\t') => self.0.write_str("\\t")?,
-                Some('\x08') => self.0.write_str("\\b")?,
-                Some('\x0c') => self.0.write_str("\\f")?,
-                Some(other) => write!(self.0, "\\u{:04x}", u32::from(other))?,
-                None => {}
-            }
-            rest = characters.as_str();
-        }
-        self.0.write_str(rest)
-    }
-}
-
 thread_local! {
+    /// The line that is being written; its memory is used again.
+    static LINE: RefCell<String> = const { RefCell::new(String::new()) };
     /// The second that was written last, without its fraction and `Z`.
     static LAST_SECOND: RefCell<(i64, String)> = const { RefCell::new((i64::MIN, String::new())) };
 }
 
+/// Writes an event as the JSON formatter does with flattened fields and the current span.
+fn write_json(writer: &mut Writer<'_>, event: &Event<'_>, clock: &Clock) -> fmt::Result {
+    LINE.with_borrow_mut(|line| {
+        line.clear();
+        let metadata = event.metadata();
+        line.push_str("{\"timestamp\":\"");
+        push_timestamp(line, clock.unix_micros())?;
+        line.push_str("\",\"level\":\"");
+        line.push_str(metadata.level().as_str());
+        line.push('"');
+        event.record(&mut JsonFields(line));
+        line.push_str(",\"target\":");
+        push_text(line, metadata.target());
+        RequestIds::with_current(|ids| {
+            line.push_str(",\"span\":{");
+            if let Some(id) = &ids.client_request_id {
+                line.push_str("\"client_request_id\":");
+                push_text(line, id);
+                line.push(',');
+            }
+            line.push_str("\"request_id\":");
+            push_text(line, &ids.request_id);
+            line.push_str(",\"name\":\"request\"}");
+        });
+        line.push_str("}\n");
+        writer.write_str(line)
+    })
+}
+
+/// Writes the fields of an event as members of an object that has some already.
+struct JsonFields<'l>(&'l mut String);
+
+impl JsonFields<'_> {
+    /// Begins a member and returns where its value is written.
+    fn member(&mut self, field: &Field) -> &mut String {
+        self.0.push(',');
+        push_text(self.0, field.name());
+        self.0.push(':');
+        self.0
+    }
+}
+
+impl Visit for JsonFields<'_> {
+    fn record_i64(&mut self, field: &Field, value: i64) {
+        push_integer(self.member(field), value);
+    }
+
+    fn record_u64(&mut self, field: &Field, value: u64) {
+        push_integer(self.member(field), value);
+    }
+
+    fn record_bool(&mut self, field: &Field, value: bool) {
+        self.member(field)
+            .push_str(if value { "true" } else { "false" });
+    }
+
+    fn record_str(&mut self, field: &Field, value: &str) {
+        push_text(self.member(field), value);
+    }
+
+    fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
+        let line = self.member(field);
+        line.push('"');
+        // A value that fails to be written is written as far as it got.
+        let _ = write!(Escaped(line), "{value:?}");
+        line.push('"');
+    }
+}
+
+fn push_integer(line: &mut String, value: impl fmt::Display) {
+    // A string takes whatever is written.
+    let _ = write!(line, "{value}");
+}
+
+/// Writes a JSON string.
+fn push_text(line: &mut String, text: &str) {
+    line.push('"');
+    push_escaped(line, text);
+    line.push('"');
+}
+
+/// Writes the inside of a JSON string (RFC 8259 section 7).
+fn push_escaped(line: &mut String, text: &str) {
+    // Nearly all have nothing to escape.
+    if !text.bytes().any(is_special) {
+        line.push_str(text);
+        return;
+    }
+    for character in text.chars() {
+        match character {
+            '"' => line.push_str("\\\""),
+            '\\' => line.push_str("\\\\"),
+            '\n' => line.push_str("\\n"),
+            '\r' => line.push_str("\\r"),
+            '\t' => line.push_str("\\t"),
+            '\x08' => line.push_str("\\b"),
+            '\x0c' => line.push_str("\\f"),
+            '\0'..='\x1f' => {
+                let _ = write!(line, "\\u{:04x}", u32::from(character));
+            }
+            other => line.push(other),
+        }
+    }
+}
+
+fn is_special(byte: u8) -> bool {
+    byte < b' ' || byte == b'"' || byte == b'\\'
+}
+
+/// The inside of a JSON string, for what is formatted.
+struct Escaped<'l>(&'l mut String);
+
+impl Write for Escaped<'_> {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        push_escaped(self.0, text);
+        Ok(())
+    }
+}
+
 /// Writes a time in microseconds since 1970 UTC in the form of RFC 3339.
-fn write_timestamp(writer: &mut Writer<'_>, unix_micros: i64) -> fmt::Result {
+fn push_timestamp(line: &mut String, unix_micros: i64) -> fmt::Result {
     let second = unix_micros.div_euclid(1_000_000);
     LAST_SECOND.with_borrow_mut(|(last, text)| {
         if *last != second {
@@ -186,9 +194,10 @@ fn write_timestamp(writer: &mut Writer<'_>, unix_micros: i64) -> fmt::Result {
             text.pop();
             *last = second;
         }
-        writer.write_str(text)
+        line.push_str(text);
+        Ok::<_, fmt::Error>(())
     })?;
-    write!(writer, ".{:06}Z", unix_micros.rem_euclid(1_000_000))
+    write!(line, ".{:06}Z", unix_micros.rem_euclid(1_000_000))
 }
 
 #[cfg(test)]
@@ -276,7 +285,7 @@ mod tests {
             (-1, "1969-12-31T23:59:59.999999Z"),
         ] {
             let mut text = String::new();
-            write_timestamp(&mut Writer::new(&mut text), unix_micros).unwrap();
+            push_timestamp(&mut text, unix_micros).unwrap();
             assert_eq!(text, expected);
         }
     }

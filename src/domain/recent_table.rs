@@ -13,13 +13,20 @@ use parking_lot::Mutex;
 /// How many entries share a set.
 const WAYS: usize = 8;
 
-/// The entries of one set; the one that was used last is the last one.
-type EntrySet<K, V> = Mutex<Vec<(K, V)>>;
-
 /// A table of at most so many recent entries.
 pub struct RecentTable<K, V> {
-    sets: Box<[EntrySet<K, V>]>,
+    sets: Box<[Mutex<EntrySet<K, V>>]>,
     hasher: RandomState,
+}
+
+/// The entries of one set. They stay where they are until they are replaced, and what tells which is which fits into
+/// a line of the processor's cache: the entries themselves are seldom in it.
+struct EntrySet<K, V> {
+    entries: Vec<(K, V)>,
+    /// A part of the hash of each entry's key.
+    tags: [u16; WAYS],
+    /// Where the entries are, from the one that was not used for longest to the one that was used last.
+    order: [u8; WAYS],
 }
 
 impl<K: Eq + Hash, V: Clone> RecentTable<K, V> {
@@ -36,40 +43,109 @@ impl<K: Eq + Hash, V: Clone> RecentTable<K, V> {
     /// The value of a key, if it is there still.
     #[must_use]
     pub fn get(&self, key: &K) -> Option<V> {
-        let mut set = self.set(key)?.lock();
-        let at = set.iter().position(|(known, _)| known == key)?;
-        let last = set.len().checked_sub(1)?;
-        if at < last {
-            set.get_mut(at..)?.rotate_left(1);
-        }
-        set.last().map(|(_, value)| value.clone())
+        let (set, tag) = self.set(key)?;
+        let mut set = set.lock();
+        let at = set.find(tag, key)?;
+        set.touch(at);
+        set.entries.get(at).map(|(_, value)| value.clone())
     }
 
     /// Sets the value of a key.
     pub fn insert(&self, key: K, value: V) {
-        let Some(set) = self.set(&key) else { return };
+        let Some((set, tag)) = self.set(&key) else {
+            return;
+        };
         let mut set = set.lock();
-        let known = set.iter().position(|(known, _)| *known == key);
-        let replaced = known.or((set.len() >= WAYS).then_some(0));
-        // Dropped after the lock: it may be large.
-        let _former = replaced.map(|at| set.remove(at));
-        set.push((key, value));
+        let former = set.insert(tag, (key, value));
         drop(set);
+        // After the lock: it may be large.
+        drop(former);
     }
 
     /// Removes a key.
     pub fn remove(&self, key: &K) {
-        let Some(set) = self.set(key) else { return };
+        let Some((set, tag)) = self.set(key) else {
+            return;
+        };
         let mut set = set.lock();
-        let known = set.iter().position(|(known, _)| known == key);
-        let _former = known.map(|at| set.remove(at));
+        let former = set.find(tag, key).map(|at| set.remove(at));
         drop(set);
+        drop(former);
     }
 
-    fn set(&self, key: &K) -> Option<&EntrySet<K, V>> {
+    /// The set of a key, and the key's tag in it.
+    fn set(&self, key: &K) -> Option<(&Mutex<EntrySet<K, V>>, u16)> {
         let sets = u64::try_from(self.sets.len()).ok()?;
-        let at = self.hasher.hash_one(key).checked_rem(sets)?;
-        self.sets.get(usize::try_from(at).ok()?)
+        let hash = self.hasher.hash_one(key);
+        let at = hash.checked_rem(sets)?;
+        let [.., high, low] = hash.wrapping_div(sets).to_be_bytes();
+        let set = self.sets.get(usize::try_from(at).ok()?)?;
+        Some((set, u16::from_be_bytes([high, low])))
+    }
+}
+
+impl<K, V> Default for EntrySet<K, V> {
+    fn default() -> Self {
+        Self {
+            entries: Vec::new(),
+            tags: [0; WAYS],
+            order: [0; WAYS],
+        }
+    }
+}
+
+impl<K: Eq, V> EntrySet<K, V> {
+    fn find(&self, tag: u16, key: &K) -> Option<usize> {
+        let mut tagged = self.tags.iter().zip(&self.entries);
+        tagged.position(|(known, entry)| *known == tag && entry.0 == *key)
+    }
+
+    /// Notes that an entry is used.
+    fn touch(&mut self, at: usize) {
+        let used = self.order.get_mut(..self.entries.len());
+        let Some(used) = used else { return };
+        let found = used.iter().position(|place| usize::from(*place) == at);
+        if let Some(rest) = found.and_then(|found| used.get_mut(found..)) {
+            rest.rotate_left(1);
+        }
+    }
+
+    /// Puts an entry in, and returns the one whose place it has.
+    fn insert(&mut self, tag: u16, entry: (K, V)) -> Option<(K, V)> {
+        let known = self.find(tag, &entry.0);
+        let count = self.entries.len();
+        let at = match known {
+            Some(at) => at,
+            None if count < WAYS => count,
+            None => self.order.first().copied().map_or(0, usize::from),
+        };
+        let (Some(known_tag), Ok(place)) = (self.tags.get_mut(at), u8::try_from(at)) else {
+            return Some(entry);
+        };
+        *known_tag = tag;
+        if let Some(former) = self.entries.get_mut(at) {
+            let former = std::mem::replace(former, entry);
+            self.touch(at);
+            return Some(former);
+        }
+        self.entries.push(entry);
+        if let Some(last) = self.order.get_mut(at) {
+            *last = place;
+        }
+        None
+    }
+
+    /// Takes an entry out; the last one gets its place.
+    fn remove(&mut self, at: usize) -> (K, V) {
+        self.touch(at);
+        let last = self.entries.len() - 1;
+        self.tags.swap(at, last);
+        for place in &mut self.order {
+            if usize::from(*place) == last {
+                *place = u8::try_from(at).unwrap_or_default();
+            }
+        }
+        self.entries.swap_remove(at)
     }
 }
 
@@ -114,6 +190,40 @@ mod tests {
         for key in 1..1_000 {
             table.insert(key, key);
             assert_eq!(table.get(&0), Some(0));
+        }
+    }
+
+    #[test]
+    fn a_set_keeps_what_was_used_last_whatever_is_removed() {
+        let table = RecentTable::new(WAYS);
+        let mut expected: Vec<(u64, u64)> = Vec::new();
+        let mut random = 1_u64;
+        for step in 0..20_000 {
+            random = random
+                .wrapping_mul(6_364_136_223_846_793_005)
+                .wrapping_add(1);
+            let key = (random >> 33) % 12;
+            let known = expected.iter().position(|(known, _)| *known == key);
+            let known = known.map(|at| expected.remove(at));
+            match (random >> 50) % 4 {
+                0 => {
+                    table.remove(&key);
+                }
+                1 => {
+                    assert_eq!(table.get(&key), known.map(|(_, value)| value));
+                    expected.extend(known);
+                }
+                _ => {
+                    table.insert(key, step);
+                    if expected.len() == WAYS {
+                        expected.remove(0);
+                    }
+                    expected.push((key, step));
+                }
+            }
+        }
+        for (key, value) in expected {
+            assert_eq!(table.get(&key), Some(value));
         }
     }
 }

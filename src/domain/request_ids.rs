@@ -25,6 +25,12 @@ impl RequestIds {
         CURRENT.try_with(Clone::clone).ok()
     }
 
+    /// Runs something with those of the request that this task answers, if it answers one.
+    pub fn with_current(run: impl FnOnce(&Self)) {
+        // Without a request there is nothing to do.
+        let _ = CURRENT.try_with(run);
+    }
+
     /// Runs what answers the request.
     pub async fn scope<T>(self, answering: impl Future<Output = T>) -> T {
         CURRENT.scope(self, answering).await

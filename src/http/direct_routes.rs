@@ -12,8 +12,9 @@ use crate::domain::id::DatasetId;
 use super::api::download::{DOWNLOAD_PATH_PARTS, DownloadApi};
 use super::api::key_set::{KEY_SET_PATH, KeySetApi};
 use super::api::mint::{MINT_PATH_PREFIX, MintApi};
+use super::server::request_handler::RequestHandler;
 
-/// An endpoint that answers the mint, downloads and the key set itself.
+/// A handler that answers the mint, downloads and the key set itself.
 pub(super) struct DirectRoutes<E> {
     /// The mint.
     pub(super) mint: MintApi,
@@ -51,20 +52,18 @@ impl DirectOperation {
     }
 }
 
-impl<E: Endpoint> Endpoint for DirectRoutes<E> {
-    type Output = Response;
-
-    async fn call(&self, request: Request) -> poem::Result<Response> {
-        match DirectOperation::find(&request) {
-            Some(DirectOperation::Mint(dataset_id)) => self.mint.reply(&request, dataset_id).await,
+impl<E: Endpoint> RequestHandler for DirectRoutes<E> {
+    async fn handle(&self, request: &mut Request) -> poem::Result<Response> {
+        match DirectOperation::find(request) {
+            // Each is boxed, so that none has room for the others.
+            Some(DirectOperation::Mint(dataset_id)) => {
+                Box::pin(self.mint.reply(request, dataset_id)).await
+            }
             Some(DirectOperation::Download(dataset_id)) => {
-                Box::pin(self.download.reply(&request, dataset_id)).await
+                Box::pin(self.download.reply(request, dataset_id)).await
             }
-            Some(DirectOperation::KeySet) => Ok(self.key_set.reply(&request).into_response()),
-            None => {
-                let routed = Box::pin(self.router.call(request));
-                routed.await.map(IntoResponse::into_response)
-            }
+            Some(DirectOperation::KeySet) => Ok(self.key_set.reply_last(request).into_response()),
+            None => self.router.handle(request).await,
         }
     }
 }

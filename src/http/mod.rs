@@ -16,7 +16,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use metrics_exporter_prometheus::PrometheusHandle;
-use poem::{Endpoint, EndpointExt, Response, Route};
+use poem::{EndpointExt, Route};
 use poem_openapi::OpenApiService;
 use serde_json::Value;
 
@@ -68,6 +68,7 @@ use server::issuer_path::IssuerPath;
 use server::operations::OperationTable;
 use server::outer_endpoint::OuterEndpoint;
 use server::own_origins::OwnOrigins;
+use server::request_handler::RequestHandler;
 use server::request_limits::{RequestLimits, RouteLimits};
 use server::request_middleware::RequestMiddleware;
 use server::trusted_proxies::TrustedProxies;
@@ -278,10 +279,7 @@ fn route_limits(config: &HttpConfig) -> RouteLimits {
 
 /// All routes behind the request middleware.
 #[must_use]
-pub fn routes(
-    services: &Services,
-    config: HttpConfig,
-) -> impl Endpoint<Output = Response> + 'static {
+pub fn routes(services: &Services, config: HttpConfig) -> impl RequestHandler + use<> + 'static {
     let service = api_service(services, &config);
     let document = service_document(&service, &config.issuer);
     let get_paths: Vec<&str> = docs::PAGE_PATHS
@@ -327,7 +325,7 @@ pub fn routes(
     OuterEndpoint {
         issuer_path: IssuerPath::new(&config.issuer, &METADATA_PATHS),
         cors,
-        inner: direct.with(middleware),
+        inner: middleware.around(direct),
     }
 }
 

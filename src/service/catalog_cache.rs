@@ -158,6 +158,15 @@ impl CatalogCache {
         if self.unknown_datasets.get(&(version, id)).await.is_some() {
             return Ok(None);
         }
+        // Boxed, so that callers have no room for what is rare.
+        Box::pin(self.load_dataset(version, id)).await
+    }
+
+    async fn load_dataset(
+        &self,
+        version: i64,
+        id: DatasetId,
+    ) -> Result<Option<Arc<Dataset>>, ServiceError> {
         let found = self.datasets.load(id).await?;
         if found.is_none() {
             self.unknown_datasets.insert((version, id), ()).await;
@@ -333,12 +342,16 @@ where
     if let Some(entry) = cache.get(&(version, id)).await {
         return Ok(Some(entry));
     }
-    let entry = load().await?.map(Arc::new);
-    if let Some(entry) = &entry {
-        // The entry may already be newer than `version`, which is harmless; it cannot be older.
-        cache.insert((version, id), Arc::clone(entry)).await;
-    }
-    Ok(entry)
+    // Boxed, so that callers have no room for what is rare.
+    let loading = Box::pin(async {
+        let entry = load().await?.map(Arc::new);
+        if let Some(entry) = &entry {
+            // The entry may already be newer than `version`, which is harmless; it cannot be older.
+            cache.insert((version, id), Arc::clone(entry)).await;
+        }
+        Ok(entry)
+    });
+    loading.await
 }
 
 #[cfg(test)]

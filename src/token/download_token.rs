@@ -6,6 +6,7 @@
 use std::borrow::Cow;
 
 use serde::{Deserialize, Serialize};
+use uuid::Uuid;
 
 use crate::domain::decision::MAX_TOKEN_TTL;
 use crate::domain::id::{DatasetId, RecordId, UserId};
@@ -43,6 +44,22 @@ pub struct DownloadClaims {
     pub expires_at: i64,
 }
 
+/// What a download token grants: its claims without the parties, which are the same in every token.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DownloadGrant {
+    /// `sub`: the user it was minted for; absent for the anonymous principal.
+    pub subject: Option<UserId>,
+    /// `scope`: the dataset that the token is for.
+    pub dataset_id: DatasetId,
+    /// `jti`: the id of the mint's audit record.
+    pub id: RecordId,
+    /// `iat`: seconds since 1970 UTC.
+    pub issued_at: i64,
+    /// `exp`: the first second in which the token is expired, since 1970 UTC; at most
+    /// [`MAX_TOKEN_TTL`] after `iat`.
+    pub expires_at: i64,
+}
+
 /// The claims as serialised, in this order.
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -66,6 +83,35 @@ struct Payload<'a> {
     sub: Option<CanonicalUuid>,
 }
 
+impl DownloadGrant {
+    /// Signs a download token of these parties, as [`DownloadClaims::sign`] does.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`DownloadClaims::sign`].
+    pub fn sign(
+        &self,
+        issuer: &str,
+        audience: &str,
+        key: &SigningKey,
+    ) -> Result<Secret<String>, TokenError> {
+        expected::check_lifetime(self.issued_at, self.expires_at, MAX_TOKEN_TTL.into())?;
+        let mut id = Uuid::encode_buffer();
+        let id = self.dataset_id.0.hyphenated().encode_lower(&mut id);
+        let payload = Payload {
+            iss: Cow::Borrowed(issuer),
+            aud: Cow::Borrowed(audience),
+            iat: self.issued_at,
+            exp: self.expires_at,
+            jti: CanonicalUuid(self.id.0),
+            typ: Cow::Borrowed(TokenKind::Download.as_str()),
+            scope: Cow::Owned([SCOPE_PREFIX, id].concat()),
+            sub: self.subject.map(|user_id| CanonicalUuid(user_id.0)),
+        };
+        jws::sign(TokenKind::Download, &payload, key)
+    }
+}
+
 impl DownloadClaims {
     /// Signs the claims as a download token.
     ///
@@ -75,18 +121,19 @@ impl DownloadClaims {
     /// [`MAX_TOKEN_TTL`]; [`Defect::TooLong`] if issuer and audience make the token longer than
     /// [`super::MAX_TOKEN_LENGTH`]; [`TokenError::Sign`] if the cryptographic library fails.
     pub fn sign(&self, key: &SigningKey) -> Result<Secret<String>, TokenError> {
-        expected::check_lifetime(self.issued_at, self.expires_at, MAX_TOKEN_TTL.into())?;
-        let payload = Payload {
-            iss: Cow::Borrowed(&self.issuer),
-            aud: Cow::Borrowed(&self.audience),
-            iat: self.issued_at,
-            exp: self.expires_at,
-            jti: CanonicalUuid(self.id.0),
-            typ: Cow::Borrowed(TokenKind::Download.as_str()),
-            scope: Cow::Owned(format!("{SCOPE_PREFIX}{}", self.dataset_id)),
-            sub: self.subject.map(|user_id| CanonicalUuid(user_id.0)),
-        };
-        jws::sign(TokenKind::Download, &payload, key)
+        self.grant().sign(&self.issuer, &self.audience, key)
+    }
+
+    /// What the token grants.
+    #[must_use]
+    pub fn grant(&self) -> DownloadGrant {
+        DownloadGrant {
+            subject: self.subject,
+            dataset_id: self.dataset_id,
+            id: self.id,
+            issued_at: self.issued_at,
+            expires_at: self.expires_at,
+        }
     }
 
     /// Verifies a download token: its form, its kind, every claim, and then its signature.

@@ -35,7 +35,7 @@ mod signing_key;
 mod strict_json;
 mod verifier;
 
-pub use download_token::DownloadClaims;
+pub use download_token::{DownloadClaims, DownloadGrant};
 pub use error::{Defect, TokenError, TokenPart};
 pub use expected::ExpectedClaims;
 pub use external::{ExternalToken, MAX_EXTERNAL_TOKEN_LENGTH, unverified_issuer};

@@ -4,13 +4,15 @@
 
 use std::sync::Arc;
 
+use arc_swap::ArcSwap;
 use poem_openapi::{Object, OpenApi};
 
 use crate::domain::key_set_lifetime::KeySetLifetime;
-use crate::http::conditional::public_document::PublicDocument;
+use crate::http::conditional::public_document::{PreparedDocument, PublicDocument};
 use crate::http::openapi::ApiTag;
 use crate::http::reply::responses::{ErrorResponse, ErrorStatuses};
 use crate::service::tokens::key_ring::KeyRing;
+use crate::token::KeySet;
 
 /// The path of the key set.
 pub const KEY_SET_PATH: &str = "/.well-known/jwks.json";
@@ -20,6 +22,23 @@ pub struct KeySetApi {
     key_ring: Arc<KeyRing>,
     /// How long verifiers may cache the key set.
     lifetime: KeySetLifetime,
+    last: ArcSwap<PublishedDocument>,
+}
+
+/// The document of a key set.
+struct PublishedDocument {
+    key_set: Arc<KeySet>,
+    document: PreparedDocument,
+}
+
+impl PublishedDocument {
+    fn new(key_set: Arc<KeySet>, lifetime: KeySetLifetime) -> Self {
+        let cache_control = lifetime.cache_control();
+        Self {
+            document: PreparedDocument::new(key_set.body(), key_set.etag(), &cache_control),
+            key_set,
+        }
+    }
 }
 
 /// A JWK set (RFC 7517 section 5).
@@ -75,7 +94,7 @@ impl KeySetApi {
         &self,
         request: &poem::Request,
     ) -> Result<PublicDocument<JsonWebKeySet>, ErrorResponse<KeySetStatuses>> {
-        Ok(self.reply(request))
+        Ok(PublicDocument::reply(request, &self.published().document))
     }
 }
 
@@ -83,16 +102,28 @@ impl KeySetApi {
     /// The API over the key ring that has the published key set.
     #[must_use]
     pub fn new(key_ring: &Arc<KeyRing>, lifetime: KeySetLifetime) -> Self {
+        let published = PublishedDocument::new(key_ring.published(), lifetime);
         Self {
             key_ring: Arc::clone(key_ring),
             lifetime,
+            last: ArcSwap::from_pointee(published),
         }
     }
 
-    /// Answers a GET or HEAD of the key set.
-    pub fn reply(&self, request: &poem::Request) -> PublicDocument<JsonWebKeySet> {
+    /// Answers a GET or HEAD of the key set, and needs nothing of the request afterwards.
+    pub fn reply_last(&self, request: &mut poem::Request) -> PublicDocument<JsonWebKeySet> {
+        PublicDocument::reply_last(request, &self.published().document)
+    }
+
+    /// The document of the key set that is published now.
+    fn published(&self) -> Arc<PublishedDocument> {
         let published = self.key_ring.published();
-        let cache_control = self.lifetime.cache_control();
-        PublicDocument::reply(request, published.body(), published.etag(), &cache_control)
+        let last = self.last.load();
+        if Arc::ptr_eq(&last.key_set, &published) {
+            return Arc::clone(&last);
+        }
+        let current = Arc::new(PublishedDocument::new(published, self.lifetime));
+        self.last.store(Arc::clone(&current));
+        current
     }
 }

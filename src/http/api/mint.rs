@@ -12,7 +12,7 @@ use crate::domain::decision::MAX_TOKEN_TTL;
 use crate::domain::id::DatasetId;
 use crate::http::extract::credentials::{HeaderCredentials, header_context};
 use crate::http::openapi::ApiTag;
-use crate::http::reply::responses::{ErrorResponse, ErrorStatuses, JsonOk};
+use crate::http::reply::responses::{self, ErrorResponse, ErrorStatuses, JsonOk};
 use crate::service::identity::request_context::RequestContext;
 use crate::service::tokens::download_token::DownloadTokens;
 
@@ -79,9 +79,16 @@ impl MintApi {
     }
 
     /// Answers a request for a token of this dataset.
-    pub async fn reply(&self, request: &Request, dataset_id: DatasetId) -> poem::Result<Response> {
-        let minted = self.mint(&header_context(request), dataset_id).await?;
-        Ok(minted.into_serialized())
+    pub async fn reply(
+        &self,
+        request: &mut Request,
+        dataset_id: DatasetId,
+    ) -> poem::Result<Response> {
+        let context = header_context(request);
+        let minted = self.mint(&context, dataset_id).await?;
+        // What the response has beside the token is shorter.
+        let capacity = minted.0.token.len() + 64;
+        Ok(minted.into_serialized(responses::reused_headers(request), capacity))
     }
 
     async fn mint(

@@ -9,7 +9,7 @@ use poem_openapi::{Object, OpenApi};
 
 use crate::domain::key_set_lifetime::KeySetLifetime;
 use crate::http::conditional::etag_response::json_etag;
-use crate::http::conditional::public_document::PublicDocument;
+use crate::http::conditional::public_document::{PreparedDocument, PublicDocument};
 use crate::http::openapi::ApiTag;
 use crate::http::reply::responses::{ErrorResponse, ErrorStatuses};
 
@@ -26,9 +26,7 @@ pub const METADATA_PATHS: [&str; 2] = [SERVER_METADATA_PATH, OPENID_CONFIGURATIO
 
 /// The metadata API.
 pub struct ServerMetadataApi {
-    body: Bytes,
-    etag: String,
-    lifetime: KeySetLifetime,
+    document: PreparedDocument,
 }
 
 /// What clients and verifiers have to know of this server (RFC 8414 section 2).
@@ -80,15 +78,16 @@ impl ServerMetadataApi {
     pub fn new(issuer: &str, lifetime: KeySetLifetime) -> Self {
         let metadata = ServerMetadata::of(issuer);
         Self {
-            body: Bytes::from(metadata.to_json_string()),
-            etag: json_etag(&metadata),
-            lifetime,
+            document: PreparedDocument::new(
+                Bytes::from(metadata.to_json_string()),
+                &json_etag(&metadata),
+                &lifetime.cache_control(),
+            ),
         }
     }
 
     fn reply(&self, request: &poem::Request) -> PublicDocument<ServerMetadata> {
-        let cache_control = self.lifetime.cache_control();
-        PublicDocument::reply(request, self.body.clone(), &self.etag, &cache_control)
+        PublicDocument::reply(request, &self.document)
     }
 }
 

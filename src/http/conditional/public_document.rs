@@ -3,7 +3,7 @@
 use std::marker::PhantomData;
 
 use bytes::Bytes;
-use poem::http::{StatusCode, header};
+use poem::http::{HeaderMap, HeaderValue, StatusCode, header};
 use poem::{IntoResponse, Request, Response};
 use poem_openapi::ApiResponse;
 use poem_openapi::registry::{MetaMediaType, MetaResponses, Registry};
@@ -13,6 +13,41 @@ use crate::http::reply::responses;
 
 use super::precondition::{PreconditionOutcome, Validators, evaluate};
 
+/// A document, and what the headers of its responses say.
+#[derive(Clone, Debug)]
+pub struct PreparedDocument {
+    body: Bytes,
+    etag: String,
+    etag_header: HeaderValue,
+    cache_control: HeaderValue,
+    length: HeaderValue,
+}
+
+impl PreparedDocument {
+    /// Prepares a document; `etag` is strong and has its quotes (RFC 9110 section 8.8.3).
+    #[must_use]
+    pub fn new(body: Bytes, etag: &str, cache_control: &str) -> Self {
+        // Both are made of visible ASCII.
+        let header = |text| HeaderValue::from_str(text).unwrap_or(HeaderValue::from_static(""));
+        Self {
+            length: HeaderValue::from(body.len()),
+            body,
+            etag: etag.to_owned(),
+            etag_header: header(etag),
+            cache_control: header(cache_control),
+        }
+    }
+
+    fn evaluate(&self, request: &Request) -> PreconditionOutcome {
+        // Such a document has no date: only its ETag says whether the client has it.
+        let now = Validators {
+            etag: &self.etag,
+            last_modified: i64::MAX,
+        };
+        evaluate(request.method(), request.headers(), now)
+    }
+}
+
 /// The document, or 304 if the client already has it; `T` is its schema.
 pub struct PublicDocument<T> {
     response: Response,
@@ -20,28 +55,44 @@ pub struct PublicDocument<T> {
 }
 
 impl<T> PublicDocument<T> {
-    /// Answers a GET or HEAD of a document; `etag` is strong and has its quotes (RFC 9110 section 8.8.3).
-    pub fn reply(request: &Request, body: Bytes, etag: &str, cache_control: &str) -> Self {
-        // Such a document has no date: only its ETag says whether the client has it.
-        let now = Validators {
-            etag,
-            last_modified: i64::MAX,
-        };
-        let response = Response::builder()
-            .header(header::ETAG, etag)
-            .header(header::CACHE_CONTROL, cache_control);
-        let response = match evaluate(request.method(), request.headers(), now) {
-            PreconditionOutcome::NotModified => response.status(StatusCode::NOT_MODIFIED).finish(),
+    /// Answers a GET or HEAD of a document.
+    pub fn reply(request: &Request, document: &PreparedDocument) -> Self {
+        Self::new(
+            document.evaluate(request),
+            responses::empty_headers(),
+            document,
+        )
+    }
+
+    /// Answers as [`PublicDocument::reply`] does a request that is not needed any more.
+    pub fn reply_last(request: &mut Request, document: &PreparedDocument) -> Self {
+        let outcome = document.evaluate(request);
+        Self::new(outcome, responses::reused_headers(request), document)
+    }
+
+    fn new(outcome: PreconditionOutcome, headers: HeaderMap, document: &PreparedDocument) -> Self {
+        let mut response = match outcome {
+            PreconditionOutcome::NotModified => {
+                let mut response = responses::response_with_headers(headers, ());
+                response.set_status(StatusCode::NOT_MODIFIED);
+                response
+            }
             PreconditionOutcome::Met | PreconditionOutcome::Failed => {
+                let body = document.body.clone();
+                let mut response = responses::response_with_headers(headers, body);
+                let headers = response.headers_mut();
                 // RFC 7517 section 8.5.2 registers `application/jwk-set+json`, but many clients of a key
                 // set accept nothing but JSON, and none requires the registered type.
-                let response = response.content_type("application/json");
+                let json = HeaderValue::from_static("application/json");
+                headers.insert(header::CONTENT_TYPE, json);
                 // Said to a HEAD too, whose body is dropped.
+                headers.insert(header::CONTENT_LENGTH, document.length.clone());
                 response
-                    .header(header::CONTENT_LENGTH, body.len())
-                    .body(body)
             }
         };
+        let headers = response.headers_mut();
+        headers.insert(header::ETAG, document.etag_header.clone());
+        headers.insert(header::CACHE_CONTROL, document.cache_control.clone());
         Self {
             response,
             schema: PhantomData,

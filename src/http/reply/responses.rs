@@ -5,8 +5,8 @@
 
 use std::marker::PhantomData;
 
-use poem::http::{HeaderValue, StatusCode, header};
-use poem::{IntoResponse, Response};
+use poem::http::{HeaderMap, HeaderValue, StatusCode, header};
+use poem::{Body, IntoResponse, Request, Response};
 use poem_openapi::ApiResponse;
 use poem_openapi::registry::{
     MetaHeader, MetaMediaType, MetaResponse, MetaResponses, MetaSchema, MetaSchemaRef, Registry,
@@ -22,15 +22,18 @@ pub struct JsonOk<T>(pub T);
 
 impl<T: Type + ToJSON> IntoResponse for JsonOk<T> {
     fn into_response(self) -> Response {
-        json_ok(self.0.to_json_string())
+        json_ok(empty_headers(), self.0.to_json_string())
     }
 }
 
 impl<T: serde::Serialize> JsonOk<T> {
-    /// The same response, written without a tree of JSON values in between.
-    pub fn into_serialized(self) -> Response {
-        match serde_json::to_string(&self.0) {
-            Ok(json) => json_ok(json),
+    /// The same response with empty `headers`, written without a tree of JSON values in between.
+    ///
+    /// `capacity` is about how many bytes its body has.
+    pub fn into_serialized(self, headers: HeaderMap, capacity: usize) -> Response {
+        let mut json = Vec::with_capacity(capacity);
+        match serde_json::to_writer(&mut json, &self.0) {
+            Ok(()) => json_ok(headers, json),
             Err(error) => {
                 tracing::error!(%error, "response not written as JSON");
                 Problem::internal().into_response()
@@ -39,8 +42,32 @@ impl<T: serde::Serialize> JsonOk<T> {
     }
 }
 
-fn json_ok(json: String) -> Response {
-    let mut response = Response::from(json);
+/// How many headers most responses have in the end.
+const USUAL_HEADERS: usize = 12;
+
+/// An empty header map with room for the headers of most responses.
+pub(crate) fn empty_headers() -> HeaderMap {
+    HeaderMap::with_capacity(USUAL_HEADERS)
+}
+
+/// The header map of a request whose headers are not needed any more, emptied: its memory is large enough for those of
+/// the response, because hyper takes that of the last response for the next request.
+pub(crate) fn reused_headers(request: &mut Request) -> HeaderMap {
+    let mut headers = std::mem::take(request.headers_mut());
+    headers.clear();
+    headers.reserve(USUAL_HEADERS);
+    headers
+}
+
+/// A response with these headers.
+pub(crate) fn response_with_headers(headers: HeaderMap, body: impl Into<Body>) -> Response {
+    let mut response = Response::builder().body(body);
+    *response.headers_mut() = headers;
+    response
+}
+
+fn json_ok(headers: HeaderMap, json: impl Into<Body>) -> Response {
+    let mut response = response_with_headers(headers, json);
     let headers = response.headers_mut();
     let json = HeaderValue::from_static("application/json");
     headers.insert(header::CONTENT_TYPE, json);

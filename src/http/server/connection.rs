@@ -8,20 +8,22 @@ use std::time::Duration;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
-use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::rt::TokioIo;
 use hyper_util::server::graceful::Watcher;
 use poem::http::uri::Scheme;
 use poem::http::{HeaderValue, header};
 use poem::web::{LocalAddr, RemoteAddr};
-use poem::{Addr, Endpoint, Request, Response};
+use poem::{Addr, Request};
 use tokio::net::TcpStream;
 
 use crate::config::limits::{MAX_HEADERS, MAX_HEADERS_SIZE};
 
 use super::connection_limit::{ConnectionPlace, Overload};
+use super::connection_timer::ConnectionTimer;
 use super::forward_auth_stream::ForwardAuthStream;
 use super::paced_stream::paced;
 use super::rate_meter::RateMeter;
+use super::request_handler::RequestHandler;
 use super::response_body::ResponseBody;
 use super::trusted_proxies::TrustedProxies;
 
@@ -29,17 +31,20 @@ use super::trusted_proxies::TrustedProxies;
 /// rejected by the request middleware, as a problem.
 const MAX_BUFFER_SIZE: usize = 4 * MAX_HEADERS_SIZE;
 
+/// hyper's own limit, which it checks without allocating or clearing anything as long as it is not told another one.
+const _: () = assert!(MAX_HEADERS == 100);
+
 /// What all connections have in common.
-pub(super) struct ConnectionKind<E> {
-    pub(super) endpoint: E,
+pub(super) struct ConnectionKind<H> {
+    pub(super) handler: H,
     pub(super) trusted_proxies: TrustedProxies,
     pub(super) min_bytes_per_minute: u32,
     pub(super) download_timeout: Duration,
 }
 
 /// A connection and its place.
-pub(super) struct Connection<E> {
-    pub(super) kind: Arc<ConnectionKind<E>>,
+pub(super) struct Connection<H> {
+    pub(super) kind: Arc<ConnectionKind<H>>,
     pub(super) place: Arc<ConnectionPlace>,
     pub(super) peer: SocketAddr,
     /// Why the place is in the reserve: one request is answered, and only those for health get more
@@ -49,22 +54,22 @@ pub(super) struct Connection<E> {
     pub(super) headers_timeout: Duration,
 }
 
-impl<E: Endpoint<Output = Response> + 'static> Connection<E> {
+impl<H: RequestHandler + 'static> Connection<H> {
     /// Serves requests until the connection ends or is displaced.
     pub(super) async fn serve(self, stream: TcpStream, watcher: Watcher) {
         let local = stream.local_addr().ok();
         let local = LocalAddr(local.map_or(Addr::custom("tcp", "unknown"), Addr::from));
         let meter = RateMeter::new(self.kind.min_bytes_per_minute);
+        let timer = ConnectionTimer::default();
         let service = service_fn(|request: hyper::Request<Incoming>| {
             let peer = RemoteAddr(Addr::from(self.peer));
             let request = Request::from((request, local.clone(), peer, Scheme::HTTP));
-            self.respond(request)
+            self.respond(request, timer.clone())
         });
         let connection = http1::Builder::new()
-            .timer(TokioTimer::new())
+            .timer(timer.clone())
             .header_read_timeout(self.headers_timeout)
             .max_buf_size(MAX_BUFFER_SIZE)
-            .max_headers(MAX_HEADERS)
             .keep_alive(self.overload.is_none())
             .serve_connection(
                 TokioIo::new(ForwardAuthStream::new(paced(stream, meter))),
@@ -85,14 +90,16 @@ impl<E: Endpoint<Output = Response> + 'static> Connection<E> {
     async fn respond(
         &self,
         mut request: Request,
+        timer: ConnectionTimer,
     ) -> Result<
         hyper::Response<
             ResponseBody<
-                impl hyper::body::Body<Data = bytes::Bytes, Error = std::io::Error> + Unpin + use<E>,
+                impl hyper::body::Body<Data = bytes::Bytes, Error = std::io::Error> + Unpin + use<H>,
             >,
         >,
         Infallible,
     > {
+        request.extensions_mut().insert(timer);
         let proxies = &self.kind.trusted_proxies;
         let client = proxies.resolve(self.peer.ip(), request.headers()).address;
         let place = match self.overload {
@@ -109,7 +116,10 @@ impl<E: Endpoint<Output = Response> + 'static> Connection<E> {
         // hyper drops the Content-Length beside a Transfer-Encoding, which whoever is in between may
         // have believed: nothing more on this connection counts (RFC 9112 section 6.3).
         let is_last = request.headers().contains_key(header::TRANSFER_ENCODING);
-        let mut response = self.kind.endpoint.get_response(request).await;
+        let mut response = match self.kind.handler.handle(&mut request).await {
+            Ok(response) => response,
+            Err(error) => error.into_response(),
+        };
         if is_last {
             let close = HeaderValue::from_static("close");
             response.headers_mut().insert(header::CONNECTION, close);

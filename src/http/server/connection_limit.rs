@@ -10,6 +10,9 @@
 //!
 //! A trusted proxy speaks for many clients and has no limit of its own; while it forwards a
 //! request, the connection counts for the network of the client.
+//!
+//! What changes with each request is kept beside the places, and read when a place is looked for: most requests need
+//! no lock.
 
 use std::cmp::Reverse;
 use std::collections::{HashMap, VecDeque};
@@ -25,6 +28,7 @@ use crate::config::limits::CONNECTION_TURN_TIMEOUT;
 use crate::service::rate_limits::client_network;
 
 use super::close_reason::CloseReason;
+use super::connection_activity::{Activity, Events};
 use super::trusted_proxies::TrustedProxies;
 
 /// Why a connection, or a request on it, gets no place.
@@ -52,6 +56,7 @@ pub struct ConnectionLimiter {
     max_per_network: usize,
     trusted_proxies: TrustedProxies,
     places: Arc<Mutex<Places>>,
+    events: Arc<Events>,
 }
 
 #[derive(Default)]
@@ -60,8 +65,7 @@ struct Places {
     per_network: HashMap<IpAddr, usize>,
     /// Those who wait for their turn, by network; only networks for which somebody waits are there.
     waiting: HashMap<IpAddr, VecDeque<oneshot::Sender<()>>>,
-    /// Numbers connections and orders events.
-    counter: u64,
+    events: Arc<Events>,
 }
 
 struct Place {
@@ -70,26 +74,27 @@ struct Place {
     network: IpAddr,
     /// Whether it counts for a trusted proxy itself.
     is_unlimited: bool,
-    is_busy: bool,
     opened_at: Instant,
-    has_had_request: bool,
-    /// When it became idle or busy, as a number of the counter.
-    since: u64,
+    activity: Arc<Activity>,
     displaced: CancellationToken,
 }
 
 /// The place of one connection; given back on drop.
 pub struct ConnectionPlace {
-    id: u64,
     displaced: CancellationToken,
+    connection: Arc<LimitedConnection>,
+}
+
+/// A connection that has a place.
+struct LimitedConnection {
+    id: u64,
+    peer_network: IpAddr,
+    activity: Arc<Activity>,
     limiter: ConnectionLimiter,
 }
 
 /// A request in flight; until it is dropped its connection is busy.
-pub struct RequestInFlight {
-    id: u64,
-    places: Arc<Mutex<Places>>,
-}
+pub struct RequestInFlight(Arc<LimitedConnection>);
 
 impl ConnectionLimiter {
     /// A limiter of all connections and of those of each network; trusted proxies may hold all.
@@ -99,11 +104,13 @@ impl ConnectionLimiter {
         max_per_network: usize,
         trusted_proxies: TrustedProxies,
     ) -> Self {
+        let places = Places::default();
         Self {
             max_connections,
             max_per_network,
             trusted_proxies,
-            places: Arc::default(),
+            events: Arc::clone(&places.events),
+            places: Arc::new(Mutex::new(places)),
         }
     }
 
@@ -118,19 +125,20 @@ impl ConnectionLimiter {
         let network = client_network(peer);
         let mut places = self.places.lock();
         let mut has_spared = false;
+        // Before anything is read: a request that ends from now on tells whoever waits.
+        self.events.begin_waiting();
         let taken = self.take(&mut places, peer, |place| {
             let is_spared = place.network == network && place.is_new();
             has_spared |= is_spared;
             !is_spared
         });
-        taken.map_err(|overload| {
-            if !has_spared {
-                return NoPlace::Overload(overload);
-            }
+        if taken.is_err() && has_spared {
             let (sender, turn) = oneshot::channel();
             places.waiting.entry(network).or_default().push_back(sender);
-            NoPlace::Later(turn)
-        })
+            return Err(NoPlace::Later(turn));
+        }
+        self.events.end_waiting();
+        taken.map_err(NoPlace::Overload)
     }
 
     fn take(
@@ -149,24 +157,28 @@ impl ConnectionLimiter {
             let victim = victim.filter(|id| places.by_id.get(id).is_some_and(&mut may_close));
             places.displace(victim.ok_or(Overload::Server)?);
         }
-        let id = places.next();
+        let id = self.events.next();
+        let activity = Arc::new(Activity::opened(id));
         let displaced = CancellationToken::new();
         let place = Place {
             peer_network: network,
             network,
             is_unlimited,
-            is_busy: false,
             opened_at: Instant::now(),
-            has_had_request: false,
-            since: id,
+            activity: Arc::clone(&activity),
             displaced: displaced.clone(),
         };
         *places.per_network.entry(network).or_default() += 1;
         places.by_id.insert(id, place);
-        Ok(ConnectionPlace {
+        let connection = LimitedConnection {
             id,
-            displaced,
+            peer_network: network,
+            activity,
             limiter: self.clone(),
+        };
+        Ok(ConnectionPlace {
+            displaced,
+            connection: Arc::new(connection),
         })
     }
 }
@@ -174,30 +186,13 @@ impl ConnectionLimiter {
 impl ConnectionPlace {
     /// Marks the connection as busy with a request of a client, which may be another one than the peer.
     pub fn begin_request(&self, client: IpAddr) -> Result<RequestInFlight, Overload> {
-        let mut places = self.limiter.places.lock();
         let network = client_network(client);
-        let since = places.next();
-        let Places {
-            by_id, per_network, ..
-        } = &mut *places;
-        if let Some(place) = by_id.get_mut(&self.id) {
-            let is_forwarded = network != place.peer_network;
-            let held = || per_network.get(&network).copied().unwrap_or_default();
-            if is_forwarded && held() >= self.limiter.max_per_network {
-                return Err(Overload::Network);
-            }
-            place.is_busy = true;
-            place.has_had_request = true;
-            place.since = since;
-            place.is_unlimited &= !is_forwarded;
-            if place.network != network {
-                places.move_to_network(self.id, network);
-            }
+        let activity = &self.connection.activity;
+        if network != self.connection.peer_network || activity.is_forwarding() {
+            self.connection.count_for(network)?;
         }
-        Ok(RequestInFlight {
-            id: self.id,
-            places: Arc::clone(&self.limiter.places),
-        })
+        activity.begin_request(&self.connection.limiter.events);
+        Ok(RequestInFlight(Arc::clone(&self.connection)))
     }
 
     /// Resolves when the connection has to make room for another.
@@ -206,45 +201,80 @@ impl ConnectionPlace {
     }
 }
 
+impl LimitedConnection {
+    /// Counts the connection for the network of a client whose request it forwards.
+    fn count_for(&self, network: IpAddr) -> Result<(), Overload> {
+        let mut places = self.limiter.places.lock();
+        let held = places.count(network);
+        let Some(place) = places.by_id.get_mut(&self.id) else {
+            return Ok(());
+        };
+        let is_forwarded = network != place.peer_network;
+        if is_forwarded && held >= self.limiter.max_per_network {
+            return Err(Overload::Network);
+        }
+        place.is_unlimited &= !is_forwarded;
+        place.activity.set_forwarding(is_forwarded);
+        if place.network != network {
+            places.move_to_network(self.id, network);
+        }
+        Ok(())
+    }
+
+    /// Tells whoever waits that the connection may give way; counts it for its peer again.
+    fn end_request(&self) {
+        let mut places = self.limiter.places.lock();
+        let Some(place) = places.by_id.get_mut(&self.id) else {
+            return;
+        };
+        let former_network = place.network;
+        // Only the connection of a proxy ever counts for another network.
+        if former_network != self.peer_network {
+            place.is_unlimited = true;
+            place.activity.set_forwarding(false);
+            places.move_to_network(self.id, self.peer_network);
+        }
+        places.call_next(former_network);
+    }
+}
+
 impl Drop for ConnectionPlace {
     fn drop(&mut self) {
-        self.limiter.places.lock().remove(self.id);
+        let LimitedConnection { id, limiter, .. } = &*self.connection;
+        limiter.places.lock().remove(*id);
     }
 }
 
 impl Drop for RequestInFlight {
     fn drop(&mut self) {
-        let mut places = self.places.lock();
-        let since = places.next();
-        let Some(place) = places.by_id.get_mut(&self.id) else {
-            return;
-        };
-        place.is_busy = false;
-        place.since = since;
-        let peer_network = place.peer_network;
-        let former_network = place.network;
-        // Only the connection of a proxy ever counts for another network.
-        if former_network != peer_network {
-            place.is_unlimited = true;
-            places.move_to_network(self.id, peer_network);
+        let LimitedConnection {
+            activity, limiter, ..
+        } = &*self.0;
+        activity.end_request(&limiter.events);
+        if activity.is_forwarding() || limiter.events.is_awaited() {
+            self.0.end_request();
         }
-        places.call_next(former_network);
     }
 }
 
 impl Place {
     /// Whether its first request may be on its way.
     fn is_new(&self) -> bool {
-        !self.is_busy && !self.has_had_request && self.opened_at.elapsed() < CONNECTION_TURN_TIMEOUT
+        !self.is_busy()
+            && !self.activity.has_had_request()
+            && self.opened_at.elapsed() < CONNECTION_TURN_TIMEOUT
+    }
+
+    fn is_busy(&self) -> bool {
+        self.activity.is_busy()
+    }
+
+    fn since(&self) -> u64 {
+        self.activity.since()
     }
 }
 
 impl Places {
-    fn next(&mut self) -> u64 {
-        self.counter += 1;
-        self.counter
-    }
-
     fn count(&self, network: IpAddr) -> usize {
         self.per_network.get(&network).copied().unwrap_or_default()
     }
@@ -255,8 +285,8 @@ impl Places {
         mut may_close: impl FnMut(&Place) -> bool,
     ) -> Option<u64> {
         let idle = self.by_id.iter();
-        idle.filter(|(_, place)| place.network == network && !place.is_busy && may_close(place))
-            .min_by_key(|(_, place)| place.since)
+        idle.filter(|(_, place)| place.network == network && !place.is_busy() && may_close(place))
+            .min_by_key(|(_, place)| place.since())
             .map(|(id, _)| *id)
     }
 
@@ -272,8 +302,8 @@ impl Places {
         let holds_more =
             |place: &Place, than| !place.is_unlimited && self.count(place.network) > than;
         let of_larger =
-            |place: &Place| !place.is_busy && (is_own(place) || holds_more(place, held));
-        let of_anyone = |place: &Place| !place.is_busy && !place.is_unlimited;
+            |place: &Place| !place.is_busy() && (is_own(place) || holds_more(place, held));
+        let of_anyone = |place: &Place| !place.is_busy() && !place.is_unlimited;
         self.first_of(of_larger)
             .or_else(|| self.first_of(|place| holds_more(place, held + 1)))
             .or_else(|| self.first_of(of_anyone))
@@ -283,7 +313,7 @@ impl Places {
     fn first_of(&self, fits: impl Fn(&Place) -> bool) -> Option<u64> {
         let fitting = self.by_id.iter().filter(|(_, place)| fits(place));
         fitting
-            .max_by_key(|(_, place)| (self.count(place.network), Reverse(place.since)))
+            .max_by_key(|(_, place)| (self.count(place.network), Reverse(place.since())))
             .map(|(id, _)| *id)
     }
 
@@ -307,6 +337,7 @@ impl Places {
             return;
         };
         while let Some(next) = waiting.pop_front() {
+            self.events.end_waiting();
             if next.send(()).is_ok() {
                 break;
             }

@@ -23,6 +23,9 @@ const TOKEN_PREFIX: &str = "eyJ";
 
 /// The path as it is logged: segments that may be credentials have become `...`.
 pub(super) fn logged_path(path: &str) -> Cow<'_, str> {
+    if is_plain(path) {
+        return Cow::Borrowed(path);
+    }
     let mut segments = path.split('/');
     if segments.by_ref().take(MAX_SEGMENTS).all(is_loggable) && segments.next().is_none() {
         return Cow::Borrowed(path);
@@ -30,6 +33,14 @@ pub(super) fn logged_path(path: &str) -> Cow<'_, str> {
     let segments = path.split('/').take(MAX_SEGMENTS);
     let segments = segments.map(|segment| if is_loggable(segment) { segment } else { "..." });
     Cow::Owned(segments.collect::<Vec<_>>().join("/"))
+}
+
+/// Whether a path is too short and too plain to hold anything that [`is_loggable`] takes for a credential, which most
+/// are: without an upper-case letter, an encoding and the prefix of an API key.
+fn is_plain(path: &str) -> bool {
+    let is_plain_byte =
+        |byte: &u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"/-.:".contains(byte);
+    path.len() <= MAX_SEGMENT_LENGTH && path.as_bytes().iter().all(is_plain_byte)
 }
 
 fn is_loggable(segment: &str) -> bool {

@@ -8,7 +8,9 @@ mod body_digests;
 pub mod close_reason;
 pub mod completed_response;
 mod connection;
+mod connection_activity;
 pub mod connection_limit;
+mod connection_timer;
 pub mod cors;
 pub mod final_slash;
 pub mod forward_auth_statuses;
@@ -21,8 +23,10 @@ mod outcome;
 pub mod outer_endpoint;
 pub mod own_origins;
 mod paced_stream;
+mod path_index;
 mod query_parameters;
 pub mod rate_meter;
+pub mod request_handler;
 mod request_id;
 pub mod request_info;
 pub mod request_limits;
@@ -38,7 +42,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use hyper_util::server::graceful::{GracefulShutdown, Watcher};
-use poem::{Endpoint, Response};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 use tokio::time::{Instant, timeout_at};
@@ -52,6 +55,7 @@ use crate::config::limits::{
 use close_reason::CloseReason;
 use connection::{Connection, ConnectionKind};
 use connection_limit::{ConnectionLimiter, ConnectionPlace, NoPlace, Overload};
+use request_handler::RequestHandler;
 use trusted_proxies::TrustedProxies;
 
 /// The target of the log lines that tell of each request.
@@ -185,12 +189,12 @@ enum Turn {
 /// It never stops accepting: a connection that gets no place is told so, and health always answers.
 pub async fn serve(
     listener: TcpListener,
-    endpoint: impl Endpoint<Output = Response> + 'static,
+    handler: impl RequestHandler + 'static,
     limits: ServerLimits,
     shutdown: CancellationToken,
 ) -> bool {
     let kind = Arc::new(ConnectionKind {
-        endpoint,
+        handler,
         trusted_proxies: limits.trusted_proxies.clone(),
         min_bytes_per_minute: limits.min_bytes_per_minute,
         download_timeout: limits.download_timeout,
@@ -219,8 +223,8 @@ pub async fn serve(
 }
 
 /// Serves a connection in a task of its own, if there is a place for it, now or in its turn.
-fn open<E: Endpoint<Output = Response> + 'static>(
-    kind: &Arc<ConnectionKind<E>>,
+fn open<H: RequestHandler + 'static>(
+    kind: &Arc<ConnectionKind<H>>,
     places: &Places,
     graceful: &GracefulShutdown,
     stream: TcpStream,
@@ -248,8 +252,8 @@ fn open<E: Endpoint<Output = Response> + 'static>(
     }
 }
 
-async fn serve_connection<E: Endpoint<Output = Response> + 'static>(
-    kind: Arc<ConnectionKind<E>>,
+async fn serve_connection<H: RequestHandler + 'static>(
+    kind: Arc<ConnectionKind<H>>,
     admission: Admission,
     stream: TcpStream,
     peer: SocketAddr,

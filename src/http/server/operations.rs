@@ -10,12 +10,14 @@ use std::collections::BTreeSet;
 use poem::http::{HeaderValue, Method};
 use serde_json::{Map, Value};
 
+use super::path_index::PathIndex;
 use super::query_parameters::QueryParameters;
 
 /// A table of path templates and their operations.
 #[derive(Clone, Debug, Default)]
 pub struct OperationTable {
     rows: Vec<Row>,
+    index: PathIndex,
     base_path: String,
     request_headers: BTreeSet<String>,
     response_headers: BTreeSet<String>,
@@ -74,8 +76,10 @@ impl OperationTable {
             query: QueryParameters::Named(Vec::new()),
         };
         let further = get_paths.iter().map(|path| row(path, vec![get()]));
+        let rows: Vec<Row> = documented.chain(further).collect();
         Self {
-            rows: documented.chain(further).collect(),
+            index: PathIndex::new(rows.iter().map(|row| row.template.as_slice())),
+            rows,
             base_path: base_path(document),
             request_headers: request_headers(document),
             response_headers: response_headers(document),
@@ -173,14 +177,7 @@ impl OperationTable {
     }
 
     fn row(&self, path: &str) -> Option<&Row> {
-        let length = path.split('/').count();
-        let fits = |row: &&Row| {
-            let template = &row.template;
-            let mut parts = template.iter().zip(path.split('/'));
-            template.len() == length
-                && parts.all(|(part, segment)| part == segment || part.starts_with('{'))
-        };
-        self.rows.iter().find(fits)
+        self.rows.get(self.index.find(path)?)
     }
 }
 

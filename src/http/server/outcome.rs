@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use crate::domain::commit_watch::CommitWatch;
 
+use super::connection_timer::ConnectionTimer;
+
 /// How much longer than its time a request may take once a commit has begun: a call of the database ends
 /// within this time, and then it is known what became of it.
 const COMMIT_GRACE: Duration = Duration::from_secs(6);
@@ -19,14 +21,15 @@ pub(super) struct RequestOutcome<T> {
 
 /// Runs a request for at most `timeout`, and longer only for a commit that has begun.
 pub(super) async fn run_within<T>(
+    timer: &ConnectionTimer,
     timeout: Duration,
     request: impl Future<Output = T>,
 ) -> RequestOutcome<T> {
     let watch = Arc::new(CommitWatch::default());
     let mut request = std::pin::pin!(watch.watch(request));
-    let mut result = tokio::time::timeout(timeout, &mut request).await.ok();
+    let mut result = timer.timeout(timeout, &mut request).await;
     if result.is_none() && watch.may_have_committed() {
-        result = tokio::time::timeout(COMMIT_GRACE, &mut request).await.ok();
+        result = timer.timeout(COMMIT_GRACE, &mut request).await;
     }
     RequestOutcome {
         result,
@@ -40,6 +43,13 @@ mod tests {
     use crate::domain::commit_watch::begin_commit;
 
     const TIMEOUT: Duration = Duration::from_millis(20);
+
+    async fn run_within<T>(
+        timeout: Duration,
+        request: impl Future<Output = T>,
+    ) -> RequestOutcome<T> {
+        super::run_within(&ConnectionTimer::default(), timeout, request).await
+    }
 
     #[tokio::test]
     async fn a_request_that_takes_too_long_has_changed_nothing_unless_a_commit_has_begun() {

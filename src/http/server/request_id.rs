@@ -1,5 +1,7 @@
 //! The request id that a client or proxy sent in `X-Request-Id`.
 
+use std::sync::Arc;
+
 use poem::http::{HeaderMap, HeaderName};
 
 /// The longest request id that is accepted from a client or proxy.
@@ -8,7 +10,7 @@ const MAX_REQUEST_ID_LENGTH: usize = 64;
 pub(super) const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// The id that a client or proxy sent, if it is safe to log; of several headers none.
-pub(super) fn received_request_id(headers: &HeaderMap) -> Option<String> {
+pub(super) fn received_request_id(headers: &HeaderMap) -> Option<Arc<str>> {
     let mut received = headers.get_all(X_REQUEST_ID).iter();
     let (Some(id), None) = (received.next(), received.next()) else {
         return None;
@@ -18,7 +20,7 @@ pub(super) fn received_request_id(headers: &HeaderMap) -> Option<String> {
         && id
             .bytes()
             .all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte));
-    is_safe.then(|| id.to_owned())
+    is_safe.then(|| Arc::from(id))
 }
 
 #[cfg(test)]

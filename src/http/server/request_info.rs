@@ -1,6 +1,7 @@
 //! Request info: the request's id, the client's address and the original method.
 
 use std::net::{IpAddr, Ipv4Addr};
+use std::sync::Arc;
 
 use poem::Request;
 use poem::http::Method;
@@ -11,9 +12,9 @@ use crate::domain::client_address::ClientAddress;
 #[derive(Clone, Debug)]
 pub struct RequestInfo {
     /// The request's id: our own, or that of a trusted proxy.
-    pub request_id: String,
+    pub request_id: Arc<str>,
     /// The `X-Request-Id` that somebody else sent.
-    pub client_request_id: Option<String>,
+    pub client_request_id: Option<Arc<str>>,
     /// The client's address.
     pub address: ClientAddress,
     /// Whether a trusted proxy sent it.
@@ -33,7 +34,7 @@ impl RequestInfo {
             .get::<Self>()
             .cloned()
             .unwrap_or_else(|| Self {
-                request_id: String::new(),
+                request_id: Arc::from(""),
                 client_request_id: None,
                 address: ClientAddress::Unknown {
                     proxy: IpAddr::V4(Ipv4Addr::UNSPECIFIED),

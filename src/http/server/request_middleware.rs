@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use futures_util::FutureExt;
 use poem::http::header::EXPECT;
 use poem::http::{Method, Uri};
-use poem::{Endpoint, IntoResponse, Middleware, Request, Response};
+use poem::{IntoResponse, Request, Response};
 
 use crate::domain::audit::AuditEvent;
 use crate::domain::clock::Clock;
@@ -24,10 +24,12 @@ use crate::service::identity::body_gate::{BodyGate, BodyPermit};
 use super::ACCESS_LOG;
 use super::completed_response::{ResponseCompletion, into_problem, set_common_headers};
 use super::connection_limit::Overload;
+use super::connection_timer::ConnectionTimer;
 use super::logged_path::logged_path;
 use super::operations::{BodyKind, OperationTable};
 use super::outcome::run_within;
 use super::own_origins::OwnOrigins;
+use super::request_handler::RequestHandler;
 use super::request_id::received_request_id;
 use super::request_info::RequestInfo;
 use super::request_limits::{RequestLimits, RouteLimits, apply_limits, content_length};
@@ -59,37 +61,35 @@ pub struct RequestMiddleware {
     pub clock: Clock,
 }
 
-impl<E: Endpoint> Middleware<E> for RequestMiddleware {
-    type Output = RequestEndpoint<E>;
-
-    fn transform(&self, inner: E) -> RequestEndpoint<E> {
+impl RequestMiddleware {
+    /// A handler behind the middleware.
+    #[must_use]
+    pub fn around<H>(self, inner: H) -> RequestEndpoint<H> {
         RequestEndpoint {
-            middleware: self.clone(),
+            middleware: self,
             inner,
         }
     }
 }
 
-/// An endpoint behind the middleware.
-pub struct RequestEndpoint<E> {
+/// A handler behind the middleware.
+pub struct RequestEndpoint<H> {
     middleware: RequestMiddleware,
-    inner: E,
+    inner: H,
 }
 
-impl<E: Endpoint> Endpoint for RequestEndpoint<E> {
-    type Output = Response;
-
-    async fn call(&self, mut request: Request) -> poem::Result<Response> {
+impl<H: RequestHandler> RequestHandler for RequestEndpoint<H> {
+    async fn handle(&self, request: &mut Request) -> poem::Result<Response> {
         let asked = AskedRequest {
             started: Instant::now(),
             method: request.method().clone(),
             uri: request.uri().clone(),
-            is_probe: self.middleware.is_probe(&request),
+            is_probe: self.middleware.is_probe(request),
         };
-        let info = self.middleware.request_info(&request);
+        let info = self.middleware.request_info(request);
         let ids = RequestIds {
-            request_id: info.request_id.as_str().into(),
-            client_request_id: info.client_request_id.as_deref().map(Arc::from),
+            request_id: Arc::clone(&info.request_id),
+            client_request_id: info.client_request_id.clone(),
         };
         request.extensions_mut().insert(info);
         let mut response = ids.clone().scope(self.respond(request)).await;
@@ -109,11 +109,11 @@ struct AskedRequest {
     is_probe: bool,
 }
 
-impl<E: Endpoint> RequestEndpoint<E> {
+impl<H: RequestHandler> RequestEndpoint<H> {
     /// Limits the request, calls the endpoint, and drains what it left of the body.
-    async fn respond(&self, mut request: Request) -> Response {
-        let completion = ResponseCompletion::of_request(&request);
-        if let Some(problem) = overload_problem(&request, self.middleware.always_answered) {
+    async fn respond(&self, request: &mut Request) -> Response {
+        let completion = ResponseCompletion::of_request(request);
+        if let Some(problem) = overload_problem(request, self.middleware.always_answered) {
             return problem.into_response();
         }
         let (method, path) = (request.method(), request.uri().path());
@@ -122,20 +122,17 @@ impl<E: Endpoint> RequestEndpoint<E> {
         // A client that waits for `100 Continue` has sent nothing to drain.
         let is_waiting = request.headers().contains_key(EXPECT);
         let permit = match body {
-            Some(BodyKind::OfCallers) => Box::pin(self.admit_body(&request, limits)).await,
-            Some(BodyKind::OfCallersOrAnonymous) => Box::pin(self.admit_optional(&request)).await,
+            Some(BodyKind::OfCallers) => Box::pin(self.admit_body(request, limits)).await,
+            Some(BodyKind::OfCallersOrAnonymous) => Box::pin(self.admit_optional(request)).await,
             Some(BodyKind::OfAnyone | BodyKind::Unused) | None => Ok(None),
         };
         let (permit, digests) = admit_whole(permit, body, request.headers());
-        let limited = apply_limits(&mut request, limits, digests);
+        let limited = apply_limits(request, limits, digests);
         let (response, unread) = match (permit, limited) {
-            (Err(problem), limited) => {
-                drop(request);
-                (problem.into_response(), limited.ok().flatten())
-            }
+            (Err(problem), limited) => (problem.into_response(), limited.ok().flatten()),
             (Ok(_), Err(problem)) => return problem.into_response(),
             (Ok(permit), Ok(unread)) => {
-                let response = match self.query_problem(&request) {
+                let response = match self.query_problem(request) {
                     Some(problem) => problem.into_response(),
                     None => self.call_inner(request, limits).await,
                 };
@@ -146,6 +143,8 @@ impl<E: Endpoint> RequestEndpoint<E> {
         if let Some(unread) = unread
             && !is_waiting
         {
+            // What a handler left of it is part of the rest.
+            drop(request.take_body());
             Box::pin(unread.drain()).await;
         }
         completion.complete(response, &self.middleware.operations)
@@ -193,18 +192,19 @@ impl<E: Endpoint> RequestEndpoint<E> {
     }
 
     /// Calls the endpoint; errors, a panic and a timeout become problems.
-    async fn call_inner(&self, request: Request, limits: RequestLimits) -> Response {
+    async fn call_inner(&self, request: &mut Request, limits: RequestLimits) -> Response {
         let timeout = self
             .middleware
             .request_timeout
             .saturating_add(limits.extra_time);
         let is_change = !matches!(*request.method(), Method::GET | Method::HEAD);
-        // Boxed, so that it is moved only once.
-        let calling = Box::pin(self.inner.call(request));
+        let timer = request.extensions().get::<ConnectionTimer>();
+        let timer = timer.cloned().unwrap_or_default();
+        let calling = self.inner.handle(request);
         let calling = std::panic::AssertUnwindSafe(calling).catch_unwind();
-        let outcome = run_within(timeout, calling).await;
+        let outcome = run_within(&timer, timeout, calling).await;
         let response = match outcome.result {
-            Some(Ok(Ok(response))) => response.into_response(),
+            Some(Ok(Ok(response))) => response,
             Some(Ok(Err(error))) => Problem::response_for_error(error),
             Some(Err(_)) => {
                 tracing::error!("request handler panicked");
@@ -261,9 +261,11 @@ impl RequestMiddleware {
         matches!(*request.method(), Method::GET | Method::HEAD) && self.probe_paths.contains(&path)
     }
 
-    fn new_request_id(&self) -> String {
+    fn new_request_id(&self) -> Arc<str> {
         let millis = self.clock.unix_millis().try_into().unwrap_or_default();
-        RecordId::generate_at(millis).to_string()
+        let mut text = uuid::Uuid::encode_buffer();
+        let id = RecordId::generate_at(millis).0.hyphenated();
+        Arc::from(&*id.encode_lower(&mut text))
     }
 }
 
@@ -342,14 +344,14 @@ mod tests {
             counter.fetch_add(1, Ordering::Relaxed);
             Ok::<_, std::io::Error>(Bytes::from(vec![0; CHUNK]))
         });
-        let request = Request::builder()
+        let mut request = Request::builder()
             .header("host", "x")
             .header("transfer-encoding", "chunked")
             .header(header.0, header.1)
             .body(Body::from_bytes_stream(chunks));
         let rejecting = make_sync(|_| StatusCode::FORBIDDEN);
-        let endpoint = middleware(limits).transform(rejecting);
-        let response = endpoint.call(request).await.unwrap();
+        let endpoint = middleware(limits).around(rejecting);
+        let response = endpoint.handle(&mut request).await.unwrap();
         assert_eq!(response.status(), StatusCode::FORBIDDEN);
         read.load(Ordering::Relaxed)
     }

@@ -16,10 +16,15 @@ use tokio::sync::Notify;
 use super::resident_datasets::ResidentDatasets;
 use crate::domain::dataset::Dataset;
 use crate::domain::id::DatasetId;
+use crate::domain::recent_table::RecentTable;
 use crate::storage::{CacheVersions, Database, DatasetChanges, StorageError};
 
 /// The most bytes of datasets that were used lately.
 const MAX_RECENT_SIZE: u64 = 16 * 1024 * 1024;
+/// The most datasets that are found without the bookkeeping of a cache that is bounded in bytes, and the most bytes of
+/// each of them.
+const MAX_HOT_DATASETS: usize = 512;
+const MAX_HOT_SIZE: usize = 4 * 1024;
 /// The most bytes of packed datasets: about a million small ones take half of it.
 const MAX_RESIDENT_SIZE: usize = 224 * 1024 * 1024;
 /// About how many bytes an entry takes beside its value.
@@ -33,11 +38,16 @@ const FILL_PAGE_SIZE: u32 = 500;
 /// How long to wait before reading again after a failure.
 const FILL_RETRY_INTERVAL: Duration = Duration::from_secs(1);
 
+/// How often everything was dropped before, and the id.
+type RecentKey = (u64, DatasetId);
+
 /// Datasets by id, right for one version of the catalog.
 pub(super) struct DatasetCache {
     database: Database,
     state: RwLock<State>,
-    recent: Cache<(u64, DatasetId), Arc<Dataset>>,
+    recent: Cache<RecentKey, Arc<Dataset>>,
+    /// Of the recent ones, those that are asked for most.
+    hot: RecentTable<RecentKey, Arc<Dataset>>,
     emptied: Notify,
 }
 
@@ -75,7 +85,7 @@ impl State {
 impl DatasetCache {
     /// An empty cache over a database.
     pub(super) fn new(database: Database) -> Self {
-        let size = |_: &(u64, DatasetId), dataset: &Arc<Dataset>| {
+        let size = |_: &RecentKey, dataset: &Arc<Dataset>| {
             u32::try_from(ENTRY_SIZE + dataset.approximate_size()).unwrap_or(u32::MAX)
         };
         let recent = Cache::builder()
@@ -91,6 +101,7 @@ impl DatasetCache {
                 resident: ResidentDatasets::new(MAX_RESIDENT_SIZE),
             }),
             recent,
+            hot: RecentTable::new(MAX_HOT_DATASETS),
             emptied: Notify::new(),
         }
     }
@@ -98,14 +109,26 @@ impl DatasetCache {
     /// The dataset with an id, if it is cached and was used lately.
     pub(super) fn recent(&self, id: DatasetId) -> Option<Arc<Dataset>> {
         let state = self.state.read();
-        self.recent.get(&(state.moment.fill, id))
+        self.recent_at((state.moment.fill, id))
+    }
+
+    /// The state is locked meanwhile, so that nothing is added that was just dropped.
+    fn recent_at(&self, key: RecentKey) -> Option<Arc<Dataset>> {
+        if let Some(dataset) = self.hot.get(&key) {
+            return Some(dataset);
+        }
+        let dataset = self.recent.get(&key)?;
+        if dataset.approximate_size() <= MAX_HOT_SIZE {
+            self.hot.insert(key, Arc::clone(&dataset));
+        }
+        Some(dataset)
     }
 
     /// The dataset with an id, if it is cached.
     pub(super) fn cached(&self, id: DatasetId) -> Option<Arc<Dataset>> {
         let state = self.state.read();
         let key = (state.moment.fill, id);
-        if let Some(dataset) = self.recent.get(&key) {
+        if let Some(dataset) = self.recent_at(key) {
             return Some(dataset);
         }
         let dataset = Arc::new(state.resident.get(id)?);
@@ -158,6 +181,7 @@ impl DatasetCache {
             DatasetChanges::These(datasets) => {
                 for id in &datasets {
                     self.recent.invalidate(&(state.moment.fill, *id));
+                    self.hot.remove(&(state.moment.fill, *id));
                     state.resident.remove(*id);
                 }
                 state.moment.change += 1;

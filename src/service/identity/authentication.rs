@@ -19,7 +19,7 @@ use crate::service::error::ServiceError;
 use crate::service::rate_limits::RateLimits;
 use crate::service::tokens::key_ring::KeyRing;
 use crate::service::tokens::mint_contexts::MintContexts;
-use crate::token::DownloadClaims;
+use crate::token::DownloadGrant;
 
 use super::admission::{Admission, KnownCredentials, SignedCredential};
 use super::api_key_last_used::LastUsedRecorder;
@@ -75,7 +75,9 @@ impl Authenticator {
         let mut admission = self.admission(request);
         let result = match &request.credential {
             Credential::Bearer(token) => {
-                let verified = self.verify_bearer(request, token, &mut admission).await;
+                // Boxed, so that a request without one has no room for it.
+                let verifying = Box::pin(self.verify_bearer(request, token, &mut admission));
+                let verified = verifying.await;
                 verified.map(|(caller, source)| (caller, Some(source)))
             }
             Credential::None => {
@@ -89,7 +91,8 @@ impl Authenticator {
                  password",
             ),
             Credential::ApiKey(text) => {
-                let verified = self.verify_api_key(request, text, &mut admission).await;
+                let verifying = Box::pin(self.verify_api_key(request, text, &mut admission));
+                let verified = verifying.await;
                 verified.map(|caller| (caller, None))
             }
             Credential::DownloadToken(_) => {
@@ -321,7 +324,7 @@ impl Authenticator {
         token: &Secret<String>,
         dataset_id: DatasetId,
         record: &mut AuditRecord,
-    ) -> Result<Arc<DownloadClaims>, ServiceError> {
+    ) -> Result<DownloadGrant, ServiceError> {
         let mut admission = self.admission(request);
         let result = self.verify_download_claims(token, dataset_id, record, &mut admission);
         admission.settle(result)
@@ -333,7 +336,7 @@ impl Authenticator {
         dataset_id: DatasetId,
         record: &mut AuditRecord,
         admission: &mut Admission<'_>,
-    ) -> Result<Arc<DownloadClaims>, ServiceError> {
+    ) -> Result<DownloadGrant, ServiceError> {
         let verified = self
             .key_ring
             .verify_download(token.reveal(), || admission.charge())?;

@@ -46,9 +46,9 @@ pub struct RequestContext {
     /// Whether a web page of a foreign origin sent it.
     pub is_foreign_page: bool,
     /// The request's id: our own, or that of a trusted proxy.
-    pub request_id: String,
+    pub request_id: Arc<str>,
     /// The `X-Request-Id` that a client sent.
-    pub client_request_id: Option<String>,
+    pub client_request_id: Option<Arc<str>>,
 }
 
 impl RequestContext {
@@ -75,7 +75,7 @@ impl RequestContext {
             credential: Credential::None,
             address: ClientAddress::Known(IpAddr::V4(Ipv4Addr::LOCALHOST)),
             is_foreign_page: false,
-            request_id: String::new(),
+            request_id: Arc::from(""),
             client_request_id: None,
         }
     }
@@ -104,8 +104,8 @@ impl RequestContext {
             requests: None,
             bytes: None,
             reason: None,
-            request_id: Some(self.request_id.clone()),
-            client_request_id: self.client_request_id.clone(),
+            request_id: Some(self.request_id.as_ref().to_owned()),
+            client_request_id: self.client_request_id.as_deref().map(str::to_owned),
         }
     }
 }

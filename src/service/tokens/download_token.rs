@@ -17,7 +17,7 @@ use crate::service::error::ServiceError;
 use crate::service::identity::authentication::Authenticator;
 use crate::service::identity::request_context::RequestContext;
 use crate::service::rate_limits::RateLimits;
-use crate::token::DownloadClaims;
+use crate::token::DownloadGrant;
 
 use super::key_ring::KeyRing;
 use super::mint_contexts::MintContexts;
@@ -91,10 +91,7 @@ impl DownloadTokens {
     ) -> Result<DownloadToken, ServiceError> {
         let expires_in = self.max_ttl.min(decision.max_ttl);
         let issued_at = self.clock.unix_seconds();
-        let parties = self.key_ring.parties();
-        let token = self.key_ring.sign_download(DownloadClaims {
-            issuer: parties.issuer.clone(),
-            audience: parties.audience.clone(),
+        let token = self.key_ring.sign_download(DownloadGrant {
             subject: caller.principal.user_id(),
             dataset_id,
             id: record.id,

@@ -14,13 +14,15 @@ use crate::domain::recent_table::RecentTable;
 use crate::domain::secret::Secret;
 use crate::service::error::ServiceError;
 use crate::storage::{KeyState, StoredSigningKey};
-use crate::token::{DownloadClaims, ExpectedClaims, KeySet, PublicKey, SessionClaims, SigningKey};
+use crate::token::{
+    DownloadClaims, DownloadGrant, ExpectedClaims, KeySet, PublicKey, SessionClaims, SigningKey,
+};
 
-/// How many verified tokens of one kind are remembered; each takes about 300 bytes.
+/// How many verified tokens of one kind are remembered; a session token takes about 300 bytes, a download token 110.
 const MAX_VERIFIED_TOKENS: usize = 50_000;
 
 /// Verified tokens of one kind, by the SHA-256 of the token.
-type VerifiedTokens<C> = Arc<RecentTable<[u8; 32], Arc<C>>>;
+type VerifiedTokens<C> = Arc<RecentTable<[u8; 32], C>>;
 
 /// The issuer and the audience of tokens.
 #[derive(Clone, Debug)]
@@ -45,8 +47,8 @@ struct ActiveKeys {
     current: Option<SigningKey>,
     public_keys: Vec<PublicKey>,
     published: Arc<KeySet>,
-    verified_sessions: VerifiedTokens<SessionClaims>,
-    verified_downloads: VerifiedTokens<DownloadClaims>,
+    verified_sessions: VerifiedTokens<Arc<SessionClaims>>,
+    verified_downloads: VerifiedTokens<DownloadGrant>,
 }
 
 impl KeyRing {
@@ -118,11 +120,12 @@ impl KeyRing {
     }
 
     /// Signs a download token, which need not be verified here afterwards.
-    pub fn sign_download(&self, claims: DownloadClaims) -> Result<Secret<String>, ServiceError> {
+    pub fn sign_download(&self, grant: DownloadGrant) -> Result<Secret<String>, ServiceError> {
         let keys = self.active.load();
-        let token = claims.sign(keys.current()?)?;
+        let TokenParties { issuer, audience } = &self.parties;
+        let token = grant.sign(issuer, audience, keys.current()?)?;
         keys.verified_downloads
-            .insert(token_digest(token.reveal()), Arc::new(claims));
+            .insert(token_digest(token.reveal()), grant);
         Ok(token)
     }
 
@@ -130,16 +133,15 @@ impl KeyRing {
     pub fn check_signing(&self) -> Result<(), ServiceError> {
         let now = self.clock.unix_millis();
         let issued_at = self.clock.unix_seconds();
-        let claims = DownloadClaims {
-            issuer: self.parties.issuer.clone(),
-            audience: self.parties.audience.clone(),
+        let TokenParties { issuer, audience } = &self.parties;
+        let grant = DownloadGrant {
             subject: None,
             dataset_id: DatasetId(uuid::Uuid::nil()),
             id: RecordId::generate_at(u64::try_from(now).unwrap_or_default()),
             issued_at,
             expires_at: issued_at + 1,
         };
-        claims.sign(self.active.load().current()?)?;
+        grant.sign(issuer, audience, self.active.load().current()?)?;
         Ok(())
     }
 
@@ -169,29 +171,31 @@ impl KeyRing {
             expected.now,
             || {
                 admit()?;
-                Ok(SessionClaims::verify(token, &keys.published, &expected).ok())
+                let verified = SessionClaims::verify(token, &keys.published, &expected);
+                Ok(verified.ok().map(Arc::new))
             },
         )
     }
 
-    /// Verifies a download token and returns its claims; nothing if it is not valid.
+    /// Verifies a download token and returns what it grants; nothing if it is not valid.
     ///
     /// `admit` is called before its signature is verified, unless that was done before.
     pub fn verify_download(
         &self,
         token: &str,
         admit: impl FnOnce() -> Result<(), ServiceError>,
-    ) -> Result<Option<Arc<DownloadClaims>>, ServiceError> {
+    ) -> Result<Option<DownloadGrant>, ServiceError> {
         let keys = self.active.load();
         let expected = self.expected(&self.parties.audience);
         verify_cached(
             &keys.verified_downloads,
             token,
-            |claims| (claims.issued_at, claims.expires_at),
+            |grant| (grant.issued_at, grant.expires_at),
             expected.now,
             || {
                 admit()?;
-                Ok(DownloadClaims::verify(token, &keys.published, &expected).ok())
+                let verified = DownloadClaims::verify(token, &keys.published, &expected);
+                Ok(verified.ok().map(|claims| claims.grant()))
             },
         )
     }
@@ -252,13 +256,13 @@ fn token_digest(token: &str) -> [u8; 32] {
 }
 
 /// Verifies a token once, and afterwards only checks its times: when it was issued and when it expires.
-fn verify_cached<C>(
+fn verify_cached<C: Clone>(
     verified: &VerifiedTokens<C>,
     token: &str,
     times: impl Fn(&C) -> (i64, i64),
     now: i64,
     verify: impl FnOnce() -> Result<Option<C>, ServiceError>,
-) -> Result<Option<Arc<C>>, ServiceError> {
+) -> Result<Option<C>, ServiceError> {
     let token_digest = token_digest(token);
     if let Some(claims) = verified.get(&token_digest) {
         let (issued_at, expires_at) = times(&claims);
@@ -266,9 +270,9 @@ fn verify_cached<C>(
         let is_valid = expires_at > now && issued_at <= now.saturating_add(MAX_CLOCK_SKEW);
         return Ok(is_valid.then_some(claims));
     }
-    let Some(claims) = verify()?.map(Arc::new) else {
+    let Some(claims) = verify()? else {
         return Ok(None);
     };
-    verified.insert(token_digest, Arc::clone(&claims));
+    verified.insert(token_digest, claims.clone());
     Ok(Some(claims))
 }
