@@ -216,7 +216,11 @@ fn admin_apis(administration: &Arc<Administration>, schedule: KeySchedule) -> Ad
     )
 }
 
-fn api_service(services: &Services, config: &HttpConfig) -> OpenApiService<Apis, ()> {
+fn api_service(
+    services: &Services,
+    config: &HttpConfig,
+    forward_auth: ForwardAuthApi,
+) -> OpenApiService<Apis, ()> {
     let caller_apis = (
         MintApi::new(&services.download_tokens),
         MintBatchApi {
@@ -229,10 +233,7 @@ fn api_service(services: &Services, config: &HttpConfig) -> OpenApiService<Apis,
             api_keys: Arc::clone(&services.api_keys),
         },
         DownloadApi::new(&services.downloads),
-        ForwardAuthApi::new(
-            Arc::clone(&services.forward_auth),
-            config.forward_auth_paths.clone(),
-        ),
+        forward_auth,
         CatalogApi {
             view: Arc::clone(&services.catalog_view),
         },
@@ -282,7 +283,8 @@ pub fn routes(
     services: &Services,
     config: HttpConfig,
 ) -> impl Endpoint<Output = Response> + 'static {
-    let service = api_service(services, &config);
+    let forward_auth = ForwardAuthApi::new(&services.forward_auth, &config.forward_auth_paths);
+    let service = api_service(services, &config, forward_auth.clone());
     let document = service_document(&service, &config.issuer);
     let get_paths: Vec<&str> = docs::PAGE_PATHS
         .into_iter()
@@ -304,6 +306,7 @@ pub fn routes(
     let direct = DirectRoutes {
         mint: MintApi::new(&services.download_tokens),
         download: DownloadApi::new(&services.downloads),
+        forward_auth,
         key_set: KeySetApi::new(&services.key_ring, config.key_schedule.key_set),
         router: route,
     };
@@ -334,7 +337,9 @@ pub fn routes(
 /// The OpenAPI document, complete.
 #[must_use]
 pub fn openapi_document(services: &Services, config: &HttpConfig) -> Value {
-    service_document(&api_service(services, config), &config.issuer)
+    let forward_auth = ForwardAuthApi::new(&services.forward_auth, &config.forward_auth_paths);
+    let service = api_service(services, config, forward_auth);
+    service_document(&service, &config.issuer)
 }
 
 fn service_document(service: &OpenApiService<Apis, ()>, issuer: &str) -> Value {

@@ -155,6 +155,15 @@ impl CatalogCache {
         if let Some(found) = self.datasets.cached(id) {
             return Ok(Some(found));
         }
+        // Boxed, so that what usually happens is not moved together with it.
+        Box::pin(self.load_dataset(version, id)).await
+    }
+
+    async fn load_dataset(
+        &self,
+        version: i64,
+        id: DatasetId,
+    ) -> Result<Option<Arc<Dataset>>, ServiceError> {
         if self.unknown_datasets.get(&(version, id)).await.is_some() {
             return Ok(None);
         }
@@ -333,7 +342,7 @@ where
     if let Some(entry) = cache.get(&(version, id)).await {
         return Ok(Some(entry));
     }
-    let entry = load().await?.map(Arc::new);
+    let entry = Box::pin(load()).await?.map(Arc::new);
     if let Some(entry) = &entry {
         // The entry may already be newer than `version`, which is harmless; it cannot be older.
         cache.insert((version, id), Arc::clone(entry)).await;
