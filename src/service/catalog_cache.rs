@@ -155,7 +155,10 @@ impl CatalogCache {
         if let Some(found) = self.datasets.cached(id) {
             return Ok(Some(found));
         }
-        // Boxed, so that what usually happens is not moved together with it.
+        if self.unknown_datasets.get(&(version, id)).await.is_some() {
+            return Ok(None);
+        }
+        // Boxed, so that callers have no room for what is rare.
         Box::pin(self.load_dataset(version, id)).await
     }
 
@@ -164,9 +167,6 @@ impl CatalogCache {
         version: i64,
         id: DatasetId,
     ) -> Result<Option<Arc<Dataset>>, ServiceError> {
-        if self.unknown_datasets.get(&(version, id)).await.is_some() {
-            return Ok(None);
-        }
         let found = self.datasets.load(id).await?;
         if found.is_none() {
             self.unknown_datasets.insert((version, id), ()).await;
@@ -342,12 +342,16 @@ where
     if let Some(entry) = cache.get(&(version, id)).await {
         return Ok(Some(entry));
     }
-    let entry = Box::pin(load()).await?.map(Arc::new);
-    if let Some(entry) = &entry {
-        // The entry may already be newer than `version`, which is harmless; it cannot be older.
-        cache.insert((version, id), Arc::clone(entry)).await;
-    }
-    Ok(entry)
+    // Boxed, so that callers have no room for what is rare.
+    let loading = Box::pin(async {
+        let entry = load().await?.map(Arc::new);
+        if let Some(entry) = &entry {
+            // The entry may already be newer than `version`, which is harmless; it cannot be older.
+            cache.insert((version, id), Arc::clone(entry)).await;
+        }
+        Ok(entry)
+    });
+    loading.await
 }
 
 #[cfg(test)]
