@@ -13,37 +13,51 @@ use parking_lot::Mutex;
 pub(super) const BUFFER_SIZE: usize = 256 * 1024;
 /// The most buffers that are kept while nobody uses them: 4 MiB.
 const MAX_KEPT: usize = 16;
-/// A chunk that is smaller gets memory of its own size: most of a whole buffer would be empty.
+/// A chunk that is smaller gets no whole buffer: most of it would be empty.
 const MIN_BUFFERED: usize = BUFFER_SIZE / 2;
 
-/// Buffers for chunks; clones share them.
+/// The size of a small buffer, in bytes: that of the blocks that GDAL reads at once.
+const SMALL_BUFFER_SIZE: usize = 16 * 1024;
+/// The most small buffers that are kept while nobody uses them: 1 MiB.
+const MAX_SMALL_KEPT: usize = 64;
+/// A chunk that is smaller, or between small and large, gets memory of its own size.
+const MIN_SMALL_BUFFERED: usize = SMALL_BUFFER_SIZE / 4;
+
+/// Buffers for chunks, large ones and small ones; clones share them.
 #[derive(Clone, Debug, Default)]
-pub(super) struct ChunkBuffers(Arc<Mutex<Vec<Vec<u8>>>>);
+pub(super) struct ChunkBuffers(KeptBuffers, KeptBuffers);
+
+type KeptBuffers = Arc<Mutex<Vec<Vec<u8>>>>;
 
 /// Memory for one chunk.
 #[derive(Debug)]
 pub(super) struct ChunkBuffer {
     memory: Vec<u8>,
     length: usize,
-    /// Where the memory goes afterwards; none if it has another size.
-    buffers: Option<ChunkBuffers>,
+    /// Where the memory goes afterwards, and how many are kept there; none if it has another size.
+    kept: Option<(KeptBuffers, usize)>,
 }
 
 impl ChunkBuffers {
     /// Memory for `length` bytes; what is in it is of no meaning.
     pub(super) fn take(&self, length: usize) -> ChunkBuffer {
-        if !(MIN_BUFFERED..=BUFFER_SIZE).contains(&length) {
-            return ChunkBuffer {
-                memory: vec![0; length],
-                length,
-                buffers: None,
-            };
-        }
-        let kept = self.0.lock().pop();
+        let Self(large, small) = self;
+        let (kept, size, max_kept) = match length {
+            MIN_BUFFERED..=BUFFER_SIZE => (large, BUFFER_SIZE, MAX_KEPT),
+            MIN_SMALL_BUFFERED..=SMALL_BUFFER_SIZE => (small, SMALL_BUFFER_SIZE, MAX_SMALL_KEPT),
+            _ => {
+                return ChunkBuffer {
+                    memory: vec![0; length],
+                    length,
+                    kept: None,
+                };
+            }
+        };
+        let memory = kept.lock().pop();
         ChunkBuffer {
-            memory: kept.unwrap_or_else(|| vec![0; BUFFER_SIZE]),
+            memory: memory.unwrap_or_else(|| vec![0; size]),
             length,
-            buffers: Some(self.clone()),
+            kept: Some((Arc::clone(kept), max_kept)),
         }
     }
 }
@@ -55,7 +69,7 @@ impl ChunkBuffer {
 
     /// The bytes that were read into it: all of its length.
     pub(super) fn into_bytes(mut self) -> Bytes {
-        if self.buffers.is_some() {
+        if self.kept.is_some() {
             Bytes::from_owner(self)
         } else {
             std::mem::take(&mut self.memory).into()
@@ -71,12 +85,12 @@ impl AsRef<[u8]> for ChunkBuffer {
 
 impl Drop for ChunkBuffer {
     fn drop(&mut self) {
-        let Some(ChunkBuffers(kept)) = self.buffers.take() else {
+        let Some((kept, max_kept)) = self.kept.take() else {
             return;
         };
         let memory = std::mem::take(&mut self.memory);
         let mut kept = kept.lock();
-        if kept.len() < MAX_KEPT {
+        if kept.len() < max_kept {
             kept.push(memory);
         }
     }
@@ -107,6 +121,22 @@ mod tests {
             .collect();
         drop(many);
         assert_eq!(buffers.0.lock().len(), MAX_KEPT);
+    }
+
+    #[test]
+    fn small_buffers_are_used_again_too() {
+        let buffers = ChunkBuffers::default();
+        for length in [SMALL_BUFFER_SIZE, MIN_SMALL_BUFFERED] {
+            let bytes = buffers.take(length).into_bytes();
+            assert_eq!(bytes.len(), length);
+            assert!(buffers.1.lock().is_empty());
+            drop(bytes);
+            assert_eq!(buffers.1.lock().len(), 1);
+        }
+        let between = buffers.take(SMALL_BUFFER_SIZE + 1).into_bytes();
+        assert_eq!(between.len(), SMALL_BUFFER_SIZE + 1);
+        drop(between);
+        assert_eq!((buffers.0.lock().len(), buffers.1.lock().len()), (0, 1));
     }
 
     #[test]

@@ -9,6 +9,7 @@ mod chunk_buffers;
 mod download;
 mod error;
 mod file_name;
+mod file_version;
 mod open_file;
 mod open_files;
 mod presence;
@@ -26,9 +27,10 @@ mod version;
 
 pub use download::ByteStream;
 pub use error::FilesError;
+pub use file_version::FileVersion;
 pub use open_files::MAX_OPEN_FILES;
 pub use store::FileStore;
-pub use version::{FileVersion, remote_name};
+pub use version::remote_name;
 
 #[cfg(test)]
 mod tests;

@@ -9,7 +9,7 @@
 use std::collections::HashMap;
 use std::io;
 use std::sync::atomic::Ordering;
-use std::sync::{Arc, Weak};
+use std::sync::{Arc, OnceLock, Weak};
 use std::time::Duration;
 
 use object_store::path::Path as ObjectPath;
@@ -18,7 +18,9 @@ use parking_lot::RwLock;
 use tokio::task::JoinHandle;
 
 use super::bounded_calls::BoundedCalls;
+use super::file_version::FileVersion;
 use super::open_file::OpenFile;
+use crate::domain::dataset::StoredFile;
 
 /// The most files that are kept open; downloads in progress may hold others.
 pub const MAX_OPEN_FILES: usize = 256;
@@ -41,6 +43,8 @@ struct State {
 struct Entry {
     object: ObjectPath,
     file: Arc<OpenFile>,
+    /// What is said of it, once somebody asked.
+    version: OnceLock<Arc<FileVersion>>,
 }
 
 impl OpenFiles {
@@ -55,6 +59,16 @@ impl OpenFiles {
         None
     }
 
+    /// The version of a file that is open, as far as was known at the last check; its use compares it again.
+    pub(super) fn version(&self, stored: &StoredFile) -> Option<Arc<FileVersion>> {
+        let state = self.0.read();
+        let entry = state.files.get(&stored.sha256)?;
+        let version = entry.version.get_or_init(|| FileVersion::of_stored(stored));
+        // Another dataset may have the same content under another name.
+        let is_same = entry.file.size == stored.size && version.is_of(stored);
+        is_same.then(|| Arc::clone(version))
+    }
+
     /// Keeps a file open, if changes of it can be noticed.
     pub(super) fn keep(
         &self,
@@ -67,14 +81,16 @@ impl OpenFiles {
         if !file.is_watchable() {
             return;
         }
+        let entry = Entry {
+            object,
+            file: Arc::clone(file),
+            version: OnceLock::new(),
+        };
         let mut state = self.0.write();
         if state.files.len() >= MAX_OPEN_FILES && !state.files.contains_key(sha256) {
             state.close_longest_unused();
         }
-        let file = Arc::clone(file);
-        state
-            .files
-            .insert(sha256.to_owned(), Entry { object, file });
+        state.files.insert(sha256.to_owned(), entry);
         let is_checked = state
             .checker
             .as_ref()
@@ -121,7 +137,7 @@ impl OpenFiles {
                 .map(|(sha256, entry)| (sha256.clone(), entry.clone()))
                 .collect()
         };
-        for (sha256, Entry { object, file }) in entries {
+        for (sha256, Entry { object, file, .. }) in entries {
             let idle_checks = file.idle_checks.fetch_add(1, Ordering::Relaxed);
             let is_kept = file.is_unchanged()
                 && idle_checks < MAX_IDLE_CHECKS

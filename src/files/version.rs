@@ -5,12 +5,14 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use ipnet::IpNet;
 use url::Url;
 
 use super::download::{self, ByteStream};
 use super::error::FilesError;
 use super::file_name::download_name;
+use super::file_version::{FileVersion, VersionSource};
 use super::presence::Recheck;
 use super::remote::{RemoteFacts, RemoteFiles};
 use super::store::FileStore;
@@ -18,58 +20,19 @@ use crate::domain::dataset::{DatasetFile, StoredFile};
 use crate::domain::remote_file::{RemoteFile, StoreName};
 use crate::domain::remote_store::RemoteStore;
 
-/// A file as it is now; a read of it fails once it is replaced, and never mixes two versions.
-#[derive(Clone, Debug)]
-pub struct FileVersion {
-    /// The name a download is saved under.
-    pub name: String,
-    /// The length in bytes.
-    pub size: u64,
-    /// When the content was stored, in seconds since 1970 UTC.
-    pub modified: i64,
-    /// The entity tag as in the `ETag` header: strong, unless its server gives none.
-    pub etag: String,
-    /// Whether whoever downloads it is sent to its store.
-    pub is_redirected: bool,
-    source: VersionSource,
-}
-
-#[derive(Clone, Debug)]
-enum VersionSource {
-    Stored(StoredFile),
-    Remote(RemoteFile, Arc<RemoteFacts>),
-}
-
-impl StoredFile {
-    /// The entity tag as in the `ETag` header: the SHA-256 of the content.
-    #[must_use]
-    pub fn etag(&self) -> String {
-        format!("\"{}\"", self.sha256)
-    }
-}
-
-impl FileVersion {
-    fn of_stored(file: &StoredFile) -> Self {
-        Self {
-            name: file.name.clone(),
-            size: file.size,
-            modified: file.modified,
-            etag: file.etag(),
-            is_redirected: false,
-            source: VersionSource::Stored(file.clone()),
-        }
-    }
-
-    fn of_remote(file: &RemoteFile, facts: Arc<RemoteFacts>, is_redirected: bool) -> Self {
-        Self {
-            is_redirected,
-            name: remote_name(file),
-            size: facts.size,
-            modified: facts.modified,
-            etag: facts.entity_tag(),
-            source: VersionSource::Remote(file.clone(), facts),
-        }
-    }
+fn version_of_remote(
+    file: &RemoteFile,
+    facts: Arc<RemoteFacts>,
+    is_redirected: bool,
+) -> Arc<FileVersion> {
+    Arc::new(FileVersion {
+        is_redirected,
+        name: remote_name(file),
+        size: facts.size,
+        modified: facts.modified,
+        etag: facts.entity_tag(),
+        source: VersionSource::Remote(file.clone(), facts),
+    })
 }
 
 /// The name a download of a file outside the file store is saved under.
@@ -97,16 +60,20 @@ impl FileStore {
     }
 
     /// The file as it is now, or was seconds ago; none if it is not there.
-    pub async fn locate(&self, file: &DatasetFile) -> Result<Option<FileVersion>, FilesError> {
+    pub async fn locate(&self, file: &DatasetFile) -> Result<Option<Arc<FileVersion>>, FilesError> {
         match file {
             DatasetFile::Stored(file) => {
-                let is_there = self.contains(file).await?;
+                // An open file is compared with its name more often than what is known of its presence.
+                if let Some(version) = self.open_files.version(file) {
+                    return Ok(Some(version));
+                }
+                let is_there = Box::pin(self.contains(file)).await?;
                 Ok(is_there.then(|| FileVersion::of_stored(file)))
             }
             DatasetFile::Remote(file) => {
-                let facts = self.remote.facts(file).await?;
+                let facts = Box::pin(self.remote.facts(file)).await?;
                 let is_redirected = self.remote.is_redirected(file);
-                Ok(facts.map(|facts| FileVersion::of_remote(file, facts, is_redirected)))
+                Ok(facts.map(|facts| version_of_remote(file, facts, is_redirected)))
             }
         }
     }
@@ -160,11 +127,26 @@ impl FileStore {
     pub async fn locate_anew(
         &self,
         replaced: &FileVersion,
-    ) -> Result<Option<FileVersion>, FilesError> {
+    ) -> Result<Option<Arc<FileVersion>>, FilesError> {
         match &replaced.source {
             VersionSource::Stored(_) => Ok(None),
             VersionSource::Remote(file, _) => self.locate(&DatasetFile::Remote(file.clone())).await,
         }
+    }
+
+    /// The bytes of a span (end excluded) of at most 256 KiB, if they can be had without waiting: the file is open, has
+    /// not changed since, and the page cache has them. None says only that [`FileStore::read_version`] is to be asked.
+    #[must_use]
+    pub fn read_at_once(&self, version: &FileVersion, span: &Range<u64>) -> Option<Bytes> {
+        let VersionSource::Stored(file) = &version.source else {
+            return None;
+        };
+        if span.start > span.end || span.end > file.size {
+            return None;
+        }
+        let open = self.open_files.get(&file.sha256)?;
+        let is_whole = open.size == file.size;
+        is_whole.then(|| download::read_at_once(&open, span, &self.buffers))?
     }
 
     /// Streams a span (in bytes, end excluded) of a version; fails before the first byte where possible.

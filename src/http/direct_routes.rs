@@ -1,5 +1,5 @@
-//! Direct routes: the mint, downloads and the key set, which are asked for more often than everything else, without
-//! the router.
+//! Direct routes: the mint, downloads, forward-auth and the key set, which are asked for more often than everything
+//! else, without the router.
 //!
 //! The operations are those of the router, which has them too: it answers what is not asked in the usual form (a
 //! path with percent-encoding, a HEAD), so that one place knows the errors of a malformed request.
@@ -10,16 +10,20 @@ use poem::{Endpoint, IntoResponse, Request, Response};
 use crate::domain::id::DatasetId;
 
 use super::api::download::{DOWNLOAD_PATH_PARTS, DownloadApi};
+use super::api::forward_auth::ForwardAuthApi;
 use super::api::key_set::{KEY_SET_PATH, KeySetApi};
 use super::api::mint::{MINT_PATH_PREFIX, MintApi};
+use super::server::forward_auth_statuses::FORWARD_AUTH_PATH;
 use super::server::request_handler::RequestHandler;
 
-/// A handler that answers the mint, downloads and the key set itself.
+/// A handler that answers the mint, downloads, forward-auth and the key set itself.
 pub(super) struct DirectRoutes<E> {
     /// The mint.
     pub(super) mint: MintApi,
     /// Downloads.
     pub(super) download: DownloadApi,
+    /// Forward-auth.
+    pub(super) forward_auth: ForwardAuthApi,
     /// The key set.
     pub(super) key_set: KeySetApi,
     /// The router.
@@ -30,6 +34,7 @@ pub(super) struct DirectRoutes<E> {
 enum DirectOperation {
     Mint(DatasetId),
     Download(DatasetId),
+    ForwardAuth,
     KeySet,
 }
 
@@ -42,6 +47,7 @@ impl DirectOperation {
                 id.parse().ok().map(Self::Mint)
             }
             Method::GET if path == KEY_SET_PATH => Some(Self::KeySet),
+            Method::GET if path == FORWARD_AUTH_PATH => Some(Self::ForwardAuth),
             Method::GET => {
                 let (before, after) = DOWNLOAD_PATH_PARTS;
                 let id = path.strip_prefix(before)?.strip_suffix(after)?;
@@ -61,6 +67,9 @@ impl<E: Endpoint> RequestHandler for DirectRoutes<E> {
             }
             Some(DirectOperation::Download(dataset_id)) => {
                 Box::pin(self.download.reply(request, dataset_id)).await
+            }
+            Some(DirectOperation::ForwardAuth) => {
+                Box::pin(self.forward_auth.reply(request)).await
             }
             Some(DirectOperation::KeySet) => Ok(self.key_set.reply_last(request).into_response()),
             None => self.router.handle(request).await,

@@ -217,7 +217,11 @@ fn admin_apis(administration: &Arc<Administration>, schedule: KeySchedule) -> Ad
     )
 }
 
-fn api_service(services: &Services, config: &HttpConfig) -> OpenApiService<Apis, ()> {
+fn api_service(
+    services: &Services,
+    config: &HttpConfig,
+    forward_auth: ForwardAuthApi,
+) -> OpenApiService<Apis, ()> {
     let caller_apis = (
         MintApi::new(&services.download_tokens),
         MintBatchApi {
@@ -230,10 +234,7 @@ fn api_service(services: &Services, config: &HttpConfig) -> OpenApiService<Apis,
             api_keys: Arc::clone(&services.api_keys),
         },
         DownloadApi::new(&services.downloads),
-        ForwardAuthApi::new(
-            Arc::clone(&services.forward_auth),
-            config.forward_auth_paths.clone(),
-        ),
+        forward_auth,
         CatalogApi {
             view: Arc::clone(&services.catalog_view),
         },
@@ -280,7 +281,8 @@ fn route_limits(config: &HttpConfig) -> RouteLimits {
 /// All routes behind the request middleware.
 #[must_use]
 pub fn routes(services: &Services, config: HttpConfig) -> impl RequestHandler + use<> + 'static {
-    let service = api_service(services, &config);
+    let forward_auth = ForwardAuthApi::new(&services.forward_auth, &config.forward_auth_paths);
+    let service = api_service(services, &config, forward_auth.clone());
     let document = service_document(&service, &config.issuer);
     let get_paths: Vec<&str> = docs::PAGE_PATHS
         .into_iter()
@@ -302,6 +304,7 @@ pub fn routes(services: &Services, config: HttpConfig) -> impl RequestHandler + 
     let direct = DirectRoutes {
         mint: MintApi::new(&services.download_tokens),
         download: DownloadApi::new(&services.downloads),
+        forward_auth,
         key_set: KeySetApi::new(&services.key_ring, config.key_schedule.key_set),
         router: route,
     };
@@ -332,7 +335,9 @@ pub fn routes(services: &Services, config: HttpConfig) -> impl RequestHandler + 
 /// The OpenAPI document, complete.
 #[must_use]
 pub fn openapi_document(services: &Services, config: &HttpConfig) -> Value {
-    service_document(&api_service(services, config), &config.issuer)
+    let forward_auth = ForwardAuthApi::new(&services.forward_auth, &config.forward_auth_paths);
+    let service = api_service(services, config, forward_auth);
+    service_document(&service, &config.issuer)
 }
 
 fn service_document(service: &OpenApiService<Apis, ()>, issuer: &str) -> Value {

@@ -2,11 +2,13 @@
 //!
 //! Records are written in groups ([`mod@super::audit_writer`]), so that many callers share the cost of one `fsync`.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+use metrics::Counter;
 use parking_lot::Mutex;
+use strum::VariantArray;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -27,6 +29,11 @@ const MAX_QUEUED_RECORDS: usize = 4096;
 const WRITE_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long the last totals may take at a shutdown.
 const FINAL_FLUSH_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// The counters by event and outcome, looked up once.
+static DECIDED: [[OnceLock<Counter>; AuditOutcome::VARIANTS.len()]; AuditEvent::VARIANTS.len()] =
+    [const { [const { OnceLock::new() }; AuditOutcome::VARIANTS.len()] };
+        AuditEvent::VARIANTS.len()];
 
 /// Writes audit records durably.
 pub struct AuditTrail {
@@ -101,13 +108,31 @@ impl AuditTrail {
         admit_refusal: impl FnOnce(&AuditRecord) -> Result<(), ServiceError>,
     ) -> Result<(T, CountedRequest), ServiceError> {
         let result = require_decided(&mut record, result)?;
-        if result.is_err() && !self.folded.has(credential, &record) {
-            admit_refusal(&record)?;
-        }
-        let (event, outcome) = (record.event, record.outcome);
-        let counted = self.count_in_record(credential, record).await?;
-        Self::count_outcome(event, outcome);
+        let counted = match self.count_further(credential, &record) {
+            Some(counted) => counted,
+            None => {
+                if result.is_err() {
+                    admit_refusal(&record)?;
+                }
+                let (event, outcome) = (record.event, record.outcome);
+                let counted = self.count_in_record(credential, record).await?;
+                Self::count_outcome(event, outcome);
+                counted
+            }
+        };
         result.map(|value| (value, counted))
+    }
+
+    /// Counts a request that was granted in the record of those like it, if there is one already; if not,
+    /// [`AuditTrail::close_folded_record`] writes one.
+    pub fn count_further(
+        &self,
+        credential: FoldedCredential,
+        record: &AuditRecord,
+    ) -> Option<CountedRequest> {
+        let counted = self.folded.count_further(credential, record)?;
+        Self::count_outcome(record.event, record.outcome);
+        Some(counted)
     }
 
     async fn count_in_record(
@@ -134,12 +159,18 @@ impl AuditTrail {
 
     /// Counts an outcome whose record is durable.
     pub fn count_outcome(event: AuditEvent, outcome: AuditOutcome) {
-        metrics::counter!(
-            "cedargate_decided_total",
-            "event" => event.as_str(),
-            "outcome" => outcome.as_str()
-        )
-        .increment(1);
+        let of_event = DECIDED.get(event as usize);
+        let Some(counter) = of_event.and_then(|counters| counters.get(outcome as usize)) else {
+            return;
+        };
+        let counter = counter.get_or_init(|| {
+            metrics::counter!(
+                "cedargate_decided_total",
+                "event" => event.as_str(),
+                "outcome" => outcome.as_str()
+            )
+        });
+        counter.increment(1);
     }
 
     async fn write_durably(&self, record: AuditRecord) -> Result<(), ServiceError> {

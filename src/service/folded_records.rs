@@ -96,10 +96,24 @@ impl FoldedRecords {
         }
     }
 
-    /// Whether a like request was recorded already.
-    pub(super) fn has(&self, credential: FoldedCredential, record: &AuditRecord) -> bool {
+    /// The record of like requests, if there is one and it is durable.
+    fn find_durable(
+        &self,
+        credential: FoldedCredential,
+        record: &AuditRecord,
+    ) -> Option<Arc<OpenRecord>> {
         let open = self.open.get(&key_of(credential, record));
-        open.is_some_and(|open| open.takes(record) && open.durable.initialized())
+        open.filter(|open| open.takes(record) && open.durable.initialized())
+    }
+
+    /// Counts a request in the record of those like it, if that is durable already.
+    pub(super) fn count_further(
+        &self,
+        credential: FoldedCredential,
+        record: &AuditRecord,
+    ) -> Option<CountedRequest> {
+        let open = self.find_durable(credential, record)?;
+        Some(self.counted(open))
     }
 
     /// Counts a request in the record of those like it. `write` writes the record if it is the first of them;
@@ -127,6 +141,10 @@ impl FoldedRecords {
             self.open.invalidate(&key);
             return Err(error);
         }
+        Ok(self.counted(open))
+    }
+
+    fn counted(&self, open: Arc<OpenRecord>) -> CountedRequest {
         let counted = CountedRequest {
             record: open,
             changed: Arc::clone(&self.changed),
@@ -135,7 +153,7 @@ impl FoldedRecords {
         if counted.record.requests.fetch_add(1, Ordering::Relaxed) > 0 {
             counted.mark_changed();
         }
-        Ok(counted)
+        counted
     }
 
     fn find_or_open(&self, key: &FoldKey, record: AuditRecord) -> Arc<OpenRecord> {
@@ -253,6 +271,13 @@ mod tests {
     use crate::domain::clock::Clock;
     use crate::service::identity::request_context::RequestContext;
     use crate::service::tests::empty_database;
+
+    impl FoldedRecords {
+        /// Whether a like request was recorded already.
+        fn has(&self, credential: FoldedCredential, record: &AuditRecord) -> bool {
+            self.find_durable(credential, record).is_some()
+        }
+    }
 
     fn download(at: i64) -> AuditRecord {
         let mut record =

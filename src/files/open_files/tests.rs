@@ -1,9 +1,10 @@
 use std::fs::File;
+use std::ops::Range;
 
 use object_store::memory::InMemory;
 
 use super::*;
-use crate::domain::dataset::StoredFile;
+use crate::domain::dataset::{DatasetFile, StoredFile};
 use crate::files::FilesError;
 use crate::files::tests::{TestStore, bytes_of, failure_of};
 use crate::files::tiff::test_file::test_tiff as tiff;
@@ -22,6 +23,11 @@ async fn read_until_kept(place: &TestStore, file: &StoredFile) {
             return;
         }
     }
+}
+
+async fn located(place: &TestStore, file: &StoredFile) -> Arc<FileVersion> {
+    let file = DatasetFile::Stored(file.clone());
+    place.files.locate(&file).await.unwrap().unwrap()
 }
 
 /// Another TIFF of the same length.
@@ -93,6 +99,48 @@ async fn what_happens_to_a_file_behind_our_back_shows_at_the_next_span() {
         matches!(error, FilesError::FolderUnusable { .. }),
         "{error}"
     );
+}
+
+#[tokio::test]
+async fn only_a_small_span_of_an_unchanged_open_file_is_read_at_once() {
+    let place = TestStore::new();
+    let file = place.imported(&tiff(600_000)).await;
+    let version = located(&place, &file).await;
+    let read = |span: Range<u64>| place.files.read_at_once(&version, &span);
+    assert!(read(0..10).is_none(), "it is not open");
+    read_until_kept(&place, &file).await;
+    for span in [0..0, 0..10, 16_384..32_768, 500_000..SIZE] {
+        let range = usize::try_from(span.start).unwrap()..usize::try_from(span.end).unwrap();
+        // Not every file system can say what is in memory.
+        assert!(read(span).is_none_or(|bytes| bytes == tiff(600_000)[range]));
+    }
+    for (start, end) in [(0, SIZE), (10, 5), (SIZE - 5, SIZE + 5)] {
+        assert!(read(start..end).is_none(), "{start} to {end}");
+    }
+    std::fs::remove_file(place.object(&file)).unwrap();
+    assert!(read(0..10).is_none(), "it is gone");
+    assert_eq!(open_count(&place), 0);
+}
+
+#[tokio::test]
+async fn datasets_with_the_same_content_keep_their_names_and_dates() {
+    let place = TestStore::new();
+    let file = place.imported(&tiff(600_000)).await;
+    let other = StoredFile {
+        name: "other.tif".to_owned(),
+        modified: file.modified + 60,
+        ..file.clone()
+    };
+    for _ in 0..2 {
+        for file in [&file, &other] {
+            let version = located(&place, file).await;
+            assert_eq!(
+                (&version.name, version.modified),
+                (&file.name, file.modified)
+            );
+        }
+        read_until_kept(&place, &file).await;
+    }
 }
 
 #[tokio::test]

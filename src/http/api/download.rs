@@ -5,13 +5,16 @@
 
 use std::sync::Arc;
 
-use poem::http::{Method, StatusCode, header};
+use bytes::Bytes;
+use http_body_util::combinators::BoxBody;
+use poem::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use poem::{Body, IntoResponse, Request, Response};
 use poem_openapi::param::Path;
 use poem_openapi::registry::{MetaResponses, Registry};
 use poem_openapi::{ApiResponse, OpenApi};
 
 use crate::domain::id::DatasetId;
+use crate::files::ByteStream;
 use crate::http::conditional::entity_tag::{
     ALTERED_TAG, IfMatchOutcome, MALFORMED_TAG, compare_strongly,
 };
@@ -25,7 +28,8 @@ use crate::http::reply::content_disposition::attachment;
 use crate::http::reply::problem::Problem;
 use crate::http::reply::responses::{self, ANY_BYTES, ErrorResponse, ErrorStatuses};
 use crate::http::server::request_info::RequestInfo;
-use crate::http::server::tracked_body::TrackedBody;
+use crate::http::server::tracked_body::{TrackedBody, TrackedChunk};
+use crate::service::folded_records::CountedRequest;
 use crate::service::identity::request_context::RequestContext;
 use crate::service::tokens::download::{Download, DownloadContent, Downloads};
 
@@ -39,6 +43,9 @@ const TIFF: &str = "image/tiff";
 /// that know no images take it for the second, which is what it is to them, and give its bytes instead of
 /// nothing.
 const DOCUMENTED_TYPES: [&str; 2] = [TIFF, ANY_BYTES];
+
+/// For how many headers a response has room at once: these, and those that every response has.
+const MAX_RESPONSE_HEADERS: usize = 24;
 
 /// The download API.
 pub struct DownloadApi {
@@ -198,7 +205,8 @@ fn reply(
     let Download { file, content } = download;
     let bytes = match content {
         DownloadContent::Nothing => None,
-        DownloadContent::Bytes(bytes) => Some(bytes),
+        DownloadContent::Bytes(bytes) => Some(FileBytes::Stream(bytes)),
+        DownloadContent::Chunk(bytes, counted) => Some(FileBytes::Chunk(bytes, counted)),
         DownloadContent::Redirect(url) => {
             // Neither the URL nor that it was given is for a cache: whoever has it may read the file.
             return Response::builder()
@@ -209,21 +217,27 @@ fn reply(
                 .finish();
         }
     };
-    let response = Response::builder()
-        .header(header::ETAG, &file.etag)
-        .header(header::LAST_MODIFIED, format_http_date(file.modified))
-        .header(header::ACCEPT_RANGES, "bytes")
-        // Caches must revalidate, because policies decide each request anew.
-        .header(header::CACHE_CONTROL, "private, no-cache");
-    let (response, length) = match selection {
-        SelectedRange::Whole => (response.status(StatusCode::OK), file.size),
-        SelectedRange::Span(span) => (
-            response
-                .status(StatusCode::PARTIAL_CONTENT)
-                .header(header::CONTENT_RANGE, content_range(span, file.size)),
-            span.end - span.start,
-        ),
-        SelectedRange::NotModified => return response.status(StatusCode::NOT_MODIFIED).finish(),
+    let mut response = Response::default();
+    let headers = response.headers_mut();
+    headers.reserve(MAX_RESPONSE_HEADERS);
+    set_header(headers, header::ETAG, &*file.etag);
+    let modified = format_http_date(file.modified);
+    set_header(headers, header::LAST_MODIFIED, modified);
+    headers.insert(header::ACCEPT_RANGES, HeaderValue::from_static("bytes"));
+    // Caches must revalidate, because policies decide each request anew.
+    let no_cache = HeaderValue::from_static("private, no-cache");
+    headers.insert(header::CACHE_CONTROL, no_cache);
+    let (status, length) = match selection {
+        SelectedRange::Whole => (StatusCode::OK, file.size),
+        SelectedRange::Span(span) => {
+            let range = content_range(span, file.size);
+            set_header(headers, header::CONTENT_RANGE, range);
+            (StatusCode::PARTIAL_CONTENT, span.end - span.start)
+        }
+        SelectedRange::NotModified => {
+            response.set_status(StatusCode::NOT_MODIFIED);
+            return response;
+        }
         SelectedRange::PreconditionFailed => {
             let detail = match if_match {
                 Some(IfMatchOutcome::Altered) => ALTERED_TAG,
@@ -247,12 +261,35 @@ fn reply(
             return response;
         }
     };
-    let response = response
-        .content_type(TIFF)
-        .header(header::CONTENT_LENGTH, length)
-        .header(header::CONTENT_DISPOSITION, attachment(&file.name));
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(TIFF));
+    headers.insert(header::CONTENT_LENGTH, HeaderValue::from(length));
+    set_header(headers, header::CONTENT_DISPOSITION, attachment(&file.name));
+    response.set_status(status);
     match bytes {
-        Some(bytes) => response.body(Body::from_bytes_stream(TrackedBody::new(bytes, length))),
-        None => response.finish(),
+        Some(FileBytes::Stream(bytes)) => {
+            response.set_body(Body::from_bytes_stream(TrackedBody::new(bytes, length)));
+        }
+        Some(FileBytes::Chunk(bytes, counted)) => {
+            let body = TrackedChunk::new(bytes, move |sent| counted.add_bytes(sent));
+            response.set_body(Body::from(BoxBody::new(body)));
+        }
+        None => {}
+    }
+    response
+}
+
+/// What is sent of a file.
+enum FileBytes {
+    Stream(ByteStream),
+    Chunk(Bytes, CountedRequest),
+}
+
+/// Sets a header whose value is one in all that is catalogued.
+fn set_header<V>(headers: &mut HeaderMap, name: HeaderName, value: V)
+where
+    HeaderValue: TryFrom<V>,
+{
+    if let Ok(value) = HeaderValue::try_from(value) {
+        headers.insert(name, value);
     }
 }

@@ -9,13 +9,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use poem::http::{HeaderValue, StatusCode, header};
-use poem::{IntoResponse, Response};
+use poem::{IntoResponse, Request, Response};
 use poem_openapi::registry::{MetaResponses, Registry};
 use poem_openapi::{ApiResponse, OpenApi};
 
 use crate::config::PathPatterns;
 use crate::domain::id::{DatasetId, UserId};
-use crate::http::extract::credentials::ForwardedCredentials;
+use crate::http::extract::credentials::{ForwardedCredentials, forwarded_context};
 use crate::http::extract::original_request::OriginalRequest;
 use crate::http::openapi::ApiTag;
 use crate::http::reply::problem::Problem;
@@ -23,6 +23,7 @@ use crate::http::reply::responses::{self, ErrorResponse, ErrorStatuses};
 use crate::http::server::forward_auth_statuses::FORWARD_AUTH_PATH;
 use crate::http::server::request_info::RequestInfo;
 use crate::service::error::ServiceError;
+use crate::service::identity::request_context::RequestContext;
 use crate::service::tokens::forward_auth::ForwardAuth;
 
 /// The header that names the caller: the name is that of oauth2-proxy, which proxies know.
@@ -39,12 +40,13 @@ const VARY: HeaderValue = HeaderValue::from_static(
      X-Forwarded-For, Forwarded",
 );
 
-/// The forward-auth API.
+/// The forward-auth API; clones share what was logged.
+#[derive(Clone)]
 pub struct ForwardAuthApi {
     forward_auth: Arc<ForwardAuth>,
     paths: PathPatterns,
     /// A peer that is not trusted is logged once, not with every request.
-    has_warned: AtomicBool,
+    has_warned: Arc<AtomicBool>,
 }
 
 /// The proxy may answer the request.
@@ -109,33 +111,25 @@ impl ApiResponse for PermittedResponse {
 impl ForwardAuthApi {
     /// The API for file servers with their files at these paths.
     #[must_use]
-    pub fn new(forward_auth: Arc<ForwardAuth>, paths: PathPatterns) -> Self {
+    pub fn new(forward_auth: &Arc<ForwardAuth>, paths: &PathPatterns) -> Self {
         Self {
-            forward_auth,
-            paths,
-            has_warned: AtomicBool::new(false),
+            forward_auth: Arc::clone(forward_auth),
+            paths: paths.clone(),
+            has_warned: Arc::default(),
         }
     }
-}
 
-#[OpenApi(tag = "ApiTag::Operators")]
-impl ForwardAuthApi {
-    /// Get decision about a proxied request
-    ///
-    /// For proxies that serve the files of datasets themselves: nginx `auth_request`, Traefik `ForwardAuth` and Caddy
-    /// `forward_auth`. HEAD is supported. The headers name the request that the proxy has received; they count only
-    /// if the proxy is one of the server's `trusted_proxies`, and the path has to fit one of its
-    /// `forward_auth_paths`. The credential is that of a download: `?token=` of the original URI, or a header. The
-    /// operation's own query is ignored.
-    #[oai(
-        path = "/auth/verify",
-        method = "get",
-        operation_id = "verify_proxied_request"
-    )]
-    async fn verify(
+    /// Answers a GET of [`FORWARD_AUTH_PATH`].
+    pub async fn reply(&self, request: &Request) -> poem::Result<Response> {
+        let context = forwarded_context(request);
+        let answered = self.answer(&context, request).await?;
+        Ok(answered.into_response())
+    }
+
+    async fn answer(
         &self,
-        credentials: ForwardedCredentials,
-        request: &poem::Request,
+        context: &RequestContext,
+        request: &Request,
     ) -> Result<PermittedResponse, ErrorResponse<ForwardAuthStatuses>> {
         let info = RequestInfo::from_request(request);
         if !info.is_of_trusted_proxy {
@@ -161,7 +155,7 @@ impl ForwardAuthApi {
         };
         let permitted = self
             .forward_auth
-            .verify(&credentials.0, dataset_id)
+            .verify(context, dataset_id)
             .await
             .map_err(problem)?;
         Ok(PermittedResponse {
@@ -169,6 +163,29 @@ impl ForwardAuthApi {
             user_id: permitted.user_id,
             max_age: permitted.max_age,
         })
+    }
+}
+
+#[OpenApi(tag = "ApiTag::Operators")]
+impl ForwardAuthApi {
+    /// Get decision about a proxied request
+    ///
+    /// For proxies that serve the files of datasets themselves: nginx `auth_request`, Traefik `ForwardAuth` and Caddy
+    /// `forward_auth`. HEAD is supported. The headers name the request that the proxy has received; they count only
+    /// if the proxy is one of the server's `trusted_proxies`, and the path has to fit one of its
+    /// `forward_auth_paths`. The credential is that of a download: `?token=` of the original URI, or a header. The
+    /// operation's own query is ignored.
+    #[oai(
+        path = "/auth/verify",
+        method = "get",
+        operation_id = "verify_proxied_request"
+    )]
+    async fn verify(
+        &self,
+        credentials: ForwardedCredentials,
+        request: &poem::Request,
+    ) -> Result<PermittedResponse, ErrorResponse<ForwardAuthStatuses>> {
+        self.answer(&credentials.0, request).await
     }
 }
 

@@ -1,5 +1,6 @@
 //! Preconditions: evaluating the `If-...` headers of a request (RFC 9110 section 13).
 
+use std::borrow::Cow;
 use std::time::{Duration, UNIX_EPOCH};
 
 use poem::http::header::{
@@ -87,17 +88,17 @@ pub fn if_range_matches(headers: &HeaderMap, now: Validators<'_>) -> bool {
 }
 
 /// All lines of a header as one value (RFC 9110 section 5.3), or `None` if there is no line.
-pub(crate) fn joined_header(headers: &HeaderMap, name: &HeaderName) -> Option<Vec<u8>> {
-    let lines: Vec<&[u8]> = headers
-        .get_all(name)
-        .iter()
-        .map(HeaderValue::as_bytes)
-        .collect();
-    if lines.is_empty() {
-        None
-    } else {
-        Some(lines.join(&b", "[..]))
+pub(crate) fn joined_header<'a>(
+    headers: &'a HeaderMap,
+    name: &HeaderName,
+) -> Option<Cow<'a, [u8]>> {
+    let mut lines = headers.get_all(name).iter().map(HeaderValue::as_bytes);
+    let mut joined = Cow::Borrowed(lines.next()?);
+    for line in lines {
+        joined.to_mut().extend_from_slice(b", ");
+        joined.to_mut().extend_from_slice(line);
     }
+    Some(joined)
 }
 
 /// The date in a header; `None` if it is absent, repeated or malformed, which are all ignored.

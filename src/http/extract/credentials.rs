@@ -45,6 +45,12 @@ pub fn header_or_query_context(request: &Request) -> RequestContext {
     request_context(request, credential_from_headers_or_query(request))
 }
 
+/// The request context with the credential of the request that a proxy asks about, as [`ForwardedCredentials`] has it.
+#[must_use]
+pub fn forwarded_context(request: &Request) -> RequestContext {
+    request_context(request, credential_of_original_request(request))
+}
+
 fn request_context(request: &Request, credential: Credential) -> RequestContext {
     let info = RequestInfo::from_request(request);
     RequestContext {

@@ -2,6 +2,8 @@
 //!
 //! It never fails: a malformed header matches no version, so that nothing is changed by mistake.
 
+use std::borrow::Cow;
+
 use poem::http::header::IF_MATCH;
 use poem::{Request, RequestBody};
 use poem_openapi::registry::{MetaParamIn, MetaSchemaRef};
@@ -66,7 +68,8 @@ impl<'a> ApiExtractor<'a> for IfMatch {
         _body: &mut RequestBody,
         _options: ExtractParamOptions<Self::ParamType>,
     ) -> poem::Result<Self> {
-        Ok(Self(joined_header(request.headers(), &IF_MATCH)))
+        let listed = joined_header(request.headers(), &IF_MATCH);
+        Ok(Self(listed.map(Cow::into_owned)))
     }
 }
 

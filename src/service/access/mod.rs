@@ -26,7 +26,7 @@ use decisions::{Authorizer, Decisions};
 #[derive(Clone, Debug)]
 pub struct ReadableFile {
     /// The file as it is now.
-    pub file: FileVersion,
+    pub file: Arc<FileVersion>,
     /// The decision that permitted it.
     pub decision: Decision,
 }
@@ -111,7 +111,7 @@ impl Access {
         &self,
         dataset: &Dataset,
         record: &mut AuditRecord,
-    ) -> Result<Option<FileVersion>, ServiceError> {
+    ) -> Result<Option<Arc<FileVersion>>, ServiceError> {
         let Some(file) = &dataset.file else {
             return Ok(None);
         };

@@ -8,6 +8,7 @@ use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use futures_util::{StreamExt, TryStreamExt};
 use url::Url;
 
@@ -33,7 +34,7 @@ const MAX_SIGNATURES: usize = 3;
 /// An opened download.
 pub struct Download {
     /// The file.
-    pub file: FileVersion,
+    pub file: Arc<FileVersion>,
     /// What is sent of it.
     pub content: DownloadContent,
 }
@@ -44,8 +45,17 @@ pub enum DownloadContent {
     Nothing,
     /// The bytes of the selected span.
     Bytes(ByteStream),
+    /// The bytes of the selected span, all of them at once; whoever sends them counts them.
+    Chunk(Bytes, CountedRequest),
     /// A presigned URL, at which its store has the file.
     Redirect(Url),
+}
+
+/// A file that the caller may have.
+struct GrantedFile {
+    file: Arc<FileVersion>,
+    /// When the download token expires, in seconds since 1970 UTC; none for other credentials.
+    expires_at: Option<i64>,
 }
 
 /// Opens downloads.
@@ -82,17 +92,62 @@ impl Downloads {
         let mut record = request.open_record(AuditEvent::Download, &self.clock);
         record.dataset_id = Some(dataset_id);
         let mut credential = FoldedCredential::None;
-        let authorizing = self.authorize(request, dataset_id, &mut record, &mut credential);
-        let result = authorizing.await;
+        // Awaited where it is made: a future that has a name before is in this one twice, and this one is moved.
+        let result = self
+            .authorize(request, dataset_id, &mut record, &mut credential)
+            .await;
+        let further = match &result {
+            Ok(_) => self.audit.count_further(credential, &record),
+            Err(_) => None,
+        };
+        let (granted, counted) = match (result, further) {
+            (Ok(granted), Some(counted)) => (granted, counted),
+            // Boxed, as is what has to wait for the file: most spans need neither.
+            (result, _) => Box::pin(self.close_first(request, credential, record, result)).await?,
+        };
+        let span = select_span(&granted.file);
+        if let Some(span) = &span
+            && let Some(bytes) = self.files.read_at_once(&granted.file, span)
+        {
+            return Ok(Download {
+                file: granted.file,
+                content: DownloadContent::Chunk(bytes, counted),
+            });
+        }
+        Box::pin(self.read(dataset_id, granted, span, counted, select_span)).await
+    }
+
+    /// Closes the record of a request that is refused, or that is the first of those like it.
+    async fn close_first(
+        &self,
+        request: &RequestContext,
+        credential: FoldedCredential,
+        record: AuditRecord,
+        result: Result<GrantedFile, ServiceError>,
+    ) -> Result<(GrantedFile, CountedRequest), ServiceError> {
         let admit_refusal = |record: &AuditRecord| {
             let limits = &self.rate_limits;
             limits.count_refusal(record.user_id, request.address.for_limits())
         };
-        let closing = self
-            .audit
-            .close_folded_record(credential, record, result, admit_refusal);
-        let ((ReadableFile { mut file, .. }, expires_at), counted) = closing.await?;
-        let mut content = self.content(expires_at, &file, select_span(&file)).await;
+        self.audit
+            .close_folded_record(credential, record, result, admit_refusal)
+            .await
+    }
+
+    /// Reads a file that has to be waited for.
+    async fn read(
+        &self,
+        dataset_id: DatasetId,
+        granted: GrantedFile,
+        span: Option<Range<u64>>,
+        counted: CountedRequest,
+        mut select_span: impl FnMut(&FileVersion) -> Option<Range<u64>>,
+    ) -> Result<Download, ServiceError> {
+        let GrantedFile {
+            mut file,
+            expires_at,
+        } = granted;
+        let mut content = self.content(expires_at, &file, span).await;
         if let Err(FilesError::RemoteReplaced { .. }) = content {
             let located = self.files.locate_anew(&file).await;
             let located = located.map_err(|error| read_error(dataset_id, error))?;
@@ -153,30 +208,33 @@ impl Downloads {
         Some(Duration::from_secs(seconds))
     }
 
-    /// Authenticates and decides: gives the file, and when the download token expires, in seconds since 1970 UTC.
+    /// Authenticates and decides.
     async fn authorize(
         &self,
         request: &RequestContext,
         dataset_id: DatasetId,
         record: &mut AuditRecord,
         credential: &mut FoldedCredential,
-    ) -> Result<(ReadableFile, Option<i64>), ServiceError> {
-        let authenticating = download_caller::authenticate(
+    ) -> Result<GrantedFile, ServiceError> {
+        let found = download_caller::authenticate(
             &self.authenticator,
             &self.rate_limits,
             request,
             dataset_id,
             record,
-        );
-        let found = authenticating.await?;
+        )
+        .await?;
         *credential = found.credential;
         self.rate_limits.check_download(&found.caller)?;
-        let readable = self
+        let ReadableFile { file, .. } = self
             .access
             .authorize_read(&found.caller, dataset_id, record)
             .await?;
         record.outcome = AuditOutcome::Granted;
-        Ok((readable, found.expires_at))
+        Ok(GrantedFile {
+            file,
+            expires_at: found.expires_at,
+        })
     }
 }
 

@@ -68,14 +68,20 @@ impl ForwardAuth {
         let mut record = request.open_record(AuditEvent::Verify, &self.clock);
         record.dataset_id = Some(dataset_id);
         let mut credential = FoldedCredential::None;
-        let deciding = self.decide(request, dataset_id, &mut record, &mut credential);
-        let result = deciding.await;
+        let result = self
+            .decide(request, dataset_id, &mut record, &mut credential)
+            .await;
+        if let Ok(permitted) = result
+            && self.audit.count_further(credential, &record).is_some()
+        {
+            return Ok(permitted);
+        }
         let admit_refusal =
             |record: &AuditRecord| self.rate_limits.count_refusal(record.user_id, address);
         let closing = self
             .audit
             .close_folded_record(credential, record, result, admit_refusal);
-        let (permitted, _) = closing.await?;
+        let (permitted, _) = Box::pin(closing).await?;
         Ok(permitted)
     }
 
@@ -91,14 +97,14 @@ impl ForwardAuth {
         {
             return self.check_signature(request, token, dataset_id, record, credential);
         }
-        let authenticating = download_caller::authenticate(
+        let found = download_caller::authenticate(
             &self.authenticator,
             &self.rate_limits,
             request,
             dataset_id,
             record,
-        );
-        let found = authenticating.await?;
+        )
+        .await?;
         *credential = found.credential;
         self.rate_limits.check_download(&found.caller)?;
         let authorizer = self.access.authorizer(&found.caller);

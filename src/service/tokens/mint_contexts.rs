@@ -41,7 +41,7 @@ impl MintContexts {
         if let Some(context) = self.recent.get(&id) {
             return Ok(Some(context));
         }
-        let found = self.database.find_mint_context(id).await?;
+        let found = Box::pin(self.database.find_mint_context(id)).await?;
         if let Some(context) = found {
             self.recent.insert(id, context);
         }
