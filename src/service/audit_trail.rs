@@ -1,15 +1,16 @@
 //! The audit trail: no response leaves before its record is durable.
 //!
-//! Records are written in groups ([`mod@super::audit_writer`]), so that many callers share the cost of one `fsync`.
+//! Records wait in groups ([`mod@super::audit_queue`]) for the writer ([`mod@super::audit_writer`]), so that many callers
+//! share the cost of one `fsync`.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+use futures_util::future::Either;
 use metrics::Counter;
 use parking_lot::Mutex;
 use strum::VariantArray;
-use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
@@ -17,16 +18,13 @@ use crate::domain::audit::{AuditEvent, AuditOutcome, AuditRecord};
 use crate::domain::text_enum::TextEnum;
 use crate::storage::Database;
 
+use super::audit_queue::{AuditQueue, Unwritten};
 use super::audit_reader::AuditReader;
-use super::audit_writer::{QueuedRecord, run_writer};
+use super::audit_writer::run_writer;
 use super::disk_space::DiskSpace;
 use super::error::ServiceError;
 use super::folded_records::{CountedRequest, FLUSH_INTERVAL, FoldedCredential, FoldedRecords};
 
-/// How many records wait to be written; further ones are rejected at once.
-const MAX_QUEUED_RECORDS: usize = 4096;
-/// How long a caller waits for its record; after that the audit log counts as unavailable.
-const WRITE_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long the last totals may take at a shutdown.
 const FINAL_FLUSH_TIMEOUT: Duration = Duration::from_secs(5);
 
@@ -45,7 +43,7 @@ pub struct AuditTrail {
     folded: Arc<FoldedRecords>,
     stop_flushing: CancellationToken,
     flusher: Mutex<Option<JoinHandle<()>>>,
-    queue: Mutex<Option<mpsc::Sender<QueuedRecord>>>,
+    queue: Arc<AuditQueue>,
     writer: Mutex<Option<JoinHandle<()>>>,
     is_failing: Arc<AtomicBool>,
 }
@@ -54,11 +52,17 @@ impl AuditTrail {
     /// Starts the writer.
     #[must_use]
     pub fn start(database: Database, disk_space: Arc<DiskSpace>) -> Self {
-        let (queue, records) = mpsc::channel(MAX_QUEUED_RECORDS);
+        let queue = Arc::new(AuditQueue::new());
         let is_failing = Arc::new(AtomicBool::new(false));
         let reader = AuditReader::new(database.clone());
-        let writer = run_writer(database.clone(), records, Arc::clone(&is_failing));
+        let writer = run_writer(
+            database.clone(),
+            Arc::clone(&queue),
+            Arc::clone(&is_failing),
+        );
         let writer = tokio::spawn(writer);
+        let watched = Arc::clone(&queue);
+        tokio::spawn(async move { watched.watch_time().await });
         let folded = Arc::new(FoldedRecords::new());
         let stop_flushing = CancellationToken::new();
         let flusher = run_flusher(database.clone(), Arc::clone(&folded), stop_flushing.clone());
@@ -69,7 +73,7 @@ impl AuditTrail {
             folded,
             stop_flushing,
             flusher: Mutex::new(Some(tokio::spawn(flusher))),
-            queue: Mutex::new(Some(queue)),
+            queue,
             writer: Mutex::new(Some(writer)),
             is_failing,
         }
@@ -80,21 +84,33 @@ impl AuditTrail {
     /// Requests that ask nothing (malformed credentials), that exceed a rate limit or that fail because
     /// something is unavailable are not recorded: nothing was decided, and a flood of them must not
     /// become a flood of writes. They are counted in a metric.
-    pub async fn close_record<T>(
+    ///
+    /// The record is queued when this is called: the future holds no more than is needed to wait for it.
+    pub fn close_record<T>(
         &self,
         mut record: AuditRecord,
         result: Result<T, ServiceError>,
-    ) -> Result<T, ServiceError> {
-        let result = require_decided(&mut record, result)?;
-        let (event, outcome) = (record.event, record.outcome);
-        if is_failed_sign_in(&record) {
-            // Whoever tries again and again must not fill the disk.
-            self.count_in_record(FoldedCredential::None, record).await?;
-        } else {
-            self.write_durably(record).await?;
+    ) -> impl Future<Output = Result<T, ServiceError>> {
+        let closing = require_decided(&mut record, result).map(|result| {
+            let (event, outcome) = (record.event, record.outcome);
+            let writing = if is_failed_sign_in(&record) {
+                // Whoever tries again and again must not fill the disk.
+                let counting = self.count_in_record(FoldedCredential::None, record);
+                Either::Right(Box::pin(counting))
+            } else {
+                Either::Left(self.write_durably(record))
+            };
+            (writing, event, outcome, result)
+        });
+        async move {
+            let (writing, event, outcome, result) = closing?;
+            match writing {
+                Either::Left(writing) => writing.await?,
+                Either::Right(counting) => drop(counting.await?),
+            }
+            Self::count_outcome(event, outcome);
+            result
         }
-        Self::count_outcome(event, outcome);
-        result
     }
 
     /// Closes the record of a request that is one of many: it is counted in the record of those like it.
@@ -173,27 +189,27 @@ impl AuditTrail {
         counter.increment(1);
     }
 
-    async fn write_durably(&self, record: AuditRecord) -> Result<(), ServiceError> {
-        let (reply, durable) = oneshot::channel();
-        let queued = self
-            .queue
-            .lock()
-            .as_ref()
-            .ok_or("it is shutting down")
-            .and_then(|queue| {
-                queue
-                    .try_send(QueuedRecord { record, reply })
-                    .map_err(|_| "its queue is full")
-            });
-        queued.map_err(unavailable)?;
-        match tokio::time::timeout(WRITE_TIMEOUT, durable).await {
-            Ok(Ok(Ok(()))) => Ok(()),
-            Ok(Ok(Err(error))) => Err(unavailable(&error.to_string())),
-            Ok(Err(_)) => Err(unavailable("its writer stopped")),
-            Err(_) => {
-                metrics::counter!("cedargate_audit_failures_total").increment(1);
-                Err(ServiceError::RecordUncertain)
-            }
+    /// Queues a record; the future returns when it is durable.
+    fn write_durably(
+        &self,
+        record: AuditRecord,
+    ) -> impl Future<Output = Result<(), ServiceError>> + use<> {
+        let queued = self.queue.push(record);
+        async move {
+            let outcome = match queued {
+                Ok(place) => place.outcome().await,
+                Err(unwritten) => Err(unwritten),
+            };
+            outcome.map_err(|unwritten| match unwritten {
+                Unwritten::QueueFull => unavailable("its queue is full"),
+                Unwritten::Closed => unavailable("it is shutting down"),
+                Unwritten::Failed(error) => unavailable(&error.to_string()),
+                Unwritten::WriterStopped => unavailable("its writer stopped"),
+                Unwritten::TimedOut => {
+                    metrics::counter!("cedargate_audit_failures_total").increment(1);
+                    ServiceError::RecordUncertain
+                }
+            })
         }
     }
 
@@ -205,7 +221,7 @@ impl AuditTrail {
 
     /// Writes the queued records and the totals, and stops.
     pub async fn stop(&self) {
-        self.queue.lock().take();
+        self.queue.close();
         let writer = self.writer.lock().take();
         if let Some(writer) = writer
             && writer.await.is_err()
@@ -227,6 +243,12 @@ impl AuditTrail {
             Ok(Err(error)) => tracing::warn!(%error, "last totals of audit records lost"),
             Err(_) => tracing::warn!("last totals of audit records lost: no answer in time"),
         }
+    }
+}
+
+impl Drop for AuditTrail {
+    fn drop(&mut self) {
+        self.queue.close();
     }
 }
 

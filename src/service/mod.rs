@@ -5,12 +5,14 @@
 pub mod access;
 pub mod administration;
 pub mod audit_prune;
+mod audit_queue;
 pub mod audit_reader;
 pub mod audit_trail;
 mod audit_writer;
 pub mod catalog;
 pub mod catalog_cache;
 mod catalog_versions;
+mod concurrent_callers;
 pub mod disk_space;
 pub mod error;
 mod fair_turns;

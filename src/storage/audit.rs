@@ -3,6 +3,7 @@
 use std::fmt;
 use std::net::{AddrParseError, IpAddr};
 use std::sync::Arc;
+use std::time::Duration;
 
 use sqlx::types::Json;
 use uuid::Uuid;
@@ -113,6 +114,8 @@ fn known_address(text: &str) -> Result<Option<IpAddr>, AddrParseError> {
 }
 
 const OPERATION: &str = "append audit records";
+/// How long a quick sync takes at most.
+const QUICK_SYNC: Duration = Duration::from_micros(100);
 
 impl Database {
     /// Appends records; they are durable when it returns. If it fails, some of them may be.
@@ -164,6 +167,16 @@ impl Database {
         insert_all(&mut appender, records).await?;
         appender.leave_transaction();
         Ok(())
+    }
+
+    /// Whether records are durable soon after they are inserted, so that larger groups cost their callers nothing.
+    ///
+    /// A sync that takes long is itself what many records wait for, and a group that is held back comes late for it.
+    pub fn is_sync_quick(&self) -> bool {
+        match self {
+            Self::Sqlite(connections) => connections.log_sync.usual_time() <= QUICK_SYNC,
+            Self::Postgres(_) => true,
+        }
     }
 
     /// How many groups of records can be inserted at a time.

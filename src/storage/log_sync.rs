@@ -2,7 +2,8 @@
 //! when it ends.
 //!
 //! The audit writer commits without a sync (`synchronous = NORMAL`) and waits for this one, so that the next
-//! group is inserted while the log of the last is being synced; all who wait share a sync. This is sound:
+//! group is inserted while the log of the last is being synced. A few syncs run at a time: a disk that is slow to
+//! answer one often answers several as soon. All who come while none may begin share the next one. This is sound:
 //!
 //! - What a commit wrote is in the log, which is synced here, or a checkpoint has moved it into the database:
 //!   SQLite syncs the log before a checkpoint and the database after it, and only then begins the log anew.
@@ -11,20 +12,30 @@
 //!   the disk, which was written after all that was synced.
 //! - A failed sync is not tried again: the kernel may have given up the pages, and a later sync would succeed
 //!   without them. All writers are refused until the log has been moved into the database as a whole
-//!   ([`LogSync::is_broken`]). The log is kept open, because a file that is opened after another descriptor was
-//!   told of the failure is told nothing.
+//!   ([`LogSync::is_broken`]). The log is kept open, once for each sync that may run: a failure is told to each open
+//!   file once, so syncs that shared one would take it from each other, and a file that is opened after another
+//!   was told is told nothing. The other files tell of it later, and the log is moved again.
 
 use std::fs::File;
 use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 use tokio::sync::oneshot;
 
 use super::sqlite_file::SqliteFile;
+
+/// A sync that took longer counts as if it took so long: its thread may have waited for a processor.
+const MAX_NOTED_TIME: Duration = Duration::from_millis(1);
+/// The time of a sync before the first one.
+const UNKNOWN_TIME: u64 = u64::MAX;
+
+/// How many syncs run at a time.
+const MAX_SYNCS: usize = 3;
 
 /// Syncs the log of one SQLite file; clones share the syncs.
 #[derive(Clone)]
@@ -33,19 +44,45 @@ pub(super) struct LogSync(Arc<Shared>);
 struct Shared {
     file: SqliteFile,
     path: PathBuf,
-    /// The log when it was synced last. Locked by the thread that syncs.
-    log: Mutex<Option<File>>,
+    /// The log when it was synced last.
+    log: Mutex<Option<Arc<OpenedLog>>>,
     waiting: Mutex<Waiting>,
+    /// How long a sync takes, in nanoseconds: an average of the last ones.
+    nanos: AtomicU64,
     is_broken: AtomicBool,
 }
 
 type Reply = oneshot::Sender<Result<(), Arc<io::Error>>>;
 
-#[derive(Default)]
 struct Waiting {
     replies: Vec<Reply>,
-    /// Whether a thread syncs; it looks here again before it ends, so that never more than one hangs.
-    is_syncing: bool,
+    /// The files that no thread uses. Each thread looks here again before it ends, so that never more threads hang
+    /// than there are files.
+    idle: Vec<usize>,
+}
+
+/// The log, opened for each sync that may run.
+struct OpenedLog {
+    identity: (u64, u64),
+    files: [File; MAX_SYNCS],
+}
+
+impl OpenedLog {
+    fn open(path: &Path) -> io::Result<Self> {
+        let open = || File::open(path);
+        let files = [open()?, open()?, open()?];
+        let mut identities = Vec::with_capacity(MAX_SYNCS);
+        for file in &files {
+            identities.push(identity(&file.metadata()?));
+        }
+        identities.dedup();
+        let [identity] = identities[..] else {
+            return Err(io::Error::other(
+                "the write-ahead log was replaced meanwhile",
+            ));
+        };
+        Ok(Self { identity, files })
+    }
 }
 
 impl LogSync {
@@ -56,9 +93,13 @@ impl LogSync {
         let path = PathBuf::from(log);
         Self(Arc::new(Shared {
             file,
-            log: Mutex::new(File::open(&path).ok()),
+            log: Mutex::new(OpenedLog::open(&path).ok().map(Arc::new)),
             path,
-            waiting: Mutex::default(),
+            waiting: Mutex::new(Waiting {
+                replies: Vec::new(),
+                idle: (0..MAX_SYNCS).collect(),
+            }),
+            nanos: AtomicU64::new(UNKNOWN_TIME),
             is_broken: AtomicBool::new(false),
         }))
     }
@@ -66,6 +107,11 @@ impl LogSync {
     /// Whether a sync has failed: what was committed is not durable, and nothing may be committed after it.
     pub(super) fn is_broken(&self) -> bool {
         self.0.is_broken.load(Ordering::Acquire)
+    }
+
+    /// How long a sync takes, by the last ones; very long before the first one.
+    pub(super) fn usual_time(&self) -> Duration {
+        Duration::from_nanos(self.0.nanos.load(Ordering::Relaxed))
     }
 
     /// To be called when all that is in the log has been moved into the database, and the log begins anew.
@@ -78,14 +124,14 @@ impl LogSync {
     /// Fails if the log cannot be synced, or if the database file was removed or replaced.
     pub(super) async fn sync(&self) -> io::Result<()> {
         let (reply, synced) = oneshot::channel();
-        let is_first = {
+        let idle = {
             let mut waiting = self.0.waiting.lock();
             waiting.replies.push(reply);
-            !std::mem::replace(&mut waiting.is_syncing, true)
+            waiting.idle.pop()
         };
-        if is_first {
+        if let Some(index) = idle {
             let shared = Arc::clone(&self.0);
-            tokio::task::spawn_blocking(move || shared.run());
+            tokio::task::spawn_blocking(move || shared.run(index));
         }
         let result = synced.await.map_err(io::Error::other)?;
         result.map_err(|error| io::Error::new(error.kind(), error))
@@ -93,18 +139,18 @@ impl LogSync {
 }
 
 impl Shared {
-    /// Syncs for as long as anybody waits.
-    fn run(&self) {
+    /// Syncs with one of the files for as long as anybody waits.
+    fn run(&self, index: usize) {
         loop {
             let replies = {
                 let mut waiting = self.waiting.lock();
                 if waiting.replies.is_empty() {
-                    waiting.is_syncing = false;
+                    waiting.idle.push(index);
                     return;
                 }
                 std::mem::take(&mut waiting.replies)
             };
-            let result = self.sync_now().map_err(Arc::new);
+            let result = self.sync_now(index).map_err(Arc::new);
             for reply in replies {
                 // Whoever has given up asks no more.
                 let _ = reply.send(result.clone());
@@ -112,31 +158,125 @@ impl Shared {
         }
     }
 
-    fn sync_now(&self) -> io::Result<()> {
+    fn sync_now(&self, index: usize) -> io::Result<()> {
         // What was committed into a file that is not there any more is lost. The log itself is well.
         self.file.check_unchanged_now()?;
         if self.is_broken.load(Ordering::Acquire) {
             let reason = "an earlier sync of the write-ahead log failed";
             return Err(io::Error::other(reason));
         }
-        self.sync_log().inspect_err(|error| {
+        self.sync_log(index).inspect_err(|error| {
             self.is_broken.store(true, Ordering::Release);
             tracing::error!(%error, log = %self.path.display(), "write-ahead log not synced");
         })
     }
 
-    fn sync_log(&self) -> io::Result<()> {
+    fn sync_log(&self, index: usize) -> io::Result<()> {
+        let log = self.opened_log()?;
+        let file = log.files.get(index).ok_or(io::ErrorKind::InvalidInput)?;
+        let begun = Instant::now();
+        file.sync_data()?;
+        self.note_time(begun.elapsed());
+        Ok(())
+    }
+
+    /// The log that the path names now.
+    fn opened_log(&self) -> io::Result<Arc<OpenedLog>> {
         let named = identity(&std::fs::metadata(&self.path)?);
         let mut opened = self.log.lock();
-        let log = match opened.take() {
-            Some(log) if identity(&log.metadata()?) == named => log,
+        match &*opened {
+            Some(log) if log.identity == named => Ok(Arc::clone(log)),
             // The last connection was closed, and the log with it.
-            _ => File::open(&self.path)?,
+            _ => Ok(Arc::clone(
+                opened.insert(Arc::new(OpenedLog::open(&self.path)?)),
+            )),
+        }
+    }
+
+    fn note_time(&self, time: Duration) {
+        // Of two that write at the same time one is lost, which changes little.
+        let time = u64::try_from(time.min(MAX_NOTED_TIME).as_nanos()).unwrap_or(UNKNOWN_TIME);
+        let next = match self.nanos.load(Ordering::Relaxed) {
+            UNKNOWN_TIME => time,
+            usual => usual - usual / 8 + time / 8,
         };
-        opened.insert(log).sync_data()
+        self.nanos.store(next, Ordering::Relaxed);
     }
 }
 
 fn identity(metadata: &std::fs::Metadata) -> (u64, u64) {
     (metadata.dev(), metadata.ino())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use futures_util::future::join_all;
+
+    fn log_of_a_file() -> (tempfile::TempDir, PathBuf, LogSync) {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.db");
+        let log = folder.path().join("a.db-wal");
+        std::fs::write(&path, "database").unwrap();
+        std::fs::write(&log, "log").unwrap();
+        let sync = LogSync::new(&path, SqliteFile::new(&path).unwrap());
+        (folder, log, sync)
+    }
+
+    async fn sync_many(sync: &LogSync) -> Vec<bool> {
+        let results = join_all((0..64).map(|_| sync.sync())).await;
+        results.iter().map(Result::is_ok).collect()
+    }
+
+    #[tokio::test]
+    async fn many_syncs_at_a_time_all_return() {
+        let (_folder, _log, sync) = log_of_a_file();
+        for _ in 0..20 {
+            assert_eq!(sync_many(&sync).await, [true; 64]);
+        }
+    }
+
+    #[tokio::test]
+    async fn a_log_that_begins_anew_is_synced_and_not_the_old_one() {
+        let (folder, log, sync) = log_of_a_file();
+        sync.sync().await.unwrap();
+        std::fs::rename(&log, folder.path().join("old")).unwrap();
+        std::fs::write(&log, "new").unwrap();
+        assert_eq!(sync_many(&sync).await, [true; 64]);
+        let named = identity(&std::fs::metadata(&log).unwrap());
+        let opened = sync.0.log.lock();
+        let opened = opened.as_ref().unwrap();
+        for file in &opened.files {
+            assert_eq!(identity(&file.metadata().unwrap()), named);
+        }
+    }
+
+    #[tokio::test]
+    async fn after_a_failed_sync_all_are_refused_until_the_log_is_whole() {
+        let (_folder, log, sync) = log_of_a_file();
+        std::fs::remove_file(&log).unwrap();
+        assert!(sync.sync().await.is_err());
+        std::fs::write(&log, "new").unwrap();
+        assert_eq!(sync_many(&sync).await, [false; 64]);
+        assert!(sync.is_broken());
+        sync.mark_whole();
+        assert_eq!(sync_many(&sync).await, [true; 64]);
+    }
+
+    #[tokio::test]
+    async fn the_usual_time_is_that_of_the_last_syncs() {
+        let (_folder, _log, sync) = log_of_a_file();
+        let quick = Duration::from_micros(10);
+        assert!(sync.usual_time() > Duration::from_secs(1));
+        sync.0.note_time(quick);
+        assert_eq!(sync.usual_time(), quick);
+        for _ in 0..100 {
+            sync.0.note_time(Duration::from_secs(9));
+        }
+        assert!(sync.usual_time() > MAX_NOTED_TIME / 2);
+        for _ in 0..100 {
+            sync.0.note_time(quick);
+        }
+        assert!(sync.usual_time() < quick * 2);
+    }
 }
