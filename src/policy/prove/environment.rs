@@ -118,6 +118,7 @@ impl<'a> EnvironmentCheck<'a> {
                 break;
             }
             self.check_policy(pending, &prepared, solver).await;
+            self.here.subject.recollection.memory.progress().advance();
         }
         if !self.found.unknown.is_empty() {
             let reason = if solver.is_expired() {
@@ -202,19 +203,8 @@ impl<'a> EnvironmentCheck<'a> {
             }
         };
         if pending.may_fail {
-            let id = policy.id.clone();
-            match solver.find_example(&never_errors_asserts(&compiled)).await {
-                Ok(None) => {
-                    self.found.proved.insert((pending.policy, None));
-                }
-                Ok(Some(example)) => {
-                    self.found.failing.push((id, Box::new(example)));
-                }
-                Err(reason) => {
-                    let message = format!("whether policy `{id}` can fail: {reason}");
-                    self.found.unknown.push(message);
-                }
-            }
+            self.prove_never_fails((pending.policy, &policy.id), &compiled, solver)
+                .await;
         }
         if is_unsatisfiable(&never_matches_asserts(&compiled)) {
             return self.note_no_match(pending);
@@ -226,22 +216,53 @@ impl<'a> EnvironmentCheck<'a> {
                 // Something is wrong with it already; what is proved of others is for an edit that mends it.
                 continue;
             }
-            let mut separate = Separate {
-                here: &self.here,
-                solver,
-            };
-            let finding = match separate.prove(pending.policy, &compiled, ready).await {
-                Ok(Ok(supports)) => {
-                    let (policy, number) = (pending.policy, ready.number);
-                    self.found.supports.insert((policy, number), supports);
-                    self.found.proved.insert((policy, Some(number)));
-                    continue;
-                }
-                Ok(Err(example)) => self.whole_finding(ready, Ok(example), solver).await,
-                Err(reason) => self.whole_finding(ready, Err(reason), solver).await,
-            };
-            self.set_finding(ready.number, finding);
+            self.prove_meets((pending.policy, &compiled), ready, solver)
+                .await;
         }
+    }
+
+    async fn prove_never_fails(
+        &mut self,
+        (number, id): (usize, &str),
+        compiled: &CompiledPolicy,
+        solver: &mut SolverSession,
+    ) {
+        match solver.find_example(&never_errors_asserts(compiled)).await {
+            Ok(None) => {
+                self.found.proved.insert((number, None));
+            }
+            Ok(Some(example)) => {
+                let failing = (id.to_owned(), Box::new(example));
+                self.found.failing.push(failing);
+            }
+            Err(reason) => {
+                let message = format!("whether policy `{id}` can fail: {reason}");
+                self.found.unknown.push(message);
+            }
+        }
+    }
+
+    /// Proves that a policy by itself meets an invariant.
+    async fn prove_meets(
+        &mut self,
+        (policy, compiled): (usize, &CompiledPolicy),
+        ready: &PreparedStatement<'_>,
+        solver: &mut SolverSession,
+    ) {
+        let mut separate = Separate {
+            here: &self.here,
+            solver,
+        };
+        let finding = match separate.prove(policy, compiled, ready).await {
+            Ok(Ok(supports)) => {
+                self.found.supports.insert((policy, ready.number), supports);
+                self.found.proved.insert((policy, Some(ready.number)));
+                return;
+            }
+            Ok(Err(example)) => self.whole_finding(ready, Ok(example), solver).await,
+            Err(reason) => self.whole_finding(ready, Err(reason), solver).await,
+        };
+        self.set_finding(ready.number, finding);
     }
 
     /// What is left when all policies were proved by themselves.

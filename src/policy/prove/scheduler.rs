@@ -111,6 +111,9 @@ pub(super) fn run_steps(
         all,
         next_index: AtomicUsize::new(0),
     });
+    let in_all_environments = subject.pending.len() * environments.len();
+    let memory = &subject.recollection.memory;
+    memory.progress().begin(in_all_environments);
     let (sender, results) = channel();
     let is_low_priority = options.is_low_priority;
     let cores = thread::available_parallelism().map_or(1, usize::from);

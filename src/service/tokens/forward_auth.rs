@@ -101,7 +101,7 @@ impl ForwardAuth {
         let found = authenticating.await?;
         *credential = found.credential;
         self.rate_limits.check_download(&found.caller)?;
-        let authorizer = self.access.authorizer(&found.caller);
+        let authorizer = self.access.authorizer(&found.caller)?;
         self.access
             .permit_read(&authorizer, dataset_id, record)
             .await?;
