@@ -8,6 +8,16 @@ use parking_lot::Mutex;
 /// The time between two log lines about one proof.
 const LOG_INTERVAL: Duration = Duration::from_secs(5);
 
+/// A proof that is under way, until it is dropped.
+pub(super) struct ProofUnderWay<'a>(&'a ProofProgress);
+
+impl Drop for ProofUnderWay<'_> {
+    fn drop(&mut self) {
+        self.0.all.store(0, Ordering::Relaxed);
+        *self.0.next_log.lock() = None;
+    }
+}
+
 /// How far the proof is that is under way. A policy counts once for each request environment.
 #[derive(Debug, Default)]
 pub struct ProofProgress {
@@ -17,11 +27,12 @@ pub struct ProofProgress {
 }
 
 impl ProofProgress {
-    /// A proof begins.
-    pub(super) fn begin(&self, all: usize) {
+    /// A proof begins; it ends with the value.
+    pub(super) fn begin(&self, all: usize) -> ProofUnderWay<'_> {
         self.done.store(0, Ordering::Relaxed);
         self.all.store(all, Ordering::Relaxed);
         *self.next_log.lock() = Some(Instant::now() + LOG_INTERVAL);
+        ProofUnderWay(self)
     }
 
     /// One step is done; logged from time to time.
@@ -36,12 +47,6 @@ impl ProofProgress {
             *next = Some(Instant::now() + LOG_INTERVAL);
             tracing::info!(percent, "the policies are being proved");
         }
-    }
-
-    /// The proof has ended.
-    pub(super) fn end(&self) {
-        self.all.store(0, Ordering::Relaxed);
-        *self.next_log.lock() = None;
     }
 
     /// How much of it is done, in percent; `None` if no proof is under way.

@@ -6,6 +6,7 @@
 //! what some permit matches and no forbid does, and what was proved of a policy stays proved when others change.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
 use std::sync::atomic::Ordering;
 
 use cedar_policy::{Policy, RequestEnv, Schema};
@@ -65,30 +66,53 @@ impl ProofSubject {
         })
     }
 
+    /// Proves some of the policies that are to be proved by themselves, and concludes nothing.
+    pub(super) async fn prove_part(
+        &self,
+        env: &RequestEnv,
+        part: Range<usize>,
+        solver: &mut SolverSession,
+    ) -> InvariantFindings {
+        match self.check(env) {
+            Ok(mut check) => {
+                let pending = self.pending.get(part).unwrap_or_default();
+                check.prove_policies(pending, solver).await;
+                check.found
+            }
+            Err(found) => *found,
+        }
+    }
+
     /// Proves or refutes every invariant, and that no policy can fail, in one environment.
     pub(super) async fn find_violations(
         &self,
         env: &RequestEnv,
         solver: &mut SolverSession,
     ) -> InvariantFindings {
-        match self.symbols(env) {
-            Ok(symbols) => {
-                let check = EnvironmentCheck {
-                    here: EnvironmentSubject {
-                        subject: self,
-                        env,
-                        symbols,
-                    },
-                    found: InvariantFindings::default(),
-                };
-                check.run(solver).await
-            }
-            Err(reason) => InvariantFindings {
-                findings: self.all_unknown(&reason),
-                unknown: vec![reason],
-                ..InvariantFindings::default()
-            },
+        match self.check(env) {
+            Ok(check) => check.run(solver).await,
+            Err(found) => *found,
         }
+    }
+
+    /// The check of one environment, or that nothing is known of it.
+    fn check<'a>(
+        &'a self,
+        env: &'a RequestEnv,
+    ) -> Result<EnvironmentCheck<'a>, Box<InvariantFindings>> {
+        let symbols = self.symbols(env).map_err(|reason| InvariantFindings {
+            findings: self.all_unknown(&reason),
+            unknown: vec![reason],
+            ..InvariantFindings::default()
+        })?;
+        Ok(EnvironmentCheck {
+            here: EnvironmentSubject {
+                subject: self,
+                env,
+                symbols,
+            },
+            found: InvariantFindings::default(),
+        })
     }
 
     fn all_unknown(&self, reason: &str) -> Vec<Finding> {
@@ -101,25 +125,8 @@ impl ProofSubject {
 
 impl<'a> EnvironmentCheck<'a> {
     async fn run(mut self, solver: &mut SolverSession) -> InvariantFindings {
-        let mut prepared = Vec::new();
-        for (number, statement) in (0..).zip(&self.here.subject.statements) {
-            let (finding, ready) = match self.prepare(number, statement, solver).await {
-                Ok(Some(ready)) => (Finding::Holds, Some(ready)),
-                Ok(None) => (Finding::OutOfScope, None),
-                Err(reason) => (Finding::Unknown(reason), None),
-            };
-            self.found.findings.push(finding);
-            prepared.extend(ready);
-        }
-        self.note_out_of_scope();
-        for pending in &self.here.subject.pending {
-            if solver.is_expired() {
-                self.found.unknown.push(solver.timeout_message());
-                break;
-            }
-            self.check_policy(pending, &prepared, solver).await;
-            self.here.subject.recollection.memory.progress().advance();
-        }
+        let subject = self.here.subject;
+        let prepared = self.prove_policies(&subject.pending, solver).await;
         if !self.found.unknown.is_empty() {
             let reason = if solver.is_expired() {
                 solver.timeout_message()
@@ -135,9 +142,37 @@ impl<'a> EnvironmentCheck<'a> {
         self.found
     }
 
+    /// Proves policies by themselves; returns the invariants that requests of the environment are in the scope of.
+    async fn prove_policies(
+        &mut self,
+        policies: &[PendingPolicy],
+        solver: &mut SolverSession,
+    ) -> Vec<PreparedStatement<'a>> {
+        let mut prepared = Vec::new();
+        for (number, statement) in (0..).zip(&self.here.subject.statements) {
+            let (finding, ready) = match self.prepare(number, statement, solver).await {
+                Ok(Some(ready)) => (Finding::Holds, Some(ready)),
+                Ok(None) => (Finding::OutOfScope, None),
+                Err(reason) => (Finding::Unknown(reason), None),
+            };
+            self.found.findings.push(finding);
+            prepared.extend(ready);
+        }
+        self.note_out_of_scope(policies);
+        for pending in policies {
+            if solver.is_expired() {
+                self.found.unknown.push(solver.timeout_message());
+                break;
+            }
+            self.check_policy(pending, &prepared, solver).await;
+            self.here.subject.recollection.memory.progress().advance();
+        }
+        prepared
+    }
+
     /// No policy does anything to an invariant that no request of the environment is in the scope of.
-    fn note_out_of_scope(&mut self) {
-        for pending in &self.here.subject.pending {
+    fn note_out_of_scope(&mut self, policies: &[PendingPolicy]) {
+        for pending in policies {
             for number in &pending.statements {
                 if matches!(self.finding(*number), Some(Finding::OutOfScope)) {
                     self.found.proved.insert((pending.policy, Some(*number)));

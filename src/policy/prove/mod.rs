@@ -15,7 +15,7 @@
 //!   `separate` says, and `remembered` keeps what holds in all. `effects` searches an environment for what has no
 //!   effect, which `idle` combines. `solver` runs cvc5, once for all questions of one `shape`;
 //!   `adapted` has examples of questions of a shape for others of it;
-//!   `scheduler` spreads the environments over threads, and `concretize` makes counterexamples look like real requests: `reduce` removes what does not matter, and `realistic`
+//!   `scheduler` spreads the environments over threads, of very many policies in `parts`, and `concretize` makes counterexamples look like real requests: `reduce` removes what does not matter, and `realistic`
 //!   has times and addresses that people can read.
 
 pub mod counterexample;
@@ -36,6 +36,7 @@ mod error;
 mod follow_up;
 mod idle;
 mod narrowing;
+mod parts;
 mod realistic;
 mod reduce;
 mod remembered;
@@ -57,6 +58,7 @@ use crate::domain::diagnostic::SourceDiagnostic;
 
 use follow_up::FollowUp;
 use idle::add_ineffective;
+use parts::Schedule;
 use solver::Deadline;
 use subject::ProofSubject;
 use verdicts::Verdicts;
@@ -112,38 +114,39 @@ pub fn prove_at_most(
     invariants: &InvariantFiles,
     options: &ProofOptions,
     (memory, max_new): (&Arc<ProofMemory>, Option<usize>),
-    progress: impl FnMut(usize, usize),
+    mut progress: impl FnMut(usize, usize),
 ) -> Result<ProofResult, ProveError> {
     let deadline = Deadline::after(options.time_limit);
     let valid = invariants.parse_for(bundle)?;
     let solver = scheduler::find_solver()?;
     memory.begin();
     let known_before = memory.len();
-    let subject = ProofSubject::new(
-        bundle,
-        &valid.invariants,
-        &options.must_have_effect,
-        (memory, solver.version()),
-    )?;
-    let subject = Arc::new(subject);
+    let new_subject = || {
+        let about = (memory, solver.version());
+        ProofSubject::new(bundle, &valid.invariants, &options.must_have_effect, about)
+    };
+    let mut subject = Arc::new(new_subject()?);
     let policies = subject.pending.len();
     if max_new.is_some_and(|max| policies > max) {
         return Err(ProveError::TooManyNew { policies });
     }
     let mut environments: Vec<_> = bundle.schema.request_envs().collect();
     environments.sort();
-    let found = scheduler::run_steps(
-        &subject,
-        &solver,
-        (&environments, options),
+    let _under_way = memory.progress().begin(policies * environments.len());
+    let schedule = Schedule {
+        solver: &solver,
+        environments: &environments,
+        options,
         deadline,
-        progress,
-    );
-    memory.progress().end();
-    let found = found?;
+    };
+    let parts = schedule.prove_parts(&subject, &mut progress)?;
+    if parts > 0 {
+        subject = Arc::new(new_subject()?);
+    }
+    let found = schedule.prove_whole(&subject, parts, &mut progress)?;
     let is_complete = found.violations.len() == environments.len();
     if is_complete {
-        subject.remember_proved(&found.violations);
+        subject.remember_proved(&subject.pending, &found.violations);
     }
     let verdicts = Verdicts::new(bundle, &valid.invariants, &found);
     let mut proof = Proof {
