@@ -156,7 +156,7 @@ impl ProofSubject {
             let other_compiled = other.compile(env, (&self.schema, symbols))?;
             let is_uncovered = |example: &Env| policy.is_match(example) && !other.is_match(example);
             match solver
-                .find_similar_example(
+                .find_likely_similar(
                     &matches_implies_asserts(&compiled, &other_compiled),
                     (&self.schema, &is_uncovered),
                 )

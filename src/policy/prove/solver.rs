@@ -153,14 +153,12 @@ pub(super) struct Recollection {
 }
 
 /// How an example is searched.
-#[derive(Clone, Copy)]
-enum Mode<'a> {
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Mode {
     /// For whatever literals first: most likely there is none.
     General,
     /// For these literals alone: most likely there is one.
     Likely,
-    /// In what is known of the shape first, confirmed by the function.
-    Similar(&'a Schema, &'a dyn Fn(&Env) -> bool),
 }
 
 /// Queries to one solver process at a time, until a deadline.
@@ -199,7 +197,7 @@ impl SolverSession {
         &mut self,
         asserts: &WellFormedAsserts<'_>,
     ) -> Result<Option<Env>, String> {
-        self.find(asserts, Mode::General).await
+        self.find(asserts, Mode::General, None).await
     }
 
     /// The same where there most likely are some, which no other literals tell of.
@@ -207,7 +205,7 @@ impl SolverSession {
         &mut self,
         asserts: &WellFormedAsserts<'_>,
     ) -> Result<Option<Env>, String> {
-        self.find(asserts, Mode::Likely).await
+        self.find(asserts, Mode::Likely, None).await
     }
 
     /// The same as [`Self::find_example`] for one of many questions that are alike but for their literals: what
@@ -215,15 +213,25 @@ impl SolverSession {
     pub(super) async fn find_similar_example(
         &mut self,
         asserts: &WellFormedAsserts<'_>,
-        (schema, is_example): (&Schema, &dyn Fn(&Env) -> bool),
+        known: (&Schema, &dyn Fn(&Env) -> bool),
     ) -> Result<Option<Env>, String> {
-        self.find(asserts, Mode::Similar(schema, is_example)).await
+        self.find(asserts, Mode::General, Some(known)).await
+    }
+
+    /// The same where there most likely are some.
+    pub(super) async fn find_likely_similar(
+        &mut self,
+        asserts: &WellFormedAsserts<'_>,
+        known: (&Schema, &dyn Fn(&Env) -> bool),
+    ) -> Result<Option<Env>, String> {
+        self.find(asserts, Mode::Likely, Some(known)).await
     }
 
     async fn find(
         &mut self,
         asserts: &WellFormedAsserts<'_>,
-        mode: Mode<'_>,
+        mode: Mode,
+        known: Option<(&Schema, &dyn Fn(&Env) -> bool)>,
     ) -> Result<Option<Env>, String> {
         let is_decided = |term: &Term| matches!(term, Term::Prim(_));
         if asserts.asserts().iter().all(is_decided) || is_unsatisfiable(asserts) {
@@ -237,14 +245,13 @@ impl SolverSession {
             return Ok(None);
         }
         let literals = || shape.literals().into_iter().cloned().collect::<Vec<_>>();
-        if let Mode::Similar(schema, is_example) = mode
+        if let Some((schema, is_example)) = known
             && let Some(example) = self.examples.adapt(&shape.general, &literals(), schema)
             && is_example(&example)
         {
             return Ok(Some(example));
         }
-        let is_for_all_literals = !matches!(mode, Mode::Likely);
-        if is_for_all_literals && shape.is_general() && !memory.is_special(&shape.general) {
+        if mode == Mode::General && shape.is_general() && !memory.is_special(&shape.general) {
             if self.holds_in_general(&shape, asserts).await {
                 memory.add(shape.general, Vec::new());
                 return Ok(None);
@@ -254,7 +261,7 @@ impl SolverSession {
         let found = self.ask(asserts).await?;
         match &found {
             None => memory.add(shape.exact, Vec::new()),
-            Some(example) if matches!(mode, Mode::Similar(..)) => {
+            Some(example) if known.is_some() => {
                 self.examples.add(shape.general, literals(), example);
             }
             Some(_) => {}

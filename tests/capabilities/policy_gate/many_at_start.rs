@@ -7,9 +7,9 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use crate::policy_reload::{health, public_policy_with_ttl, server_on};
+use crate::policy_reload::{health, public_policy_with_ttl};
 use crate::support::cli::copy_of_shipped_policies;
-use crate::support::server::{PUBLIC, Server, TestResponse};
+use crate::support::server::{PUBLIC, Server, ServerOptions, TestResponse};
 
 use super::reloads;
 
@@ -18,6 +18,19 @@ const MORE: usize = 201;
 /// Nobody may read a draft by a role.
 const VIOLATING: &str = "RecordStatus::\"draft\"";
 const KEEPING: &str = "RecordStatus::\"published\"";
+
+/// A server with this policy folder, proofs and enough time for them.
+async fn server_on(folder: &Path) -> Server {
+    Server::start_with(ServerOptions {
+        environment: vec![
+            ("CEDARGATE_POLICY_DIR", folder.display().to_string()),
+            ("CEDARGATE_GATE_PROOFS", "require".to_owned()),
+            ("CEDARGATE_GATE_PROOF_LIMIT", "600".to_owned()),
+        ],
+        ..ServerOptions::default()
+    })
+    .await
+}
 
 /// Adds policies, of which the last one is about datasets with this record status.
 fn add_policies(folder: &Path, last_status: &str) {
@@ -28,9 +41,11 @@ fn add_policies(folder: &Path, last_status: &str) {
         } else {
             KEEPING
         };
+        // Policies are proved in the order of their names; what is proved before the violation is remembered.
+        let id = 1_000 + number;
         writeln!(
             text,
-            "@id(\"more-{number}\") @reason(\"x\")\n\
+            "@id(\"more-{id}\") @reason(\"x\")\n\
              permit (principal in Role::\"team-{number}\", action == Action::\"read\", resource)\n\
              when {{ resource.visibility == Visibility::\"internal\" && resource.record_status == {status} }};"
         )
@@ -68,7 +83,7 @@ fn has_problem(ready: &Value, part: &str) -> bool {
 async fn a_first_start_with_many_policies_serves_and_decides_nothing_until_they_are_proved() {
     let folder = copy_of_shipped_policies();
     add_policies(folder.path(), VIOLATING);
-    let server = server_on(folder.path(), "require", "require").await;
+    let server = server_on(folder.path()).await;
     let (status, first) = ready(&server).await;
     assert_eq!((status, &first["status"]), (503, &Value::from("unready")));
     assert!(has_problem(&first, "no policies are in force"), "{first}");
@@ -105,7 +120,7 @@ async fn a_first_start_with_many_policies_serves_and_decides_nothing_until_they_
 #[tokio::test]
 async fn a_restart_with_many_new_policies_keeps_the_earlier_ones_in_force_until_they_are_proved() {
     let folder = copy_of_shipped_policies();
-    let mut server = server_on(folder.path(), "require", "require").await;
+    let mut server = server_on(folder.path()).await;
     let before = health(&server).await["revision"].clone();
     let lifetime = server.mint(PUBLIC, None).await.json()["expires_in"].clone();
     assert!(server.stop().await);
