@@ -88,7 +88,12 @@ impl App {
         // First, so that nothing is counted before.
         let metrics = start_metrics(&settings.issuers, &settings.stores)?;
         let initial = load_policies(settings, &database, &clock).await?;
-        let bundle = Arc::new(LiveBundle::new(Arc::clone(&initial.bundle)));
+        let bundle = Arc::clone(&initial.bundle);
+        let bundle = Arc::new(if initial.is_closed {
+            LiveBundle::closed(bundle)
+        } else {
+            LiveBundle::new(bundle)
+        });
         let (key_ring, key_task) = open_keys(settings, &database, &clock).await?;
         let catalog_cache = Arc::new(CatalogCache::new(database.clone()));
         catalog_cache.refresh().await?;

@@ -21,7 +21,12 @@ use super::networks::Networks;
 use super::proof_memory::ProofMemory;
 use super::prove::InvariantFiles;
 use super::safeguards::Safeguards;
-use super::sources::{INVARIANTS_FOLDER, SourceFiles, is_bundle_file};
+use super::sources::{INVARIANTS_FOLDER, NETWORKS_FILE, SCHEMA_FILE, SourceFiles, is_bundle_file};
+
+/// What stands for the policies before any are in force.
+const CLOSED_POLICY: &str =
+    "@id(\"no-policies-in-force\")\nforbid (principal, action, resource);\n";
+const CLOSED_FILE: &str = "closed.cedar";
 
 /// Everything in a policy folder, as it was at one time.
 #[derive(Clone, Debug)]
@@ -50,6 +55,18 @@ impl PolicyFolder {
             cases: SourceFiles::embedded(is_case_or_entity_file)?,
             invariants: SourceFiles::embedded_invariants()?,
         })
+    }
+
+    /// A folder with the schema of this one whose policies permit nothing.
+    #[must_use]
+    pub fn closed(&self) -> Self {
+        let is_kept = |name: &str| [SCHEMA_FILE, NETWORKS_FILE].contains(&name);
+        let kept = self.bundle.iter().filter(|(name, _)| is_kept(name));
+        let mut files: BTreeMap<String, Arc<str>> = kept
+            .map(|(name, text)| (name.to_owned(), Arc::clone(text)))
+            .collect();
+        files.insert(CLOSED_FILE.to_owned(), Arc::from(CLOSED_POLICY));
+        Self::from_files("no policies in force", files)
     }
 
     /// A folder of texts in memory; messages put `origin` before their names.

@@ -1,6 +1,7 @@
 //! The bundle in force, replaced atomically.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use arc_swap::ArcSwap;
 
@@ -12,6 +13,8 @@ use super::bundle::Bundle;
 #[derive(Debug)]
 pub struct LiveBundle {
     current: ArcSwap<Bundle>,
+    /// Whether nothing is in force yet.
+    is_closed: AtomicBool,
 }
 
 impl LiveBundle {
@@ -21,6 +24,16 @@ impl LiveBundle {
         warn_of_missing_actions(&bundle);
         Self {
             current: ArcSwap::new(bundle),
+            is_closed: AtomicBool::new(false),
+        }
+    }
+
+    /// Starts without policies in force: until the first are, nothing is decided. `bundle` permits nothing.
+    #[must_use]
+    pub fn closed(bundle: Arc<Bundle>) -> Self {
+        Self {
+            is_closed: AtomicBool::new(true),
+            ..Self::new(bundle)
         }
     }
 
@@ -28,6 +41,13 @@ impl LiveBundle {
     pub fn replace(&self, bundle: Arc<Bundle>) {
         warn_of_missing_actions(&bundle);
         self.current.store(bundle);
+        self.is_closed.store(false, Ordering::Release);
+    }
+
+    /// Whether no policies are in force yet.
+    #[must_use]
+    pub fn is_closed(&self) -> bool {
+        self.is_closed.load(Ordering::Acquire)
     }
 
     /// The bundle in force; a request uses one bundle throughout.

@@ -10,6 +10,7 @@ use cedar_policy::PolicySet;
 use parking_lot::Mutex;
 
 use super::proof_digest::ProofDigest;
+use super::proof_progress::ProofProgress;
 
 /// The most bytes of memory that it takes.
 const MAX_MEMORY: usize = 64 * 1024 * 1024;
@@ -29,6 +30,7 @@ const MAGIC: &[u8] = b"cedargate proofs 1\n";
 pub struct ProofMemory {
     known: Mutex<Known>,
     parsed: Mutex<ParsedFiles>,
+    progress: ProofProgress,
 }
 
 /// The policy files of the folder that was parsed last, by name: their texts with what they say.
@@ -61,6 +63,12 @@ impl Entry {
 }
 
 impl ProofMemory {
+    /// How far the proof is that uses it.
+    #[must_use]
+    pub fn progress(&self) -> &ProofProgress {
+        &self.progress
+    }
+
     /// What a policy file says, if it was there with the same text when the folder was parsed last.
     pub(super) fn parsed(&self, name: &str, text: &str) -> Option<Arc<PolicySet>> {
         let parsed = self.parsed.lock();

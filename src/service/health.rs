@@ -100,9 +100,19 @@ impl Health {
         if let Some(rejected) = reload.rejected {
             // Anybody may see this: which file has which error is for the log and administrators.
             let kind = rejected.reason.kind();
-            warnings.push(format!(
-                "the policy folder is refused ({kind}): earlier policies are in force"
-            ));
+            let is_under_way = rejected.is_under_way();
+            let what = match reload.proof_percent {
+                Some(percent) if is_under_way || reload.is_closed => {
+                    format!("the policy folder is being proved ({percent} %)")
+                }
+                _ if is_under_way => "the policy folder is being proved".to_owned(),
+                _ => format!("the policy folder is refused ({kind})"),
+            };
+            if reload.is_closed {
+                failures.push(format!("{what}: no policies are in force"));
+            } else {
+                warnings.push(format!("{what}: earlier policies are in force"));
+            }
             refused_folder_revision.clone_from(&rejected.folder_revision);
         }
         if reload.unproved.is_some() {

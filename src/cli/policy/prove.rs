@@ -110,7 +110,7 @@ fn prove_error(error: ProveError) -> CommandError {
             "install cvc5 (Debian: apt install cvc5; others: https://cvc5.github.io), or set \
                  the environment variable {SOLVER_VARIABLE} to the program"
         )),
-        ProveError::Failed { .. } => CommandError::new(error),
+        ProveError::TooManyNew { .. } | ProveError::Failed { .. } => CommandError::new(error),
     }
 }
 

@@ -285,7 +285,7 @@ fn is_invented(id: &str) -> bool {
 }
 
 /// Calls `visit` with the type and the id of every entity in a JSON value.
-fn visit_entities(value: &mut Value, visit: &mut dyn FnMut(&str, &mut String)) {
+pub(super) fn visit_entities(value: &mut Value, visit: &mut dyn FnMut(&str, &mut String)) {
     match value {
         Value::Object(members) => {
             let kind = members.get("type").and_then(Value::as_str);
@@ -308,7 +308,7 @@ fn visit_entities(value: &mut Value, visit: &mut dyn FnMut(&str, &mut String)) {
 }
 
 /// The entities as JSON, sorted; without the actions, which the schema declares.
-fn entities_json(found: &Env) -> Result<Value, String> {
+pub(super) fn entities_json(found: &Env) -> Result<Value, String> {
     let json = found.entities.to_json_value();
     let Value::Array(mut entities) = json.map_err(|error| error.to_string())? else {
         return Err("the entities are not a list".to_owned());

@@ -13,6 +13,9 @@ use super::invariants::InvariantBound;
 use super::solver::SolverSession;
 use super::subject::{InvariantStatement, ProofSubject, SubjectPolicy, compile};
 
+/// The most policies that are named as covering another one: of a thousand alike each covers all others.
+const MAX_COVERING: usize = 16;
+
 /// The findings about policies and invariants without effect in one environment.
 #[derive(Default)]
 pub(super) struct EffectFindings {
@@ -116,12 +119,13 @@ impl ProofSubject {
             return Ok(None);
         }
         let compiled = policy.compile(env, (&self.schema, symbols))?;
+        let is_match = |example: &Env| policy.is_match(example);
         solver
-            .find_likely_example(&never_matches_asserts(&compiled))
+            .find_similar_example(&never_matches_asserts(&compiled), (&self.schema, &is_match))
             .await
     }
 
-    /// The policies that match whenever one does.
+    /// The policies that match whenever one does; the first of them, where there are very many.
     ///
     /// Each example of a request that it matches rules out the policies that do not match it, so few
     /// pairs need a query to the solver.
@@ -139,7 +143,9 @@ impl ProofSubject {
             return Ok(covering);
         };
         let compiled = policy.compile(env, (&self.schema, symbols))?;
-        while let Some(candidate) = candidates.pop_first() {
+        while let Some(candidate) = candidates.pop_first()
+            && covering.len() < MAX_COVERING
+        {
             let Some(other) = self.policies.get(candidate) else {
                 continue;
             };
@@ -148,8 +154,12 @@ impl ProofSubject {
                 continue;
             }
             let other_compiled = other.compile(env, (&self.schema, symbols))?;
+            let is_uncovered = |example: &Env| policy.is_match(example) && !other.is_match(example);
             match solver
-                .find_likely_example(&matches_implies_asserts(&compiled, &other_compiled))
+                .find_likely_similar(
+                    &matches_implies_asserts(&compiled, &other_compiled),
+                    (&self.schema, &is_uncovered),
+                )
                 .await?
             {
                 None => {

@@ -6,6 +6,7 @@
 //! what some permit matches and no forbid does, and what was proved of a policy stays proved when others change.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
 use std::sync::atomic::Ordering;
 
 use cedar_policy::{Policy, RequestEnv, Schema};
@@ -65,30 +66,53 @@ impl ProofSubject {
         })
     }
 
+    /// Proves some of the policies that are to be proved by themselves, and concludes nothing.
+    pub(super) async fn prove_part(
+        &self,
+        env: &RequestEnv,
+        part: Range<usize>,
+        solver: &mut SolverSession,
+    ) -> InvariantFindings {
+        match self.check(env) {
+            Ok(mut check) => {
+                let pending = self.pending.get(part).unwrap_or_default();
+                check.prove_policies(pending, solver).await;
+                check.found
+            }
+            Err(found) => *found,
+        }
+    }
+
     /// Proves or refutes every invariant, and that no policy can fail, in one environment.
     pub(super) async fn find_violations(
         &self,
         env: &RequestEnv,
         solver: &mut SolverSession,
     ) -> InvariantFindings {
-        match self.symbols(env) {
-            Ok(symbols) => {
-                let check = EnvironmentCheck {
-                    here: EnvironmentSubject {
-                        subject: self,
-                        env,
-                        symbols,
-                    },
-                    found: InvariantFindings::default(),
-                };
-                check.run(solver).await
-            }
-            Err(reason) => InvariantFindings {
-                findings: self.all_unknown(&reason),
-                unknown: vec![reason],
-                ..InvariantFindings::default()
-            },
+        match self.check(env) {
+            Ok(check) => check.run(solver).await,
+            Err(found) => *found,
         }
+    }
+
+    /// The check of one environment, or that nothing is known of it.
+    fn check<'a>(
+        &'a self,
+        env: &'a RequestEnv,
+    ) -> Result<EnvironmentCheck<'a>, Box<InvariantFindings>> {
+        let symbols = self.symbols(env).map_err(|reason| InvariantFindings {
+            findings: self.all_unknown(&reason),
+            unknown: vec![reason],
+            ..InvariantFindings::default()
+        })?;
+        Ok(EnvironmentCheck {
+            here: EnvironmentSubject {
+                subject: self,
+                env,
+                symbols,
+            },
+            found: InvariantFindings::default(),
+        })
     }
 
     fn all_unknown(&self, reason: &str) -> Vec<Finding> {
@@ -101,24 +125,8 @@ impl ProofSubject {
 
 impl<'a> EnvironmentCheck<'a> {
     async fn run(mut self, solver: &mut SolverSession) -> InvariantFindings {
-        let mut prepared = Vec::new();
-        for (number, statement) in (0..).zip(&self.here.subject.statements) {
-            let (finding, ready) = match self.prepare(number, statement, solver).await {
-                Ok(Some(ready)) => (Finding::Holds, Some(ready)),
-                Ok(None) => (Finding::OutOfScope, None),
-                Err(reason) => (Finding::Unknown(reason), None),
-            };
-            self.found.findings.push(finding);
-            prepared.extend(ready);
-        }
-        self.note_out_of_scope();
-        for pending in &self.here.subject.pending {
-            if solver.is_expired() {
-                self.found.unknown.push(solver.timeout_message());
-                break;
-            }
-            self.check_policy(pending, &prepared, solver).await;
-        }
+        let subject = self.here.subject;
+        let prepared = self.prove_policies(&subject.pending, solver).await;
         if !self.found.unknown.is_empty() {
             let reason = if solver.is_expired() {
                 solver.timeout_message()
@@ -134,9 +142,37 @@ impl<'a> EnvironmentCheck<'a> {
         self.found
     }
 
+    /// Proves policies by themselves; returns the invariants that requests of the environment are in the scope of.
+    async fn prove_policies(
+        &mut self,
+        policies: &[PendingPolicy],
+        solver: &mut SolverSession,
+    ) -> Vec<PreparedStatement<'a>> {
+        let mut prepared = Vec::new();
+        for (number, statement) in (0..).zip(&self.here.subject.statements) {
+            let (finding, ready) = match self.prepare(number, statement, solver).await {
+                Ok(Some(ready)) => (Finding::Holds, Some(ready)),
+                Ok(None) => (Finding::OutOfScope, None),
+                Err(reason) => (Finding::Unknown(reason), None),
+            };
+            self.found.findings.push(finding);
+            prepared.extend(ready);
+        }
+        self.note_out_of_scope(policies);
+        for pending in policies {
+            if solver.is_expired() {
+                self.found.unknown.push(solver.timeout_message());
+                break;
+            }
+            self.check_policy(pending, &prepared, solver).await;
+            self.here.subject.recollection.memory.progress().advance();
+        }
+        prepared
+    }
+
     /// No policy does anything to an invariant that no request of the environment is in the scope of.
-    fn note_out_of_scope(&mut self) {
-        for pending in &self.here.subject.pending {
+    fn note_out_of_scope(&mut self, policies: &[PendingPolicy]) {
+        for pending in policies {
             for number in &pending.statements {
                 if matches!(self.finding(*number), Some(Finding::OutOfScope)) {
                     self.found.proved.insert((pending.policy, Some(*number)));
@@ -202,19 +238,8 @@ impl<'a> EnvironmentCheck<'a> {
             }
         };
         if pending.may_fail {
-            let id = policy.id.clone();
-            match solver.find_example(&never_errors_asserts(&compiled)).await {
-                Ok(None) => {
-                    self.found.proved.insert((pending.policy, None));
-                }
-                Ok(Some(example)) => {
-                    self.found.failing.push((id, Box::new(example)));
-                }
-                Err(reason) => {
-                    let message = format!("whether policy `{id}` can fail: {reason}");
-                    self.found.unknown.push(message);
-                }
-            }
+            self.prove_never_fails((pending.policy, &policy.id), &compiled, solver)
+                .await;
         }
         if is_unsatisfiable(&never_matches_asserts(&compiled)) {
             return self.note_no_match(pending);
@@ -226,22 +251,53 @@ impl<'a> EnvironmentCheck<'a> {
                 // Something is wrong with it already; what is proved of others is for an edit that mends it.
                 continue;
             }
-            let mut separate = Separate {
-                here: &self.here,
-                solver,
-            };
-            let finding = match separate.prove(pending.policy, &compiled, ready).await {
-                Ok(Ok(supports)) => {
-                    let (policy, number) = (pending.policy, ready.number);
-                    self.found.supports.insert((policy, number), supports);
-                    self.found.proved.insert((policy, Some(number)));
-                    continue;
-                }
-                Ok(Err(example)) => self.whole_finding(ready, Ok(example), solver).await,
-                Err(reason) => self.whole_finding(ready, Err(reason), solver).await,
-            };
-            self.set_finding(ready.number, finding);
+            self.prove_meets((pending.policy, &compiled), ready, solver)
+                .await;
         }
+    }
+
+    async fn prove_never_fails(
+        &mut self,
+        (number, id): (usize, &str),
+        compiled: &CompiledPolicy,
+        solver: &mut SolverSession,
+    ) {
+        match solver.find_example(&never_errors_asserts(compiled)).await {
+            Ok(None) => {
+                self.found.proved.insert((number, None));
+            }
+            Ok(Some(example)) => {
+                let failing = (id.to_owned(), Box::new(example));
+                self.found.failing.push(failing);
+            }
+            Err(reason) => {
+                let message = format!("whether policy `{id}` can fail: {reason}");
+                self.found.unknown.push(message);
+            }
+        }
+    }
+
+    /// Proves that a policy by itself meets an invariant.
+    async fn prove_meets(
+        &mut self,
+        (policy, compiled): (usize, &CompiledPolicy),
+        ready: &PreparedStatement<'_>,
+        solver: &mut SolverSession,
+    ) {
+        let mut separate = Separate {
+            here: &self.here,
+            solver,
+        };
+        let finding = match separate.prove(policy, compiled, ready).await {
+            Ok(Ok(supports)) => {
+                self.found.supports.insert((policy, ready.number), supports);
+                self.found.proved.insert((policy, Some(ready.number)));
+                return;
+            }
+            Ok(Err(example)) => self.whole_finding(ready, Ok(example), solver).await,
+            Err(reason) => self.whole_finding(ready, Err(reason), solver).await,
+        };
+        self.set_finding(ready.number, finding);
     }
 
     /// What is left when all policies were proved by themselves.

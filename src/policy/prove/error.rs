@@ -30,6 +30,12 @@ pub enum ProveError {
         /// The program.
         program: PathBuf,
     },
+    /// More policies are still to be proved than there may be.
+    #[error("{policies} policies are still to be proved")]
+    TooManyNew {
+        /// How many.
+        policies: usize,
+    },
     /// Something failed that is not about the policies.
     #[error("the proof failed: {reason}")]
     Failed {

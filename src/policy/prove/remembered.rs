@@ -3,11 +3,11 @@
 use std::collections::BTreeSet;
 
 use super::environment::InvariantFindings;
-use super::subject::{MEETS, NEVER_FAILS, ProofSubject};
+use super::subject::{MEETS, NEVER_FAILS, PendingPolicy, ProofSubject};
 
 impl ProofSubject {
-    /// Remembers what was proved of each policy, from the findings of all environments.
-    pub(super) fn remember_proved(&self, found: &[InvariantFindings]) {
+    /// Remembers what was proved of some policies, from the findings of all environments.
+    pub(super) fn remember_proved(&self, policies: &[PendingPolicy], found: &[InvariantFindings]) {
         let is_proved = |policy, statement| {
             let mut all = found.iter();
             all.all(|environment| environment.proved.contains(&(policy, statement)))
@@ -16,7 +16,7 @@ impl ProofSubject {
             .iter()
             .all(|environment| environment.unknown.is_empty());
         let context = &self.recollection.context;
-        for pending in self.pending.iter().filter(|_| is_known) {
+        for pending in policies.iter().filter(|_| is_known) {
             let Some(policy) = self.policies.get(pending.policy) else {
                 continue;
             };

@@ -4,6 +4,7 @@
 //! interrupted, so a late thread ends by itself and its result is dropped.
 
 use std::collections::BTreeSet;
+use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
@@ -55,11 +56,22 @@ enum StepResult {
     Effects(Box<EffectFindings>),
 }
 
-/// One step: a check of one environment, for violations or for what has no effect.
+/// One step: a check of one environment.
 #[derive(Clone)]
 struct Step {
     environment: RequestEnv,
-    is_for_effects: bool,
+    task: Task,
+}
+
+/// What is checked in an environment.
+#[derive(Clone)]
+pub(super) enum Task {
+    /// Some of the policies that are to be proved, each by itself.
+    Part(Range<usize>),
+    /// All policies and invariants, for violations.
+    Violations,
+    /// All policies and invariants, for what has no effect.
+    Effects,
 }
 
 /// The steps that no thread has taken yet.
@@ -84,25 +96,20 @@ pub(super) fn find_solver() -> Result<Solver, ProveError> {
     })?
 }
 
-/// Checks every environment for violations first, then, if thorough, for what has no effect.
+/// Does the tasks one after the other, each in every environment.
 pub(super) fn run_steps(
     subject: &Arc<ProofSubject>,
     solver: &Solver,
-    (environments, options): (&[RequestEnv], &ProofOptions),
-    deadline: Deadline,
-    mut progress: impl FnMut(usize, usize),
+    (environments, tasks): (&[RequestEnv], &[Task]),
+    (deadline, is_low_priority): (Deadline, bool),
+    mut progress: impl FnMut(usize),
 ) -> Result<Findings, ProveError> {
-    let passes: &[bool] = if options.is_thorough {
-        &[false, true]
-    } else {
-        &[false]
-    };
-    let all: Vec<Step> = passes
+    let all: Vec<Step> = tasks
         .iter()
-        .flat_map(|&is_for_effects| {
+        .flat_map(|task| {
             environments.iter().map(move |environment| Step {
                 environment: environment.clone(),
-                is_for_effects,
+                task: task.clone(),
             })
         })
         .collect();
@@ -112,7 +119,6 @@ pub(super) fn run_steps(
         next_index: AtomicUsize::new(0),
     });
     let (sender, results) = channel();
-    let is_low_priority = options.is_low_priority;
     let cores = thread::available_parallelism().map_or(1, usize::from);
     for _ in 0..cores.min(count) {
         let subject = Arc::clone(subject);
@@ -133,7 +139,8 @@ pub(super) fn run_steps(
             .map_err(|error| ProveError::failed(&error))?;
     }
     drop(sender);
-    Ok(collect(&results, (count, options), deadline, &mut progress))
+    let expected = (count, environments.len());
+    Ok(collect(&results, expected, deadline, &mut progress))
 }
 
 /// Runs queries one after the other on a thread of its own, with the stack that terms need; `None` if there is
@@ -182,12 +189,19 @@ fn run_worker(
             return;
         }
         let env = &step.environment;
-        let result = if step.is_for_effects {
-            let found = runtime.block_on(subject.find_ineffective(env, &mut solver));
-            StepResult::Effects(Box::new(found))
-        } else {
-            let found = runtime.block_on(subject.find_violations(env, &mut solver));
-            StepResult::Violations(Box::new(found))
+        let violations = |found| StepResult::Violations(Box::new(found));
+        let result = match &step.task {
+            Task::Part(part) => {
+                let proving = subject.prove_part(env, part.clone(), &mut solver);
+                violations(runtime.block_on(proving))
+            }
+            Task::Violations => {
+                violations(runtime.block_on(subject.find_violations(env, &mut solver)))
+            }
+            Task::Effects => {
+                let found = runtime.block_on(subject.find_ineffective(env, &mut solver));
+                StepResult::Effects(Box::new(found))
+            }
         };
         if results.send(result).is_err() {
             return;
@@ -199,20 +213,15 @@ fn run_worker(
 /// environment without a result, which is unproven.
 fn collect(
     results: &Receiver<StepResult>,
-    (count, options): (usize, &ProofOptions),
+    (count, environments): (usize, usize),
     deadline: Deadline,
-    progress: &mut impl FnMut(usize, usize),
+    progress: &mut impl FnMut(usize),
 ) -> Findings {
     let mut found = Findings::default();
     let mut done = 0;
-    let environments = if options.is_thorough {
-        count / 2
-    } else {
-        count
-    };
     let begin = deadline.begin();
     let end = Instant::now() + deadline.remaining() + LATE_ANSWER_TIMEOUT;
-    progress(done, count);
+    progress(done);
     while done < count {
         match results.recv_timeout(end.saturating_duration_since(Instant::now())) {
             Ok(StepResult::Violations(violations)) => {
@@ -230,7 +239,7 @@ fn collect(
             }
         }
         done += 1;
-        progress(done, count);
+        progress(done);
     }
     found
 }

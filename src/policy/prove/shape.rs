@@ -53,17 +53,24 @@ impl Shape {
         }
         let general = DigestBuilder::new("shape").with(context).with(&writer.text);
         let general = general.finish();
-        let mut ordered: Vec<_> = writer.variables.iter().collect();
-        ordered.sort_by_key(|(_, number)| **number);
+        let mut shape = Self {
+            general,
+            exact: general,
+            variables: writer.variables,
+        };
         let mut exact = DigestBuilder::new("question").with(&general);
-        for (literal, _) in ordered {
+        for literal in shape.literals() {
             exact = exact.with(format!("{literal:?}").as_bytes());
         }
-        Some(Self {
-            general,
-            exact: exact.finish(),
-            variables: writer.variables,
-        })
+        shape.exact = exact.finish();
+        Some(shape)
+    }
+
+    /// What is left open, in the order in which the question has it.
+    pub(super) fn literals(&self) -> Vec<&Term> {
+        let mut ordered: Vec<_> = self.variables.iter().collect();
+        ordered.sort_by_key(|(_, number)| **number);
+        ordered.into_iter().map(|(literal, _)| literal).collect()
     }
 
     /// Whether it leaves something open.

@@ -10,6 +10,7 @@ use std::process::Stdio;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use cedar_policy::Schema;
 use cedar_policy_symcc::err::Error as SymccError;
 use cedar_policy_symcc::solver::LocalSolver;
 use cedar_policy_symcc::term::Term;
@@ -20,6 +21,7 @@ use tokio::time::timeout;
 use crate::policy::proof_digest::ProofDigest;
 use crate::policy::proof_memory::ProofMemory;
 
+use super::adapted::KnownExamples;
 use super::error::ProveError;
 use super::shape::Shape;
 
@@ -150,12 +152,22 @@ pub(super) struct Recollection {
     pub(super) context: ProofDigest,
 }
 
+/// How an example is searched.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Mode {
+    /// For whatever literals first: most likely there is none.
+    General,
+    /// For these literals alone: most likely there is one.
+    Likely,
+}
+
 /// Queries to one solver process at a time, until a deadline.
 pub(super) struct SolverSession {
     solver: Solver,
     process: Option<CedarSymCompiler<LocalSolver>>,
     deadline: Deadline,
     recollection: Recollection,
+    examples: KnownExamples,
 }
 
 impl SolverSession {
@@ -165,6 +177,7 @@ impl SolverSession {
             process: None,
             deadline,
             recollection,
+            examples: KnownExamples::default(),
         }
     }
 
@@ -184,7 +197,7 @@ impl SolverSession {
         &mut self,
         asserts: &WellFormedAsserts<'_>,
     ) -> Result<Option<Env>, String> {
-        self.find(asserts, true).await
+        self.find(asserts, Mode::General, None).await
     }
 
     /// The same where there most likely are some, which no other literals tell of.
@@ -192,13 +205,33 @@ impl SolverSession {
         &mut self,
         asserts: &WellFormedAsserts<'_>,
     ) -> Result<Option<Env>, String> {
-        self.find(asserts, false).await
+        self.find(asserts, Mode::Likely, None).await
+    }
+
+    /// The same as [`Self::find_example`] for one of many questions that are alike but for their literals: what
+    /// `is_example` confirms, which evaluates the policies, is not asked.
+    pub(super) async fn find_similar_example(
+        &mut self,
+        asserts: &WellFormedAsserts<'_>,
+        known: (&Schema, &dyn Fn(&Env) -> bool),
+    ) -> Result<Option<Env>, String> {
+        self.find(asserts, Mode::General, Some(known)).await
+    }
+
+    /// The same where there most likely are some.
+    pub(super) async fn find_likely_similar(
+        &mut self,
+        asserts: &WellFormedAsserts<'_>,
+        known: (&Schema, &dyn Fn(&Env) -> bool),
+    ) -> Result<Option<Env>, String> {
+        self.find(asserts, Mode::Likely, Some(known)).await
     }
 
     async fn find(
         &mut self,
         asserts: &WellFormedAsserts<'_>,
-        is_for_all_literals: bool,
+        mode: Mode,
+        known: Option<(&Schema, &dyn Fn(&Env) -> bool)>,
     ) -> Result<Option<Env>, String> {
         let is_decided = |term: &Term| matches!(term, Term::Prim(_));
         if asserts.asserts().iter().all(is_decided) || is_unsatisfiable(asserts) {
@@ -211,7 +244,14 @@ impl SolverSession {
         if memory.holds(&shape.general) || memory.holds(&shape.exact) {
             return Ok(None);
         }
-        if is_for_all_literals && shape.is_general() && !memory.is_special(&shape.general) {
+        let literals = || shape.literals().into_iter().cloned().collect::<Vec<_>>();
+        if let Some((schema, is_example)) = known
+            && let Some(example) = self.examples.adapt(&shape.general, &literals(), schema)
+            && is_example(&example)
+        {
+            return Ok(Some(example));
+        }
+        if mode == Mode::General && shape.is_general() && !memory.is_special(&shape.general) {
             if self.holds_in_general(&shape, asserts).await {
                 memory.add(shape.general, Vec::new());
                 return Ok(None);
@@ -219,8 +259,12 @@ impl SolverSession {
             memory.add_special(shape.general);
         }
         let found = self.ask(asserts).await?;
-        if found.is_none() {
-            memory.add(shape.exact, Vec::new());
+        match &found {
+            None => memory.add(shape.exact, Vec::new()),
+            Some(example) if known.is_some() => {
+                self.examples.add(shape.general, literals(), example);
+            }
+            Some(_) => {}
         }
         Ok(found)
     }

@@ -134,6 +134,18 @@ impl SubjectPolicy {
         compile(self.filled()?, env, (schema, symbols))
     }
 
+    /// Whether it matches one request.
+    pub(super) fn is_match(&self, example: &Env) -> bool {
+        let Ok(policy) = self.filled() else {
+            return false;
+        };
+        let Ok(alone) = PolicySet::from_policies([policy.clone()]) else {
+            return false;
+        };
+        let answer = Authorizer::new().is_authorized(&example.request, &alone, &example.entities);
+        answer.diagnostics().reason().next().is_some()
+    }
+
     /// The digest of a question about it.
     pub(super) fn question(
         &self,
@@ -333,23 +345,10 @@ impl ProofSubject {
             let id: &str = policy.id().as_ref();
             self.numbers.get(id).copied()
         });
-        numbers
-            .filter(|number| self.is_matching(*number, example))
-            .collect()
-    }
-
-    fn is_matching(&self, number: usize, example: &Env) -> bool {
-        let policy = self
-            .policies
-            .get(number)
-            .and_then(|policy| policy.filled().ok());
-        let Some(policy) = policy else {
-            return false;
+        let is_match = |number: &usize| {
+            let policy = self.policies.get(*number);
+            policy.is_some_and(|policy| policy.is_match(example))
         };
-        let Ok(alone) = PolicySet::from_policies([policy.clone()]) else {
-            return false;
-        };
-        let answer = Authorizer::new().is_authorized(&example.request, &alone, &example.entities);
-        answer.diagnostics().reason().next().is_some()
+        numbers.filter(is_match).collect()
     }
 }

@@ -87,7 +87,7 @@ impl CatalogView {
     async fn authorizer(&self, request: &RequestContext) -> Result<Authorizer, ServiceError> {
         let caller = self.authenticator.authenticate(request).await?;
         self.rate_limits.check_request(&caller)?;
-        Ok(self.access.decisions.for_caller(caller))
+        self.access.decisions.for_caller(caller)
     }
 }
 

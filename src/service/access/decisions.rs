@@ -74,17 +74,20 @@ impl Decisions {
         }
     }
 
-    /// The authorizer of a caller, with the policies that are in force now.
-    #[must_use]
-    pub fn for_caller(&self, caller: Caller) -> Authorizer {
-        Authorizer {
+    /// The authorizer of a caller, with the policies that are in force now; unavailable until some are.
+    pub fn for_caller(&self, caller: Caller) -> Result<Authorizer, ServiceError> {
+        if self.bundle.is_closed() {
+            let source = "the policies are not proved yet";
+            return Err(ServiceError::unavailable("a decision", source));
+        }
+        Ok(Authorizer {
             context: caller.context(self.clock.unix_millis()),
             bundle: self.bundle.current(),
             caller,
             list_turns: Arc::clone(&self.list_turns),
             candidate_permits: Arc::clone(&self.candidate_permits),
             error_count: AtomicU64::new(0),
-        }
+        })
     }
 }
 

@@ -51,7 +51,7 @@ impl Access {
         dataset_id: DatasetId,
         record: &mut AuditRecord,
     ) -> Result<ReadableFile, ServiceError> {
-        let authorizer = self.authorizer(caller);
+        let authorizer = self.authorizer(caller)?;
         let (dataset, decision) = self.permit_read(&authorizer, dataset_id, record).await?;
         match self.existing_file(&dataset, record).await? {
             Some(file) => Ok(ReadableFile { file, decision }),
@@ -60,8 +60,7 @@ impl Access {
     }
 
     /// The authorizer of `caller`, for one dataset or for several that are decided together.
-    #[must_use]
-    pub fn authorizer(&self, caller: &Caller) -> Authorizer {
+    pub fn authorizer(&self, caller: &Caller) -> Result<Authorizer, ServiceError> {
         self.decisions.for_caller(caller.clone())
     }
 

@@ -105,7 +105,7 @@ impl Administration {
             .authenticate_again(request, &before.caller, source)
             .await
             .inspect_err(|_| operation.clear_summary())?;
-        let now = dependencies.decisions.for_caller(again);
+        let now = dependencies.decisions.for_caller(again)?;
         if before.is_same(&now) {
             return Ok(false);
         }

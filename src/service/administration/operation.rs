@@ -122,7 +122,8 @@ impl Administration {
                 detail: "administration requires signing in".to_owned(),
             });
         }
-        Ok(Some((dependencies.decisions.for_caller(caller), source)))
+        let authorizer = dependencies.decisions.for_caller(caller)?;
+        Ok(Some((authorizer, source)))
     }
 
     async fn close<T>(

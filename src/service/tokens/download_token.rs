@@ -73,7 +73,7 @@ impl DownloadTokens {
     ) -> Result<DownloadToken, ServiceError> {
         let caller = self.authenticator.authenticate(request).await?;
         self.rate_limits.check_mint(&caller)?;
-        let authorizer = self.access.authorizer(&caller);
+        let authorizer = self.access.authorizer(&caller)?;
         let decision = self
             .access
             .authorize_token(&authorizer, dataset_id, record)

@@ -58,7 +58,7 @@ impl DownloadTokens {
         let count = u32::try_from(dataset_ids.len()).unwrap_or(u32::MAX);
         let counted = self.rate_limits.check_mints(caller, count);
         counted.check(0)?;
-        let authorizer = self.access.authorizer(caller);
+        let authorizer = self.access.authorizer(caller)?;
         let deciding: Vec<_> = (0_u32..)
             .zip(dataset_ids)
             .map(|(index, dataset_id)| {

@@ -107,7 +107,7 @@ impl ForwardAuth {
         .await?;
         *credential = found.credential;
         self.rate_limits.check_download(&found.caller)?;
-        let authorizer = self.access.authorizer(&found.caller);
+        let authorizer = self.access.authorizer(&found.caller)?;
         self.access
             .permit_read(&authorizer, dataset_id, record)
             .await?;

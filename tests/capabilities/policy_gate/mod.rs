@@ -3,6 +3,7 @@
 
 mod acceptance;
 mod exceptions;
+mod many_at_start;
 mod remembered_proofs;
 mod starts;
 mod uncovered;

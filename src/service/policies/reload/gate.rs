@@ -12,14 +12,18 @@ use crate::policy::Bundle;
 use crate::policy::edited_attributes::EditedAttributes;
 use crate::policy::folder::PolicyFolder;
 use crate::policy::proof_memory::ProofMemory;
-use crate::policy::prove::{ProofOptions, ProofTime, ProofWork, ProveError, prove_with_memory};
+use crate::policy::prove::{ProofOptions, ProofTime, ProofWork, ProveError, prove_at_most};
 use crate::policy::safeguards::{SafeguardChanges, Safeguards};
 use crate::policy::uncovered::UncoveredPolicies;
 use crate::storage::PolicyEdit;
 
+use super::policy_thread::run_both;
 use super::rejection::RejectionReason;
 use super::snapshot::{FolderSnapshot, PolicySource};
 use super::warnings::FolderWarnings;
+
+/// The most policies that a start proves before it serves; of more, they are proved in the background.
+const MAX_PROVED_AT_START: usize = 200;
 
 /// The checks that the settings ask for.
 #[derive(Clone, Copy)]
@@ -29,6 +33,8 @@ pub(super) struct PolicyGate {
     invariants: GateInvariants,
     requires_case_per_policy: bool,
     proof_limit: Duration,
+    /// The most policies that are proved now; `None` for any number.
+    max_new: Option<usize>,
     /// Whether the folder is inside the program, whose cases and invariants were checked when it was built.
     is_embedded: bool,
 }
@@ -138,12 +144,14 @@ impl AcceptedBundle {
         }
     }
 
-    /// What comes into force, in one sentence for auditors.
-    pub(super) fn summary(&self, before: &Revision) -> String {
-        let mut parts = vec![if *before == self.folder.revision {
-            "an edit of invariants or cases came into force".to_owned()
-        } else {
-            format!("the edit came into force, replacing revision {before}")
+    /// What comes into force, in one sentence for auditors; `before` is what was in force, if anything was.
+    pub(super) fn summary(&self, before: Option<&Revision>) -> String {
+        let mut parts = vec![match before {
+            None => "the first policies came into force".to_owned(),
+            Some(before) if *before == self.folder.revision => {
+                "an edit of invariants or cases came into force".to_owned()
+            }
+            Some(before) => format!("the edit came into force, replacing revision {before}"),
         }];
         parts.push(format!("policy folder {}", self.folder.fingerprint));
         parts.extend(self.changes.lines());
@@ -167,7 +175,16 @@ impl PolicyGate {
             invariants: settings.gate_invariants,
             requires_case_per_policy: settings.require_case_per_policy,
             proof_limit: settings.gate_proof_limit,
+            max_new: None,
             is_embedded: source.folder().is_none(),
+        }
+    }
+
+    /// The same gate for a start, which does not wait until very many policies are proved.
+    pub(super) fn for_start(self) -> Self {
+        Self {
+            max_new: Some(MAX_PROVED_AT_START),
+            ..self
         }
     }
 
@@ -191,11 +208,13 @@ impl PolicyGate {
         folder: PolicyFolder,
         baseline: GateBaseline<'_>,
     ) -> Result<AcceptedBundle, RejectionReason> {
-        let bundle = folder.bundle_with_memory(baseline.proofs);
+        let (bundle, edit) = run_both(
+            || folder.bundle_with_memory(baseline.proofs),
+            || FolderInForce::new(folder.clone()),
+        );
         let bundle = bundle.map_err(RejectionReason::Invalid)?;
         let uncovered = self.check_cases(&folder, &bundle)?;
         self.check_coverage(&uncovered, &bundle, baseline)?;
-        let edit = FolderInForce::new(folder);
         let changes = baseline
             .in_force
             .map_or_else(SafeguardChanges::default, |before| before.changes_to(&edit));
@@ -209,15 +228,16 @@ impl PolicyGate {
                 });
             }
         }
-        let (unproved, time) =
-            self.prove_invariants((&edit.folder, &bundle), &changes, baseline.proofs)?;
+        let (proved, warnings) = run_both(
+            || self.prove_invariants((&folder, &bundle), &changes, baseline.proofs),
+            || FolderWarnings::new(&folder, &bundle, &uncovered),
+        );
+        let (unproved, time) = proved?;
         let in_force = baseline.in_force.map(|before| &before.folder);
         let slow = time.and_then(|time| time.gate_warning(self.proof_limit));
         Ok(AcceptedBundle {
             edited: EditedAttributes::new(bundle.declared_attributes(), in_force),
-            warnings: Arc::new(
-                FolderWarnings::new(&edit.folder, &bundle, &uncovered).with_slow_proof(slow),
-            ),
+            warnings: Arc::new(warnings.with_slow_proof(slow)),
             bundle: Arc::new(bundle),
             folder: Arc::new(edit),
             changes,
@@ -322,7 +342,8 @@ impl PolicyGate {
             is_low_priority: true,
             must_have_effect: changes.may_lack_effect.clone(),
         };
-        let proved = prove_with_memory(bundle, &invariants, &options, proofs, |_, _| {});
+        let memory = (proofs, self.max_new);
+        let proved = prove_at_most(bundle, &invariants, &options, memory, |_, _| {});
         if let Ok(proved) = &proved {
             count_work(proved.proof.work);
         }
@@ -349,6 +370,9 @@ impl PolicyGate {
                     Err(RejectionReason::SolverMissing(error.to_string()))
                 }
             },
+            Err(error @ ProveError::TooManyNew { .. }) => {
+                Err(RejectionReason::NotYetProved(error.to_string()))
+            }
             Err(error) => Err(RejectionReason::SolverFailure(error.to_string())),
         }
     }

@@ -76,8 +76,12 @@ pub fn load_active_bundle(settings: &Settings) -> Result<Bundle, ActiveBundleErr
 
 /// The policies to start with.
 pub struct InitialPolicies {
-    /// What comes into force.
+    /// What comes into force; permits nothing if `is_closed`.
     pub bundle: Arc<Bundle>,
+    /// Whether no policies are in force until the first are proved.
+    pub is_closed: bool,
+    /// Whether nothing is known of what was in force before.
+    pub(super) is_first: bool,
     pub(super) in_force: Arc<FolderInForce>,
     pub(super) warnings: Arc<FolderWarnings>,
     /// The fingerprint of the folder that was checked.
@@ -115,17 +119,19 @@ pub fn load_initial_policies(
         Ok(Some(last_good)) => Some(FolderInForce::new(last_good.folder.clone())),
         Ok(None) | Err(_) => None,
     };
-    let gate = PolicyGate::from_settings(settings);
+    let gate = PolicyGate::from_settings(settings).for_start();
     let proofs = ProofFile::open(settings);
     let baseline = GateBaseline {
         in_force: before.as_ref(),
         accepted,
         proofs: &proofs.memory,
     };
+    let closed = snapshot.folder.as_ref().map(PolicyFolder::closed).ok();
     let checked = gate.check(snapshot, baseline);
     let checking = check_catalog(database, checked, true);
     let checked = Handle::current().block_on(checking)?;
     let is_settled = checked.is_settled();
+    let (mut is_closed, mut is_first) = (false, false);
     let (in_force, warnings, start) = match checked.result {
         Ok(accepted) => {
             let record = describe_change(&accepted, before.as_ref(), last_good.as_ref().err());
@@ -153,22 +159,21 @@ pub fn load_initial_policies(
                 unix_millis: clock.unix_millis(),
                 reason,
             };
-            let (bundle, last_good, rejected) = load_fallback(last_good, rejected)?;
-            let record = InitialRecord {
-                outcome: AuditOutcome::Refused,
-                revision: rejected.revision.clone(),
-                reason: format!("at the start, {}", rejected.record()),
-            };
+            let (fallback, rejected) = load_fallback(last_good, rejected, closed)?;
+            log_fallback(&fallback, &rejected);
+            let record = fallback.record(&rejected);
+            is_closed = fallback.is_closed;
             let status = ReloadStatus {
                 rejected: Some(Arc::new(rejected)),
-                unproved: last_good.unproved,
+                unproved: fallback.unproved,
                 ..ReloadStatus::default()
             };
-            let in_force = before.unwrap_or_else(|| FolderInForce::new(last_good.folder));
-            let uncovered = gate.uncovered_policies(&in_force.folder, &bundle);
-            let warnings = FolderWarnings::new(&in_force.folder, &bundle, &uncovered);
+            is_first = before.is_none() && is_closed;
+            let in_force = before.unwrap_or_else(|| FolderInForce::new(fallback.folder));
+            let uncovered = gate.uncovered_policies(&in_force.folder, &fallback.bundle);
+            let warnings = FolderWarnings::new(&in_force.folder, &fallback.bundle, &uncovered);
             let warnings = Arc::new(warnings);
-            let start = (Arc::new(bundle), Some(record), status);
+            let start = (Arc::new(fallback.bundle), record, status);
             (Arc::new(in_force), warnings, start)
         }
     };
@@ -176,9 +181,15 @@ pub fn load_initial_policies(
     Ok(InitialPolicies {
         bundle,
         status: ReloadStatus {
-            unguarded: gate.missing_safeguards(&in_force),
+            unguarded: if is_closed {
+                Vec::new()
+            } else {
+                gate.missing_safeguards(&in_force)
+            },
             ..status
         },
+        is_closed,
+        is_first,
         in_force,
         warnings,
         proofs,
@@ -201,38 +212,102 @@ fn describe_change(
     let before = &before?.revision;
     accepted
         .is_notable(before)
-        .then(|| accepted.summary(before))
+        .then(|| accepted.summary(Some(before)))
 }
 
-/// The last good policies, and why the folder is not used.
+/// What is in force in place of the folder.
+struct Fallback {
+    bundle: Bundle,
+    folder: PolicyFolder,
+    /// Why its invariants were not proved, if they should have been.
+    unproved: Option<String>,
+    /// Whether it stands for no policies at all.
+    is_closed: bool,
+    /// Why the last good policies are not used, if there are any.
+    last_good: Option<LastGoodError>,
+}
+
+impl Fallback {
+    /// What has to be on record: a refusal, or that an edit cannot be compared. What is still being proved is not refused.
+    fn record(&self, rejected: &RejectedBundle) -> Option<InitialRecord> {
+        let reason = match &self.last_good {
+            _ if !rejected.is_under_way() => rejected.record(),
+            Some(error) => format!("the policies in force before cannot be used: {error}"),
+            None => return None,
+        };
+        Some(InitialRecord {
+            outcome: AuditOutcome::Refused,
+            revision: rejected.revision.clone(),
+            reason: format!("at the start, {reason}"),
+        })
+    }
+}
+
+/// The last good policies; if there are none, and the folder is still being proved, `closed`, which permits nothing.
 fn load_fallback(
     last_good: Result<Option<LastGoodPolicies>, LastGoodError>,
     rejected: RejectedBundle,
-) -> Result<(Bundle, LastGoodPolicies, RejectedBundle), PolicyStartError> {
+    closed: Option<PolicyFolder>,
+) -> Result<(Fallback, RejectedBundle), PolicyStartError> {
     let loaded = last_good.and_then(|last_good| match last_good {
         Some(last_good) => Ok(Some((last_good.bundle()?, last_good))),
         None => Ok(None),
     });
-    match loaded {
+    let last_good = match loaded {
         Ok(Some((bundle, last_good))) => {
-            tracing::error!(
-                folder_revision = rejected.folder_revision,
-                reasons = ?rejected.reason.lines(),
-                revision = %bundle.revision(),
-                "the policy folder is refused: the last good policies are in force"
-            );
-            Ok((bundle, last_good, rejected))
-        }
-        Ok(None) => Err(match rejected.reason {
-            RejectionReason::Invalid(invalid) => PolicyStartError::Invalid(invalid),
-            reason => PolicyStartError::Rejected {
-                summary: reason.summary(),
+            let fallback = Fallback {
+                bundle,
+                folder: last_good.folder,
+                unproved: last_good.unproved,
+                is_closed: false,
                 last_good: None,
-            },
-        }),
-        Err(last_good) => Err(PolicyStartError::Rejected {
-            summary: rejected.reason.summary(),
-            last_good: Some(last_good),
-        }),
+            };
+            return Ok((fallback, rejected));
+        }
+        Ok(None) => None,
+        Err(error) => Some(error),
+    };
+    if let Some(folder) = closed.filter(|_| rejected.is_under_way()) {
+        let fallback = Fallback {
+            bundle: folder.bundle()?,
+            folder,
+            unproved: None,
+            is_closed: true,
+            last_good,
+        };
+        return Ok((fallback, rejected));
+    }
+    Err(match (rejected.reason, last_good) {
+        (RejectionReason::Invalid(invalid), None) => PolicyStartError::Invalid(invalid),
+        (reason, last_good) => PolicyStartError::Rejected {
+            summary: reason.summary(),
+            last_good,
+        },
+    })
+}
+
+fn log_fallback(fallback: &Fallback, rejected: &RejectedBundle) {
+    let folder_revision = rejected.folder_revision.as_deref();
+    let revision = fallback.bundle.revision();
+    if fallback.is_closed {
+        tracing::warn!(
+            folder_revision,
+            reasons = ?rejected.reason.lines(),
+            "no policies are in force until those of the folder are proved: nothing is decided"
+        );
+    } else if rejected.is_under_way() {
+        tracing::warn!(
+            folder_revision,
+            reasons = ?rejected.reason.lines(),
+            %revision,
+            "the policy folder is being proved: the last good policies are in force"
+        );
+    } else {
+        tracing::error!(
+            folder_revision,
+            reasons = ?rejected.reason.lines(),
+            %revision,
+            "the policy folder is refused: the last good policies are in force"
+        );
     }
 }

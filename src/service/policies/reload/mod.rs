@@ -33,5 +33,5 @@ pub use initial::{
 };
 pub use last_good::LastGoodError;
 pub use rejection::{MAX_REASON_LINES, RejectedBundle, RejectionReason};
-pub use reloader::{PolicyReloader, ReloadReport};
-pub use status::ReloadStatus;
+pub use reloader::PolicyReloader;
+pub use status::{ReloadReport, ReloadStatus};

@@ -49,6 +49,8 @@ pub enum RejectionReason {
     },
     /// Invariants are violated or unproven, or a policy can fail to evaluate.
     FailedProof(Box<Proof>),
+    /// So many policies are still to be proved that a start does not wait for it: the check goes on in the background.
+    NotYetProved(String),
     /// The solver is not installed, and proofs are required.
     SolverMissing(String),
     /// The solver could not be started, or what was started is no solver.
@@ -58,6 +60,12 @@ pub enum RejectionReason {
 }
 
 impl RejectedBundle {
+    /// Whether its check is not over.
+    #[must_use]
+    pub fn is_under_way(&self) -> bool {
+        matches!(self.reason, RejectionReason::NotYetProved(_))
+    }
+
     /// What an auditor has to know: which folder, and why it was refused.
     #[must_use]
     pub fn record(&self) -> String {
@@ -89,7 +97,9 @@ impl RejectionReason {
                 changes.lines().into_iter().chain([hint]).collect()
             }
             Self::FailedProof(proof) => proof.failure_lines(),
-            Self::SolverMissing(reason) | Self::SolverFailure(reason) => vec![reason.clone()],
+            Self::NotYetProved(reason)
+            | Self::SolverMissing(reason)
+            | Self::SolverFailure(reason) => vec![reason.clone()],
             Self::CatalogMisfit(fit) => fit.misfit_lines(),
         }
     }
@@ -113,6 +123,7 @@ impl RejectionReason {
                 "a policy can fail to evaluate"
             }
             Self::FailedProof(_) => "its invariants are not proved",
+            Self::NotYetProved(_) => "it is still being proved",
             Self::SolverMissing(_) => "its invariants cannot be proved without a solver",
             Self::SolverFailure(_) => {
                 "its invariants cannot be proved because the solver does not work"
@@ -130,7 +141,10 @@ impl RejectionReason {
             | Self::UncoveredPolicies(_)
             | Self::NotAccepted { .. } => true,
             Self::FailedProof(proof) => proof.has_violation() || !proof.failing.is_empty(),
-            Self::SolverMissing(_) | Self::SolverFailure(_) | Self::CatalogMisfit(_) => false,
+            Self::NotYetProved(_)
+            | Self::SolverMissing(_)
+            | Self::SolverFailure(_)
+            | Self::CatalogMisfit(_) => false,
         }
     }
 

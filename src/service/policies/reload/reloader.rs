@@ -30,18 +30,7 @@ use super::second_look::may_pass_now;
 use super::shared_run::SharedRun;
 use super::snapshot::{FolderSnapshot, PolicySource};
 use super::state::{NextAttempt, ReloadState};
-use super::status::ReloadStatus;
-
-/// What a reload did.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ReloadReport {
-    /// The revision in force.
-    pub revision: Revision,
-    /// Whether another revision was in force before.
-    pub is_changed: bool,
-    /// Whether the policies come from a folder; those inside the program never change.
-    pub has_folder: bool,
-}
+use super::status::{ReloadReport, ReloadStatus};
 
 /// An edit in force, or refused.
 type ReloadResult = Result<ReloadReport, Arc<RejectedBundle>>;
@@ -123,7 +112,7 @@ impl PolicyReloader {
     async fn log_warnings(&self) {
         let warnings = Arc::clone(&self.state.lock().warnings);
         warnings.log(&self.database).await;
-        if self.gate.uses_solver() {
+        if self.gate.uses_solver() && !self.live.is_closed() {
             let folder = self.state.lock().in_force.folder.clone();
             let proofs = Arc::clone(&self.proofs);
             warnings.find_idle_policies(self.live.current(), folder, proofs);
@@ -138,7 +127,12 @@ impl PolicyReloader {
     /// The current status.
     #[must_use]
     pub fn status(&self) -> ReloadStatus {
-        self.state.lock().status()
+        let status = self.state.lock().status();
+        ReloadStatus {
+            is_closed: self.live.is_closed(),
+            proof_percent: self.proofs.memory.progress().percent(),
+            ..status
+        }
     }
 
     /// Whether another check of the same folder could have another result because of the solver.
@@ -250,11 +244,11 @@ impl PolicyReloader {
     async fn check(&self, snapshot: FolderSnapshot) -> Result<CheckedFolder, ServiceError> {
         let accepted: Vec<PolicyEdit> = self.database.list_accepted_policy_edits().await?;
         let gate = self.gate;
-        let in_force = Arc::clone(&self.state.lock().in_force);
+        let in_force = self.state.lock().baseline();
         let proofs = Arc::clone(&self.proofs);
         let checked = run_on_policy_thread(move || {
             let baseline = GateBaseline {
-                in_force: Some(&in_force),
+                in_force: in_force.as_deref(),
                 accepted: &accepted,
                 proofs: &proofs.memory,
             };
@@ -294,12 +288,12 @@ impl PolicyReloader {
         let before = self.live.current().revision().clone();
         let revision = accepted.folder.revision.clone();
         let is_changed = before != revision;
-        if accepted.is_notable(&before) {
-            let reason = accepted.summary(&before);
+        if accepted.is_notable(&before) || self.live.is_closed() {
+            let reason = accepted.summary((!self.live.is_closed()).then_some(&before));
             self.record(AuditOutcome::Granted, Some(revision.clone()), reason)
                 .await?;
         }
-        if is_changed {
+        if is_changed || self.live.is_closed() {
             self.live.replace(Arc::clone(&accepted.bundle));
             tracing::info!(%revision, "edited policies came into force");
         }
@@ -315,6 +309,7 @@ impl PolicyReloader {
             fingerprint: accepted.folder.fingerprint.clone(),
             is_settled,
             is_in_force_checked: true,
+            is_first: false,
             status: ReloadStatus {
                 unguarded: self.gate.missing_safeguards(&accepted.folder),
                 unproved: accepted.unproved,
@@ -393,7 +388,8 @@ impl PolicyReloader {
     }
 
     fn update_metrics(&self) {
-        let is_rejected = self.status().rejected.is_some();
+        let rejected = self.status().rejected;
+        let is_rejected = rejected.is_some_and(|rejected| !rejected.is_under_way());
         metrics::gauge!("cedargate_policy_folder_refused").set(u8::from(is_rejected));
     }
 }

@@ -29,6 +29,8 @@ pub(super) struct ReloadState {
     pub(super) warnings: Arc<FolderWarnings>,
     /// Whether what is in force passed the gate of this process.
     pub(super) is_in_force_checked: bool,
+    /// Whether nothing was in force before: there is nothing to compare an edit with.
+    pub(super) is_first: bool,
     pub(super) status: ReloadStatus,
 }
 
@@ -48,8 +50,14 @@ impl ReloadState {
             in_force: Arc::clone(&initial.in_force),
             warnings: Arc::clone(&initial.warnings),
             is_in_force_checked: initial.status.rejected.is_none(),
+            is_first: initial.is_first,
             status: initial.status.clone(),
         }
+    }
+
+    /// What an edit is compared with.
+    pub(super) fn baseline(&self) -> Option<Arc<FolderInForce>> {
+        (!self.is_first).then(|| Arc::clone(&self.in_force))
     }
 
     /// The status, with the revision of the folder in force.
@@ -80,6 +88,7 @@ impl ReloadState {
             Some(RejectionReason::FailedProof(proof)) if proof.may_be_continued() => {
                 NextAttempt::Now
             }
+            Some(RejectionReason::NotYetProved(_)) => NextAttempt::Now,
             None if self.status.unproved.is_some() => NextAttempt::Later,
             Some(_) | None => NextAttempt::None,
         }
@@ -87,7 +96,8 @@ impl ReloadState {
 
     /// Whether a folder was the last one checked, and was refused.
     pub(super) fn is_rejected(&self, fingerprint: &str) -> bool {
-        self.fingerprint == fingerprint && self.status.rejected.is_some()
+        let rejected = self.status.rejected.as_deref();
+        self.fingerprint == fingerprint && rejected.is_some_and(|rejected| !rejected.is_under_way())
     }
 
     /// The folder was refused; what is in force stays.

@@ -41,6 +41,10 @@ async fn watch_folder(reloader: &Arc<PolicyReloader>, folder: &Path) {
     let (event_sender, mut events) = watch::channel(());
     let mut watcher = start_watcher(folder, &event_sender);
     let mut last_solver_attempt = Instant::now();
+    if reloader.next_attempt() == NextAttempt::Now {
+        // The start left something to prove.
+        retry_solver(reloader).await;
+    }
     loop {
         if timeout(POLL_INTERVAL, events.changed()).await.is_ok() {
             sleep(DEBOUNCE_INTERVAL).await;
