@@ -43,11 +43,11 @@ impl<T: serde::Serialize> JsonOk<T> {
 }
 
 /// How many headers most responses have in the end.
-const USUAL_HEADERS: usize = 12;
+const DEFAULT_HEADER_CAPACITY: usize = 12;
 
 /// An empty header map with room for the headers of most responses.
 pub(crate) fn empty_headers() -> HeaderMap {
-    HeaderMap::with_capacity(USUAL_HEADERS)
+    HeaderMap::with_capacity(DEFAULT_HEADER_CAPACITY)
 }
 
 /// The header map of a request whose headers are not needed any more, emptied: its memory is large enough for those of
@@ -55,7 +55,7 @@ pub(crate) fn empty_headers() -> HeaderMap {
 pub(crate) fn reused_headers(request: &mut Request) -> HeaderMap {
     let mut headers = std::mem::take(request.headers_mut());
     headers.clear();
-    headers.reserve(USUAL_HEADERS);
+    headers.reserve(DEFAULT_HEADER_CAPACITY);
     headers
 }
 

@@ -20,19 +20,19 @@ pub(super) struct ConnectionTimer(Arc<Mutex<Option<Pin<Box<time::Sleep>>>>>);
 
 /// Waits for a deadline.
 #[derive(Debug)]
-pub(super) struct Deadline {
+pub(super) struct ConnectionDeadline {
     at: time::Instant,
     timer: ConnectionTimer,
 }
 
 impl ConnectionTimer {
     /// A deadline after this time.
-    pub(super) fn deadline_after(&self, time: Duration) -> Deadline {
+    pub(super) fn deadline_after(&self, time: Duration) -> ConnectionDeadline {
         self.deadline_at(time::Instant::now() + time)
     }
 
-    fn deadline_at(&self, at: time::Instant) -> Deadline {
-        Deadline {
+    fn deadline_at(&self, at: time::Instant) -> ConnectionDeadline {
+        ConnectionDeadline {
             at,
             timer: self.clone(),
         }
@@ -53,7 +53,7 @@ impl ConnectionTimer {
     }
 }
 
-impl Future for Deadline {
+impl Future for ConnectionDeadline {
     type Output = ();
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
@@ -74,7 +74,7 @@ impl Future for Deadline {
     }
 }
 
-impl rt::Sleep for Deadline {}
+impl rt::Sleep for ConnectionDeadline {}
 
 impl rt::Timer for ConnectionTimer {
     fn sleep(&self, duration: Duration) -> Pin<Box<dyn rt::Sleep>> {
@@ -96,13 +96,13 @@ mod tests {
 
     const MOMENT: Duration = Duration::from_millis(2);
     const SHORT: Duration = Duration::from_millis(20);
-    const NEVER: Duration = Duration::from_hours(1);
+    const LONG: Duration = Duration::from_hours(1);
 
     #[tokio::test]
     async fn a_deadline_is_reached_whatever_later_one_was_set_before() {
         let timer = ConnectionTimer::default();
         for _ in 0..2 {
-            let soon = timer.timeout(NEVER, time::sleep(MOMENT)).await;
+            let soon = timer.timeout(LONG, time::sleep(MOMENT)).await;
             assert_eq!(soon, Some(()));
             let since = Instant::now();
             let never = timer.timeout(SHORT, std::future::pending::<()>()).await;
@@ -119,7 +119,7 @@ mod tests {
             assert!(soon.is_some());
             // The timer wakes the task meanwhile.
             let waiting = time::sleep(SHORT * 3);
-            assert_eq!(timer.timeout(NEVER, waiting).await, Some(()));
+            assert_eq!(timer.timeout(LONG, waiting).await, Some(()));
             let since = Instant::now();
             timer.deadline_after(SHORT).await;
             assert!(since.elapsed() >= SHORT);

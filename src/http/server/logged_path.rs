@@ -40,7 +40,7 @@ pub(super) fn logged_path(path: &str) -> Cow<'_, str> {
 fn is_plain(path: &str) -> bool {
     let is_plain_byte =
         |byte: &u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"/-.:".contains(byte);
-    path.len() <= MAX_SEGMENT_LENGTH && path.as_bytes().iter().all(is_plain_byte)
+    path.len() < MAX_SEGMENT_LENGTH && path.as_bytes().iter().all(is_plain_byte)
 }
 
 fn is_loggable(segment: &str) -> bool {
