@@ -68,9 +68,7 @@ impl<E: Endpoint> RequestHandler for DirectRoutes<E> {
             Some(DirectOperation::Download(dataset_id)) => {
                 Box::pin(self.download.reply(request, dataset_id)).await
             }
-            Some(DirectOperation::ForwardAuth) => {
-                Box::pin(self.forward_auth.reply(request)).await
-            }
+            Some(DirectOperation::ForwardAuth) => Box::pin(self.forward_auth.reply(request)).await,
             Some(DirectOperation::KeySet) => Ok(self.key_set.reply_last(request).into_response()),
             None => self.router.handle(request).await,
         }
