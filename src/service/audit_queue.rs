@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 use tokio::sync::{Notify, SetOnce};
+use tokio::task;
 use tokio::time::Instant;
 
 use crate::domain::audit::AuditRecord;
@@ -183,8 +184,10 @@ impl AuditQueue {
             return Err(Unwritten::QueueFull);
         }
         state.queued += 1;
-        state.callers.count(now);
         let (place, is_watch_needed) = state.add(record, now);
+        state
+            .callers
+            .count_record(task::try_id(), place.index == 0, now);
         let is_due = state.wanted.is_some_and(|wanted| {
             place.index + 1 >= wanted
                 || state.waiting.len() > 1

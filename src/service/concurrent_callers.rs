@@ -21,6 +21,8 @@ const SMOOTHING: u32 = 4;
 pub(super) struct ConcurrentCallers {
     /// The watched caller, and when it asked.
     watched: Option<(task::Id, Instant)>,
+    /// Who brought the last record.
+    last: Option<task::Id>,
     /// How many requests came since then.
     requests: u32,
     /// The estimate, `SMOOTHING` times.
@@ -28,13 +30,21 @@ pub(super) struct ConcurrentCallers {
 }
 
 impl ConcurrentCallers {
-    /// Counts a request of the running task.
-    pub(super) fn count(&mut self, now: Instant) {
-        self.count_caller(task::try_id(), now);
+    /// Counts the caller of a record, once for all records of a batch: nobody else brings a second one to a group.
+    pub(super) fn count_record(
+        &mut self,
+        caller: Option<task::Id>,
+        is_first_of_group: bool,
+        now: Instant,
+    ) {
+        let last = std::mem::replace(&mut self.last, caller);
+        if is_first_of_group || last != caller {
+            self.count_caller(caller, now);
+        }
     }
 
     /// Counts a request of a caller; none is a request that nobody can repeat.
-    pub(super) fn count_caller(&mut self, caller: Option<task::Id>, now: Instant) {
+    fn count_caller(&mut self, caller: Option<task::Id>, now: Instant) {
         let Some((watched, since)) = self.watched else {
             self.watched = caller.map(|caller| (caller, now));
             self.requests = 0;
@@ -94,6 +104,18 @@ pub(super) mod tests {
             let callers = callers_in_turns(count).await;
             assert_eq!(callers.estimate(), Some(count as usize));
         }
+    }
+
+    #[tokio::test]
+    async fn a_batch_is_one_request() {
+        let mut callers = callers_in_turns(8).await;
+        let caller = Some(task_ids(1).await[0]);
+        let now = Instant::now();
+        callers.count_record(caller, true, now);
+        for _ in 0..100 {
+            callers.count_record(caller, false, now);
+        }
+        assert_eq!(callers.estimate(), Some(8));
     }
 
     #[tokio::test]

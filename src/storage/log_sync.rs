@@ -115,7 +115,11 @@ impl LogSync {
     }
 
     /// To be called when all that is in the log has been moved into the database, and the log begins anew.
+    ///
+    /// The log is opened again, because each of its files tells once of a failure that is over now; and at once,
+    /// because a file tells nothing of a failure before it was opened.
     pub(super) fn mark_whole(&self) {
+        *self.0.log.lock() = OpenedLog::open(&self.0.path).ok().map(Arc::new);
         self.0.is_broken.store(false, Ordering::Release);
     }
 

@@ -44,6 +44,8 @@ impl<T: serde::Serialize> JsonOk<T> {
 
 /// How many headers most responses have in the end.
 const DEFAULT_HEADER_CAPACITY: usize = 12;
+/// A larger header map of a request is not kept: an open connection would keep its memory.
+const MAX_REUSED_CAPACITY: usize = 4 * DEFAULT_HEADER_CAPACITY;
 
 /// An empty header map with room for the headers of most responses.
 pub(crate) fn empty_headers() -> HeaderMap {
@@ -54,6 +56,9 @@ pub(crate) fn empty_headers() -> HeaderMap {
 /// the response, because hyper takes that of the last response for the next request.
 pub(crate) fn reused_headers(request: &mut Request) -> HeaderMap {
     let mut headers = std::mem::take(request.headers_mut());
+    if headers.capacity() > MAX_REUSED_CAPACITY {
+        return empty_headers();
+    }
     headers.clear();
     headers.reserve(DEFAULT_HEADER_CAPACITY);
     headers
