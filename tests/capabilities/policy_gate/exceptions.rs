@@ -14,7 +14,7 @@ use crate::support::server::{Server, ServerOptions, TestResponse};
 use super::reloads;
 
 /// A limit on waiting for the solver, which has a low priority on a busy machine.
-const MAX_SEARCH_TIME: Duration = Duration::from_mins(1);
+const MAX_SEARCH_TIME: Duration = Duration::from_mins(4);
 const DATASETS: &str = "invariants/datasets.cedar";
 const GUEST: &str = "@id(\"guest\") @reason(\"A guest of the project.\")\n\
     permit (principal in Role::\"guests\", action == Action::\"read\", resource)\n\
