@@ -85,10 +85,11 @@ impl MintApi {
         dataset_id: DatasetId,
     ) -> poem::Result<Response> {
         let context = header_context(request);
+        let headers = responses::released_headers(request);
         let minted = self.mint(&context, dataset_id).await?;
         // What the response has beside the token is shorter.
         let capacity = minted.0.token.len() + 64;
-        Ok(minted.into_serialized(responses::reused_headers(request), capacity))
+        Ok(minted.into_serialized(headers, capacity))
     }
 
     async fn mint(

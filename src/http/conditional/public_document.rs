@@ -67,7 +67,7 @@ impl<T> PublicDocument<T> {
     /// Answers as [`PublicDocument::reply`] does a request that is not needed any more.
     pub fn reply_last(request: &mut Request, document: &PreparedDocument) -> Self {
         let outcome = document.evaluate(request);
-        Self::new(outcome, responses::reused_headers(request), document)
+        Self::new(outcome, responses::released_headers(request), document)
     }
 
     fn new(outcome: PreconditionOutcome, headers: HeaderMap, document: &PreparedDocument) -> Self {

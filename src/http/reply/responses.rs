@@ -52,10 +52,16 @@ pub(crate) fn empty_headers() -> HeaderMap {
     HeaderMap::with_capacity(DEFAULT_HEADER_CAPACITY)
 }
 
-/// The header map of a request whose headers are not needed any more, emptied: its memory is large enough for those of
-/// the response, because hyper takes that of the last response for the next request.
-pub(crate) fn reused_headers(request: &mut Request) -> HeaderMap {
-    let mut headers = std::mem::take(request.headers_mut());
+/// Empties a request that is not needed any more, but for its body, and gives its header map for the response: the
+/// memory is large enough, because hyper takes that of the last response for the next request.
+///
+/// A request has parts of the buffer that it was read into. While it waits, hyper watches whether its client has gone,
+/// which needs a second buffer as long as the first is in use.
+pub(crate) fn released_headers(request: &mut Request) -> HeaderMap {
+    let body = request.take_body();
+    let mut released = std::mem::take(request);
+    request.set_body(body);
+    let mut headers = std::mem::take(released.headers_mut());
     if headers.capacity() > MAX_REUSED_CAPACITY {
         return empty_headers();
     }

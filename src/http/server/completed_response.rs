@@ -3,8 +3,10 @@
 //! Every error is a problem; a 405 has `Allow` (RFC 9110 section 15.5.6), a 415 names the media types that are
 //! taken, in `Accept` too (section 15.5.16), and a 401 has the challenges that the client can use.
 
+use std::sync::Arc;
+
 use poem::http::header::{ALLOW, CONTENT_LENGTH, CONTENT_TYPE};
-use poem::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri, header};
+use poem::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use poem::{IntoResponse, Request, Response};
 
 use crate::http::reply::problem::{PROBLEM_JSON, Problem, UnsupportedContentType};
@@ -40,17 +42,17 @@ const MAX_MEDIA_TYPE_LENGTH: usize = 100;
 /// What completes the response to a request.
 pub(super) struct ResponseCompletion {
     method: Method,
-    uri: Uri,
+    path: Arc<str>,
     media_type: Option<String>,
     is_browser: bool,
 }
 
 impl ResponseCompletion {
-    pub(super) fn of_request(request: &Request) -> Self {
+    pub(super) fn of_request(request: &Request, path: Arc<str>) -> Self {
         let headers = request.headers();
         Self {
             method: request.method().clone(),
-            uri: request.uri().clone(),
+            path,
             media_type: headers.get(CONTENT_TYPE).map(described_media_type),
             is_browser: is_browser(headers),
         }
@@ -70,8 +72,8 @@ impl ResponseCompletion {
     /// The server has no paths under the path of its issuer: whatever a proxy keeps from others at one path
     /// would be open at another.
     fn with_hint(&self, response: Response, operations: &OperationTable) -> Response {
-        let is_served = operations.allowed_methods(self.uri.path()).is_some();
-        if is_served || !operations.has_base_path(self.uri.path()) {
+        let is_served = operations.allowed_methods(&self.path).is_some();
+        if is_served || !operations.has_base_path(&self.path) {
             return response;
         }
         let detail = "nothing is served at this path: the proxy must remove the path of the issuer from the \
@@ -80,7 +82,7 @@ impl ResponseCompletion {
     }
 
     fn with_allow(&self, mut response: Response, operations: &OperationTable) -> Response {
-        let Some(allowed) = operations.allowed_methods(self.uri.path()) else {
+        let Some(allowed) = operations.allowed_methods(&self.path) else {
             return response;
         };
         if self.method == Method::OPTIONS {
@@ -91,7 +93,7 @@ impl ResponseCompletion {
     }
 
     fn with_accept(&self, response: Response, operations: &OperationTable) -> Response {
-        let accepted = operations.media_types(&self.method, self.uri.path());
+        let accepted = operations.media_types(&self.method, &self.path);
         let Ok(accept) = HeaderValue::from_str(&accepted.join(", ")) else {
             return response;
         };
@@ -112,7 +114,7 @@ impl ResponseCompletion {
 
     fn with_challenges(&self, mut response: Response, operations: &OperationTable) -> Response {
         let takes_credentials = matches!(
-            operations.body_kind(&self.method, self.uri.path()),
+            operations.body_kind(&self.method, &self.path),
             Some(BodyKind::Unused | BodyKind::OfCallers | BodyKind::OfCallersOrAnonymous)
         );
         if takes_credentials && !self.is_browser {

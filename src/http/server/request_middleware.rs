@@ -9,8 +9,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use futures_util::FutureExt;
+use poem::http::Method;
 use poem::http::header::EXPECT;
-use poem::http::{Method, Uri};
 use poem::{IntoResponse, Request, Response};
 
 use crate::domain::audit::AuditEvent;
@@ -83,7 +83,7 @@ impl<H: RequestHandler> RequestHandler for RequestEndpoint<H> {
         let asked = AskedRequest {
             started: Instant::now(),
             method: request.method().clone(),
-            uri: request.uri().clone(),
+            path: Arc::from(request.uri().path()),
             is_probe: self.middleware.is_probe(request),
         };
         let info = self.middleware.request_info(request);
@@ -92,7 +92,7 @@ impl<H: RequestHandler> RequestHandler for RequestEndpoint<H> {
             client_request_id: info.client_request_id.clone(),
         };
         request.extensions_mut().insert(info);
-        let mut response = ids.clone().scope(self.respond(request)).await;
+        let mut response = ids.clone().scope(self.respond(request, &asked.path)).await;
         // A client finds the id that it sent; the log and the audit record have ours beside it.
         let echoed_id = ids.client_request_id.as_ref().unwrap_or(&ids.request_id);
         set_common_headers(response.headers_mut(), echoed_id);
@@ -105,14 +105,14 @@ impl<H: RequestHandler> RequestHandler for RequestEndpoint<H> {
 struct AskedRequest {
     started: Instant,
     method: Method,
-    uri: Uri,
+    path: Arc<str>,
     is_probe: bool,
 }
 
 impl<H: RequestHandler> RequestEndpoint<H> {
     /// Limits the request, calls the endpoint, and drains what it left of the body.
-    async fn respond(&self, request: &mut Request) -> Response {
-        let completion = ResponseCompletion::of_request(request);
+    async fn respond(&self, request: &mut Request, path: &Arc<str>) -> Response {
+        let completion = ResponseCompletion::of_request(request, Arc::clone(path));
         if let Some(problem) = overload_problem(request, self.middleware.always_answered) {
             return problem.into_response();
         }
@@ -278,7 +278,7 @@ fn log_access(asked: &AskedRequest, response: &Response) {
                 target: ACCESS_LOG,
                 $level,
                 method = %asked.method,
-                path = &*logged_path(asked.uri.path()),
+                path = &*logged_path(&asked.path),
                 status = response.status().as_u16(),
                 content_length = content_length(response.headers()),
                 millis = u64::try_from(asked.started.elapsed().as_millis()).unwrap_or(u64::MAX),
