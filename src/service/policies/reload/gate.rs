@@ -378,10 +378,9 @@ impl PolicyGate {
     }
 }
 
-/// Counts the policies of which something was proved, and those of which everything was remembered.
+/// Counts the policies that were proved, and those of which everything was remembered.
 fn count_work(work: ProofWork) {
-    let remembered = work.policies.saturating_sub(work.proved);
-    for (result, policies) in [("proved", work.proved), ("remembered", remembered)] {
+    for (result, policies) in [("proved", work.proved), ("remembered", work.remembered)] {
         let policies = u64::try_from(policies).unwrap_or(u64::MAX);
         metrics::counter!("cedargate_policy_proofs_total", "result" => result).increment(policies);
     }

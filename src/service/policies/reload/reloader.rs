@@ -137,7 +137,7 @@ impl PolicyReloader {
 
     /// Whether another check of the same folder could have another result because of the solver.
     pub(super) fn next_attempt(&self) -> NextAttempt {
-        self.state.lock().next_attempt()
+        self.state.lock().next_attempt(self.live.is_closed())
     }
 
     /// Reloads the folder now. All who ask while a reload runs share the next one.
