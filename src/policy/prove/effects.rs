@@ -80,7 +80,10 @@ impl ProofSubject {
             all.insert(*number, covering);
         }
         for (number, other) in self.open_pairs(&all, &matching) {
-            match self.is_covered((number, other), (env, &symbols), solver).await {
+            match self
+                .is_covered((number, other), (env, &symbols), solver)
+                .await
+            {
                 Ok(true) => {
                     all.entry(number).or_default().policies.insert(other);
                 }
@@ -213,9 +216,8 @@ impl ProofSubject {
             others.map(|other| (*other, *number))
         });
         let is_open = |(number, other): &(usize, usize)| {
-            let is_truncated = |covering: &Covering| {
-                covering.is_truncated && !covering.policies.contains(other)
-            };
+            let is_truncated =
+                |covering: &Covering| covering.is_truncated && !covering.policies.contains(other);
             all.get(number).is_some_and(is_truncated)
                 && matching
                     .get(number)
