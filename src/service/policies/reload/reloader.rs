@@ -334,11 +334,7 @@ impl PolicyReloader {
         if !self.state.lock().is_rejected(&fingerprint) {
             let (revision, reason) = (rejected.revision.clone(), rejected.record());
             self.record(AuditOutcome::Refused, revision, reason).await?;
-            tracing::error!(
-                folder_revision = rejected.folder_revision,
-                reasons = ?rejected.reason.lines(),
-                "an edit of the policies is refused: the policies before it stay in force"
-            );
+            rejected.log(self.live.is_closed());
         }
         self.state
             .lock()
