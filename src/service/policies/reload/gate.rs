@@ -11,13 +11,13 @@ use crate::domain::decision::Revision;
 use crate::policy::Bundle;
 use crate::policy::edited_attributes::EditedAttributes;
 use crate::policy::folder::PolicyFolder;
-use crate::policy::proof_memory::ProofMemory;
 use crate::policy::prove::{ProofOptions, ProofTime, ProofWork, ProveError, prove_at_most};
 use crate::policy::safeguards::{SafeguardChanges, Safeguards};
 use crate::policy::uncovered::UncoveredPolicies;
 use crate::storage::PolicyEdit;
 
 use super::policy_thread::run_both;
+use super::proof_file::{ProofFile, SAVE_INTERVAL};
 use super::rejection::RejectionReason;
 use super::snapshot::{FolderSnapshot, PolicySource};
 use super::warnings::FolderWarnings;
@@ -54,8 +54,8 @@ pub(super) struct GateBaseline<'a> {
     pub(super) in_force: Option<&'a FolderInForce>,
     /// The edits that an operator accepted.
     pub(super) accepted: &'a [PolicyEdit],
-    /// What was proved before.
-    pub(super) proofs: &'a Arc<ProofMemory>,
+    /// What was proved before, and where to save what is proved.
+    pub(super) proofs: &'a ProofFile,
 }
 
 /// A snapshot of the policy folder, checked.
@@ -209,7 +209,7 @@ impl PolicyGate {
         baseline: GateBaseline<'_>,
     ) -> Result<AcceptedBundle, RejectionReason> {
         let (bundle, edit) = run_both(
-            || folder.bundle_with_memory(baseline.proofs),
+            || folder.bundle_with_memory(&baseline.proofs.memory),
             || FolderInForce::new(folder.clone()),
         );
         let bundle = bundle.map_err(RejectionReason::Invalid)?;
@@ -330,7 +330,7 @@ impl PolicyGate {
         self,
         (folder, bundle): (&PolicyFolder, &Bundle),
         changes: &SafeguardChanges,
-        proofs: &Arc<ProofMemory>,
+        proofs: &ProofFile,
     ) -> Result<(Option<String>, Option<ProofTime>), RejectionReason> {
         if !self.uses_solver() || !folder.has_invariants() {
             return Ok((None, None));
@@ -342,8 +342,14 @@ impl PolicyGate {
             is_low_priority: true,
             must_have_effect: changes.may_lack_effect.clone(),
         };
-        let memory = (proofs, self.max_new);
-        let proved = prove_at_most(bundle, &invariants, &options, memory, |_, _| {});
+        let memory = (&proofs.memory, self.max_new);
+        // At the start there may be no sealing key yet, and little is proved.
+        let mut save = self.max_new.is_none().then(|| proofs.saver(SAVE_INTERVAL));
+        let proved = prove_at_most(bundle, &invariants, &options, memory, |_, _| {
+            if let Some(save) = &mut save {
+                save();
+            }
+        });
         if let Ok(proved) = &proved {
             count_work(proved.proof.work);
         }

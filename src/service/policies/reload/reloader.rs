@@ -250,7 +250,7 @@ impl PolicyReloader {
             let baseline = GateBaseline {
                 in_force: in_force.as_deref(),
                 accepted: &accepted,
-                proofs: &proofs.memory,
+                proofs: &proofs,
             };
             let checked = gate.check(snapshot, baseline);
             proofs.save_if(checked.result.is_err());
