@@ -199,13 +199,13 @@ impl PolicyGate {
             fingerprint: snapshot.fingerprint,
             revision: folder.as_ref().ok().map(PolicyFolder::revision),
             folder_revision: folder.as_ref().ok().map(PolicyFolder::fingerprint),
-            result: folder.and_then(|folder| self.accept(folder, baseline)),
+            result: folder.and_then(|folder| self.accept(&folder, baseline)),
         }
     }
 
     fn accept(
         self,
-        folder: PolicyFolder,
+        folder: &PolicyFolder,
         baseline: GateBaseline<'_>,
     ) -> Result<AcceptedBundle, RejectionReason> {
         let (bundle, edit) = run_both(
@@ -213,7 +213,7 @@ impl PolicyGate {
             || FolderInForce::new(folder.clone()),
         );
         let bundle = bundle.map_err(RejectionReason::Invalid)?;
-        let uncovered = self.check_cases(&folder, &bundle)?;
+        let uncovered = self.check_cases(folder, &bundle)?;
         self.check_coverage(&uncovered, &bundle, baseline)?;
         let changes = baseline
             .in_force
@@ -229,8 +229,8 @@ impl PolicyGate {
             }
         }
         let (proved, warnings) = run_both(
-            || self.prove_invariants((&folder, &bundle), &changes, baseline.proofs),
-            || FolderWarnings::new(&folder, &bundle, &uncovered),
+            || self.prove_invariants((folder, &bundle), &changes, baseline.proofs),
+            || FolderWarnings::new(folder, &bundle, &uncovered),
         );
         let (unproved, time) = proved?;
         let in_force = baseline.in_force.map(|before| &before.folder);
