@@ -113,7 +113,9 @@ impl Health {
             } else {
                 warnings.push(format!("{what}: earlier policies are in force"));
             }
-            refused_folder_revision.clone_from(&rejected.folder_revision);
+            if !is_under_way {
+                refused_folder_revision.clone_from(&rejected.folder_revision);
+            }
         }
         if reload.unproved.is_some() {
             warnings.push(

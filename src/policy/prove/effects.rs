@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use cedar_policy::{Effect, RequestEnv};
 use cedar_policy_symcc::{
-    CompiledPolicySet, Env, SymEnv, always_allows_asserts, matches_implies_asserts,
+    CompiledPolicy, CompiledPolicySet, Env, SymEnv, always_allows_asserts, matches_implies_asserts,
     never_matches_asserts,
 };
 
@@ -13,7 +13,8 @@ use super::invariants::InvariantBound;
 use super::solver::SolverSession;
 use super::subject::{InvariantStatement, ProofSubject, SubjectPolicy, compile};
 
-/// The most policies that are named as covering another one: of a thousand alike each covers all others.
+/// The most policies of the same effect that are searched for as covering another one: of a thousand alike each covers
+/// all others.
 const MAX_COVERING: usize = 16;
 
 /// The findings about policies and invariants without effect in one environment.
@@ -29,6 +30,14 @@ pub(super) struct EffectFindings {
 
 /// The policies that match some request, each with the policies that match the same request; by their numbers.
 type Matching = BTreeMap<usize, BTreeSet<usize>>;
+
+/// The policies that cover another one, by their numbers.
+#[derive(Default)]
+struct Covering {
+    policies: BTreeSet<usize>,
+    /// Whether there may be more of the same effect.
+    is_truncated: bool,
+}
 
 impl ProofSubject {
     /// Searches one environment for what has no effect: policies that never match or that others
@@ -61,18 +70,32 @@ impl ProofSubject {
                 }
             }
         }
+        let mut all = BTreeMap::new();
         for number in matching.keys() {
-            let Some(policy) = self.policies.get(*number) else {
-                continue;
-            };
-            let covering = self
-                .covering(*number, &matching, (env, &symbols), solver)
-                .await;
-            let covering = covering.unwrap_or_else(|reason| {
-                found.unknown.insert(policy.id.clone(), reason);
-                BTreeSet::new()
+            let covering = self.covering(*number, &matching, (env, &symbols), solver);
+            let covering = covering.await.unwrap_or_else(|reason| {
+                found.unknown.extend(self.id(*number).zip(Some(reason)));
+                Covering::default()
             });
-            found.covered_by.insert(policy.id.clone(), covering);
+            all.insert(*number, covering);
+        }
+        for (number, other) in self.open_pairs(&all, &matching) {
+            match self
+                .is_covered((number, other), (env, &symbols), solver)
+                .await
+            {
+                Ok(true) => {
+                    all.entry(number).or_default().policies.insert(other);
+                }
+                Ok(false) => {}
+                Err(reason) => found.unknown.extend(self.id(number).zip(Some(reason))),
+            }
+        }
+        for (number, covering) in all {
+            let covering = covering.policies.into_iter();
+            let covering = covering.filter_map(|other| self.id(other)).collect();
+            let id = self.id(number);
+            found.covered_by.extend(id.map(|id| (id, covering)));
         }
         for statement in &self.statements {
             let is_effective = self.is_effective(statement, (env, &symbols), solver).await;
@@ -125,7 +148,11 @@ impl ProofSubject {
             .await
     }
 
-    /// The policies that match whenever one does; the first of them, where there are very many.
+    fn id(&self, number: usize) -> Option<String> {
+        self.policies.get(number).map(|policy| policy.id.clone())
+    }
+
+    /// The policies that match whenever one does; of very many of the same effect the first.
     ///
     /// Each example of a request that it matches rules out the policies that do not match it, so few
     /// pairs need a query to the solver.
@@ -135,43 +162,102 @@ impl ProofSubject {
         matching: &Matching,
         (env, symbols): (&RequestEnv, &SymEnv),
         solver: &mut SolverSession,
-    ) -> Result<BTreeSet<String>, String> {
-        let mut covering = BTreeSet::new();
+    ) -> Result<Covering, String> {
+        let mut covering = Covering::default();
         let mut candidates = matching.get(&number).cloned().unwrap_or_default();
         candidates.retain(|candidate| matching.contains_key(candidate));
         let Some(policy) = self.policies.get(number).filter(|_| !candidates.is_empty()) else {
             return Ok(covering);
         };
+        let (mut alike, mut others): (BTreeSet<_>, BTreeSet<_>) = candidates
+            .into_iter()
+            .partition(|other| self.have_same_effect(number, *other));
+        // A forbid has an effect although a permit covers it.
+        others.retain(|_| policy.effect == Effect::Permit);
         let compiled = policy.compile(env, (&self.schema, symbols))?;
-        while let Some(candidate) = candidates.pop_first()
-            && covering.len() < MAX_COVERING
-        {
-            let Some(other) = self.policies.get(candidate) else {
-                continue;
-            };
-            // A forbid has an effect although a permit covers it.
-            if policy.effect == Effect::Forbid && other.effect == Effect::Permit {
-                continue;
+        let mut left = MAX_COVERING;
+        // A forbid that overrules a permit tells more than other permits do.
+        while let Some(candidate) = others.pop_first().or_else(|| alike.pop_first()) {
+            let is_alike = self.have_same_effect(number, candidate);
+            if is_alike && left == 0 {
+                covering.is_truncated = true;
+                break;
             }
-            let other_compiled = other.compile(env, (&self.schema, symbols))?;
-            let is_uncovered = |example: &Env| policy.is_match(example) && !other.is_match(example);
-            match solver
-                .find_likely_similar(
-                    &matches_implies_asserts(&compiled, &other_compiled),
-                    (&self.schema, &is_uncovered),
-                )
-                .await?
-            {
+            let pair = ((policy, &compiled), candidate);
+            match self.find_uncovered(pair, (env, symbols), solver).await? {
                 None => {
-                    covering.insert(other.id.clone());
+                    left -= usize::from(is_alike);
+                    covering.policies.insert(candidate);
                 }
                 Some(example) => {
                     let satisfied = self.matching(&example);
-                    candidates.retain(|candidate| satisfied.contains(candidate));
+                    alike.retain(|candidate| satisfied.contains(candidate));
+                    others.retain(|candidate| satisfied.contains(candidate));
                 }
             }
         }
         Ok(covering)
+    }
+
+    fn have_same_effect(&self, one: usize, other: usize) -> bool {
+        let effect = |number: usize| self.policies.get(number).map(|policy| policy.effect);
+        effect(one) == effect(other)
+    }
+
+    /// The pairs of which it is known that the first one covers the second one, and not whether the second one covers
+    /// the first one too.
+    fn open_pairs(
+        &self,
+        all: &BTreeMap<usize, Covering>,
+        matching: &Matching,
+    ) -> Vec<(usize, usize)> {
+        let pairs = all.iter().flat_map(|(number, covering)| {
+            let others = covering.policies.iter();
+            others.map(|other| (*other, *number))
+        });
+        let is_open = |(number, other): &(usize, usize)| {
+            let is_truncated =
+                |covering: &Covering| covering.is_truncated && !covering.policies.contains(other);
+            all.get(number).is_some_and(is_truncated)
+                && matching
+                    .get(number)
+                    .is_some_and(|matching| matching.contains(other))
+                && self.have_same_effect(*number, *other)
+        };
+        pairs.filter(is_open).collect()
+    }
+
+    /// Whether the second one of two policies matches whenever the first one does.
+    async fn is_covered(
+        &self,
+        (number, other): (usize, usize),
+        (env, symbols): (&RequestEnv, &SymEnv),
+        solver: &mut SolverSession,
+    ) -> Result<bool, String> {
+        let Some(policy) = self.policies.get(number) else {
+            return Ok(false);
+        };
+        let compiled = policy.compile(env, (&self.schema, symbols))?;
+        let pair = ((policy, &compiled), other);
+        let uncovered = self.find_uncovered(pair, (env, symbols), solver).await?;
+        Ok(uncovered.is_none())
+    }
+
+    /// A request that a policy matches, and another one does not.
+    async fn find_uncovered(
+        &self,
+        ((policy, compiled), other): ((&SubjectPolicy, &CompiledPolicy), usize),
+        (env, symbols): (&RequestEnv, &SymEnv),
+        solver: &mut SolverSession,
+    ) -> Result<Option<Env>, String> {
+        let Some(other) = self.policies.get(other) else {
+            return Err("there is no such policy".to_owned());
+        };
+        let other_compiled = other.compile(env, (&self.schema, symbols))?;
+        let is_uncovered = |example: &Env| policy.is_match(example) && !other.is_match(example);
+        let asserts = matches_implies_asserts(compiled, &other_compiled);
+        let known = (&self.schema, &is_uncovered as &dyn Fn(&Env) -> bool);
+        solver.find_likely_similar(&asserts, known).await
     }
 
     /// Whether an invariant excludes or requires anything in an environment.

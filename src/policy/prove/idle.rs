@@ -80,3 +80,62 @@ fn covering_in_all(id: &str, found: &[EffectFindings]) -> BTreeSet<String> {
     let first = everywhere.next().cloned().unwrap_or_default();
     everywhere.fold(first, |common, covering| &common & covering)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::fmt::Write as _;
+    use std::time::Duration;
+
+    use crate::policy::folder::PolicyFolder;
+    use crate::policy::prove::{ProofOptions, prove};
+    use crate::policy::tests::fixtures::folder;
+
+    use super::*;
+
+    #[test]
+    fn of_very_many_permits_alike_a_forbid_overrules_each_and_each_is_as_redundant_as_another() {
+        let mut text = String::new();
+        for number in 10..30 {
+            writeln!(
+                text,
+                "@id(\"{number}\") permit (principal in Role::\"x\", action == Action::\"read\", resource)\n\
+                 when {{ resource.title == \"a\" }};"
+            )
+            .unwrap();
+        }
+        text.push_str(
+            "@id(\"z\") @reason(\"x\") forbid (principal, action == Action::\"read\", resource);",
+        );
+        let dir = folder(&[("policies.cedar", &text)]);
+        let folder = PolicyFolder::load(dir.path()).unwrap();
+        let options = ProofOptions {
+            time_limit: Duration::from_mins(2),
+            is_thorough: true,
+            is_low_priority: false,
+            must_have_effect: BTreeSet::new(),
+        };
+        let (bundle, invariants) = (folder.bundle().unwrap(), folder.invariants().unwrap());
+        let proof = prove(&bundle, &invariants, &options, |_, _| {}).unwrap();
+        let (mut overruled, mut redundant) = (Vec::new(), BTreeSet::new());
+        for idle in proof.proof.idle {
+            match idle {
+                Ineffective::Overruled { policy, by } => {
+                    assert_eq!(by, "z");
+                    overruled.push(policy);
+                }
+                Ineffective::Redundant {
+                    policy,
+                    beside,
+                    is_mutual,
+                } => {
+                    assert!(is_mutual, "{policy} {beside}");
+                    redundant.extend([policy, beside]);
+                }
+                other => panic!("{other:?}"),
+            }
+        }
+        let all: Vec<String> = (10..30).map(|number| number.to_string()).collect();
+        assert_eq!(overruled, all);
+        assert_eq!(redundant.into_iter().collect::<Vec<_>>(), all);
+    }
+}

@@ -161,7 +161,8 @@ pub fn prove_at_most(
         time: verdicts.time(options, environments.len()),
         work: ProofWork {
             policies: subject.policies.len(),
-            proved: policies,
+            remembered: subject.policies.len().saturating_sub(policies),
+            proved: 0,
             has_learned: memory.len() > known_before,
         },
     };
@@ -177,6 +178,12 @@ pub fn prove_at_most(
         found: &found,
     };
     follow_up.run(&mut proof, (&solver, options), deadline);
+    let unproved = if proof.time.answered == environments.len() {
+        0
+    } else {
+        subject.find_pending().len()
+    };
+    proof.work.proved = policies.saturating_sub(unproved);
     Ok(ProofResult {
         proof,
         warnings: valid.warnings,

@@ -11,8 +11,9 @@ use super::scheduler::{Findings, ProofOptions, Task, run_steps};
 use super::solver::{Deadline, Solver};
 use super::subject::ProofSubject;
 
-/// How many policies are proved at a time; few in tests, so that they have several parts.
-const PART_SIZE: usize = if cfg!(test) { 5 } else { 500 };
+/// How many policies are proved at a time: so few that some parts are finished within a short limit. Fewer in tests, so
+/// that they have several parts.
+const PART_SIZE: usize = if cfg!(test) { 5 } else { 50 };
 
 /// How the tasks of a proof are done.
 pub(super) struct Schedule<'a> {
@@ -94,7 +95,9 @@ mod tests {
     use std::fmt::Write as _;
     use std::time::Duration;
 
+    use crate::policy::Bundle;
     use crate::policy::folder::PolicyFolder;
+    use crate::policy::prove::environment::InvariantFindings;
     use crate::policy::prove::scheduler::find_solver;
     use crate::policy::tests::fixtures::folder;
 
@@ -103,6 +106,49 @@ mod tests {
     const INVARIANT: &str = "@id(\"published\") @reason(\"x\") @invariant(\"upper\")\n\
         permit (principal, action == Action::\"read\", resource)\n\
         when { resource.record_status == RecordStatus::\"published\" };\n";
+
+    fn load(policies: &str) -> (PolicyFolder, Bundle) {
+        let dir = folder(&[
+            ("policies.cedar", policies),
+            ("invariants/invariants.cedar", INVARIANT),
+        ]);
+        let folder = PolicyFolder::load(dir.path()).unwrap();
+        let bundle = folder.bundle().unwrap();
+        (folder, bundle)
+    }
+
+    #[test]
+    fn what_was_proved_of_a_policy_is_remembered_whatever_is_not_known_of_others() {
+        let permit = |id: &str| {
+            format!(
+                "@id(\"{id}\") permit (principal, action == Action::\"read\", resource)\n\
+                 when {{ resource.record_status == RecordStatus::\"published\" && resource.title == \"{id}\" }};\n"
+            )
+        };
+        let (folder, bundle) = load(&["a", "b", "c"].map(permit).concat());
+        let valid = folder.invariants().unwrap().parse_for(&bundle).unwrap();
+        let memory = Arc::default();
+        let subject = || {
+            let about = (&memory, "cvc5 0");
+            ProofSubject::new(&bundle, &valid.invariants, &BTreeSet::new(), about).unwrap()
+        };
+        let first = subject();
+        assert_eq!(first.pending.len(), 3);
+        let found = |proved: &[(usize, Option<usize>)]| InvariantFindings {
+            unknown: vec!["policy `c`: the solver gave up".to_owned()],
+            proved: proved.iter().copied().collect(),
+            ..InvariantFindings::default()
+        };
+        let one = found(&[(0, None), (0, Some(0)), (1, None), (1, Some(0)), (2, None)]);
+        let other = found(&[(0, None), (0, Some(0)), (1, None)]);
+        first.remember_proved(&first.pending, &[one, other]);
+        let rest = subject().pending;
+        let rest = rest.iter();
+        let rest: Vec<_> = rest
+            .map(|pending| (pending.policy, pending.may_fail, &*pending.statements))
+            .collect();
+        assert_eq!(rest, [(1, false, &[0][..]), (2, true, &[0][..])]);
+    }
 
     #[test]
     fn what_was_proved_of_each_part_is_remembered_before_all_is_proved() {
@@ -116,12 +162,7 @@ mod tests {
             )
             .unwrap();
         }
-        let dir = folder(&[
-            ("policies.cedar", &text),
-            ("invariants/invariants.cedar", INVARIANT),
-        ]);
-        let folder = PolicyFolder::load(dir.path()).unwrap();
-        let bundle = folder.bundle().unwrap();
+        let (folder, bundle) = load(&text);
         let valid = folder.invariants().unwrap().parse_for(&bundle).unwrap();
         let solver = find_solver().unwrap();
         let memory = Arc::default();

@@ -118,12 +118,14 @@ pub struct Proof {
     pub work: ProofWork,
 }
 
-/// How many policies a proof is about, and of how many something was not remembered.
+/// How many policies a proof is about, of how many everything was remembered, and how many were proved.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ProofWork {
     /// All policies.
     pub policies: usize,
-    /// Those of which something had to be proved.
+    /// Those of which everything was remembered.
+    pub remembered: usize,
+    /// Those of which something had to be proved, and everything is known now.
     pub proved: usize,
     /// Whether anything is known now that was not known before.
     pub has_learned: bool,
@@ -143,8 +145,13 @@ impl Proof {
     /// Whether only the time was too short, and another attempt begins with more than this one.
     #[must_use]
     pub fn may_be_continued(&self) -> bool {
-        let is_decided = self.has_violation() || !self.failing.is_empty();
-        !is_decided && self.work.has_learned && self.time.unfinished().is_some()
+        !self.is_decided() && self.work.has_learned && self.time.unfinished().is_some()
+    }
+
+    /// Whether the same proof fails however often it is attempted.
+    #[must_use]
+    pub fn is_decided(&self) -> bool {
+        self.has_violation() || !self.failing.is_empty()
     }
 
     /// Whether an invariant is violated.

@@ -6,17 +6,15 @@ use super::environment::InvariantFindings;
 use super::subject::{MEETS, NEVER_FAILS, PendingPolicy, ProofSubject};
 
 impl ProofSubject {
-    /// Remembers what was proved of some policies, from the findings of all environments.
+    /// Remembers what was proved of some policies, from the findings of all environments: only what was proved in each of
+    /// them by itself, whatever is not known of other policies or invariants.
     pub(super) fn remember_proved(&self, policies: &[PendingPolicy], found: &[InvariantFindings]) {
         let is_proved = |policy, statement| {
             let mut all = found.iter();
             all.all(|environment| environment.proved.contains(&(policy, statement)))
         };
-        let is_known = found
-            .iter()
-            .all(|environment| environment.unknown.is_empty());
         let context = &self.recollection.context;
-        for pending in policies.iter().filter(|_| is_known) {
+        for pending in policies {
             let Some(policy) = self.policies.get(pending.policy) else {
                 continue;
             };

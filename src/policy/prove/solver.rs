@@ -161,6 +161,9 @@ enum Mode {
     Likely,
 }
 
+/// The schema of an example, and what confirms that it is one.
+type Confirmation<'a> = (&'a Schema, &'a dyn Fn(&Env) -> bool);
+
 /// Queries to one solver process at a time, until a deadline.
 pub(super) struct SolverSession {
     solver: Solver,
@@ -213,7 +216,7 @@ impl SolverSession {
     pub(super) async fn find_similar_example(
         &mut self,
         asserts: &WellFormedAsserts<'_>,
-        known: (&Schema, &dyn Fn(&Env) -> bool),
+        known: Confirmation<'_>,
     ) -> Result<Option<Env>, String> {
         self.find(asserts, Mode::General, Some(known)).await
     }
@@ -222,7 +225,7 @@ impl SolverSession {
     pub(super) async fn find_likely_similar(
         &mut self,
         asserts: &WellFormedAsserts<'_>,
-        known: (&Schema, &dyn Fn(&Env) -> bool),
+        known: Confirmation<'_>,
     ) -> Result<Option<Env>, String> {
         self.find(asserts, Mode::Likely, Some(known)).await
     }
@@ -231,7 +234,7 @@ impl SolverSession {
         &mut self,
         asserts: &WellFormedAsserts<'_>,
         mode: Mode,
-        known: Option<(&Schema, &dyn Fn(&Env) -> bool)>,
+        known: Option<Confirmation<'_>>,
     ) -> Result<Option<Env>, String> {
         let is_decided = |term: &Term| matches!(term, Term::Prim(_));
         if asserts.asserts().iter().all(is_decided) || is_unsatisfiable(asserts) {

@@ -222,7 +222,7 @@ impl ProofSubject {
     }
 
     /// What is not remembered of each policy.
-    fn find_pending(&self) -> Vec<PendingPolicy> {
+    pub(super) fn find_pending(&self) -> Vec<PendingPolicy> {
         let pending = (0..).zip(&self.policies).map(|(number, policy)| {
             let concerned = (0..).zip(&self.statements).filter(|(_, statement)| {
                 statement.concerns(policy)

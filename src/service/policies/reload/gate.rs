@@ -11,13 +11,13 @@ use crate::domain::decision::Revision;
 use crate::policy::Bundle;
 use crate::policy::edited_attributes::EditedAttributes;
 use crate::policy::folder::PolicyFolder;
-use crate::policy::proof_memory::ProofMemory;
 use crate::policy::prove::{ProofOptions, ProofTime, ProofWork, ProveError, prove_at_most};
 use crate::policy::safeguards::{SafeguardChanges, Safeguards};
 use crate::policy::uncovered::UncoveredPolicies;
 use crate::storage::PolicyEdit;
 
 use super::policy_thread::run_both;
+use super::proof_file::{ProofFile, SAVE_INTERVAL};
 use super::rejection::RejectionReason;
 use super::snapshot::{FolderSnapshot, PolicySource};
 use super::warnings::FolderWarnings;
@@ -54,8 +54,8 @@ pub(super) struct GateBaseline<'a> {
     pub(super) in_force: Option<&'a FolderInForce>,
     /// The edits that an operator accepted.
     pub(super) accepted: &'a [PolicyEdit],
-    /// What was proved before.
-    pub(super) proofs: &'a Arc<ProofMemory>,
+    /// What was proved before, and where to save what is proved.
+    pub(super) proofs: &'a ProofFile,
 }
 
 /// A snapshot of the policy folder, checked.
@@ -199,21 +199,21 @@ impl PolicyGate {
             fingerprint: snapshot.fingerprint,
             revision: folder.as_ref().ok().map(PolicyFolder::revision),
             folder_revision: folder.as_ref().ok().map(PolicyFolder::fingerprint),
-            result: folder.and_then(|folder| self.accept(folder, baseline)),
+            result: folder.and_then(|folder| self.accept(&folder, baseline)),
         }
     }
 
     fn accept(
         self,
-        folder: PolicyFolder,
+        folder: &PolicyFolder,
         baseline: GateBaseline<'_>,
     ) -> Result<AcceptedBundle, RejectionReason> {
         let (bundle, edit) = run_both(
-            || folder.bundle_with_memory(baseline.proofs),
+            || folder.bundle_with_memory(&baseline.proofs.memory),
             || FolderInForce::new(folder.clone()),
         );
         let bundle = bundle.map_err(RejectionReason::Invalid)?;
-        let uncovered = self.check_cases(&folder, &bundle)?;
+        let uncovered = self.check_cases(folder, &bundle)?;
         self.check_coverage(&uncovered, &bundle, baseline)?;
         let changes = baseline
             .in_force
@@ -229,8 +229,8 @@ impl PolicyGate {
             }
         }
         let (proved, warnings) = run_both(
-            || self.prove_invariants((&folder, &bundle), &changes, baseline.proofs),
-            || FolderWarnings::new(&folder, &bundle, &uncovered),
+            || self.prove_invariants((folder, &bundle), &changes, baseline.proofs),
+            || FolderWarnings::new(folder, &bundle, &uncovered),
         );
         let (unproved, time) = proved?;
         let in_force = baseline.in_force.map(|before| &before.folder);
@@ -330,7 +330,7 @@ impl PolicyGate {
         self,
         (folder, bundle): (&PolicyFolder, &Bundle),
         changes: &SafeguardChanges,
-        proofs: &Arc<ProofMemory>,
+        proofs: &ProofFile,
     ) -> Result<(Option<String>, Option<ProofTime>), RejectionReason> {
         if !self.uses_solver() || !folder.has_invariants() {
             return Ok((None, None));
@@ -342,8 +342,14 @@ impl PolicyGate {
             is_low_priority: true,
             must_have_effect: changes.may_lack_effect.clone(),
         };
-        let memory = (proofs, self.max_new);
-        let proved = prove_at_most(bundle, &invariants, &options, memory, |_, _| {});
+        let memory = (&proofs.memory, self.max_new);
+        // At the start there may be no sealing key yet, and little is proved.
+        let mut save = self.max_new.is_none().then(|| proofs.saver(SAVE_INTERVAL));
+        let proved = prove_at_most(bundle, &invariants, &options, memory, |_, _| {
+            if let Some(save) = &mut save {
+                save();
+            }
+        });
         if let Ok(proved) = &proved {
             count_work(proved.proof.work);
         }
@@ -378,10 +384,9 @@ impl PolicyGate {
     }
 }
 
-/// Counts the policies of which something was proved, and those of which everything was remembered.
+/// Counts the policies that were proved, and those of which everything was remembered.
 fn count_work(work: ProofWork) {
-    let remembered = work.policies.saturating_sub(work.proved);
-    for (result, policies) in [("proved", work.proved), ("remembered", remembered)] {
+    for (result, policies) in [("proved", work.proved), ("remembered", work.remembered)] {
         let policies = u64::try_from(policies).unwrap_or(u64::MAX);
         metrics::counter!("cedargate_policy_proofs_total", "result" => result).increment(policies);
     }

@@ -124,7 +124,7 @@ pub fn load_initial_policies(
     let baseline = GateBaseline {
         in_force: before.as_ref(),
         accepted,
-        proofs: &proofs.memory,
+        proofs: &proofs,
     };
     let closed = snapshot.folder.as_ref().map(PolicyFolder::closed).ok();
     let checked = gate.check(snapshot, baseline);

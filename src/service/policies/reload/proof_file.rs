@@ -9,6 +9,7 @@ use std::fs::File;
 use std::io::{self, ErrorKind, Read};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 
@@ -24,6 +25,9 @@ const PURPOSE: &str = "cedargate proofs";
 const CODE_LENGTH: usize = 32;
 /// The most bytes that are read; a memory that is full takes less.
 const MAX_FILE_SIZE: u64 = 80 * 1024 * 1024;
+
+/// The time between two times that a proof that is under way is saved.
+pub(super) const SAVE_INTERVAL: Duration = Duration::from_secs(3);
 
 /// The memory of proofs and the file that it is saved in.
 #[derive(Debug)]
@@ -89,6 +93,17 @@ impl ProofFile {
         }
     }
 
+    /// Saves what is new whenever `interval` is over since the last time: a proof that is killed loses no more.
+    pub(super) fn saver(&self, interval: Duration) -> impl FnMut() {
+        let mut next = Instant::now() + interval;
+        move || {
+            if Instant::now() >= next {
+                self.save();
+                next = Instant::now() + interval;
+            }
+        }
+    }
+
     /// Saves what was proved of an edit that is refused: the next one has much in common with it.
     pub(super) fn save_if(&self, is_refused: bool) {
         if is_refused {
@@ -107,7 +122,6 @@ impl ProofFile {
 #[cfg(test)]
 mod tests {
     use std::fs;
-    use std::time::Duration;
 
     use tempfile::TempDir;
 
@@ -117,6 +131,10 @@ mod tests {
 
     /// How many of the shipped policies have to be proved.
     fn prove_shipped(file: &ProofFile) -> usize {
+        prove_shipped_and(file, || ())
+    }
+
+    fn prove_shipped_and(file: &ProofFile, mut progress: impl FnMut()) -> usize {
         let folder = PolicyFolder::embedded().unwrap();
         let options = ProofOptions {
             time_limit: Duration::from_mins(2),
@@ -125,14 +143,31 @@ mod tests {
             must_have_effect: std::collections::BTreeSet::new(),
         };
         let (bundle, invariants) = (folder.bundle().unwrap(), folder.invariants().unwrap());
-        let proved =
-            prove_with_memory(&bundle, &invariants, &options, &file.memory, |_, _| {}).unwrap();
+        let memory = &file.memory;
+        let proved = prove_with_memory(&bundle, &invariants, &options, memory, |_, _| progress());
+        let proved = proved.unwrap();
         assert!(proved.proof.is_complete());
         proved.proof.work.proved
     }
 
     fn open(folder: &TempDir) -> Arc<ProofFile> {
         ProofFile::open_in(folder.path(), &folder.path().join("key"))
+    }
+
+    #[test]
+    fn what_is_proved_is_saved_while_the_proof_goes_on() {
+        let folder = tempfile::tempdir().unwrap();
+        open_sealing_key(&folder.path().join("key"), true).unwrap();
+        let first = open(&folder);
+        let mut never = first.saver(Duration::from_hours(1));
+        never();
+        assert!(!first.path.exists());
+        assert_eq!(prove_shipped_and(&first, first.saver(Duration::ZERO)), 7);
+        assert_eq!(
+            prove_shipped(&open(&folder)),
+            0,
+            "nobody saved it at the end"
+        );
     }
 
     #[test]

@@ -66,6 +66,20 @@ impl RejectedBundle {
         matches!(self.reason, RejectionReason::NotYetProved(_))
     }
 
+    /// Logs the refusal; without any policies in force, none stay.
+    pub(super) fn log(&self, is_closed: bool) {
+        let in_force = if is_closed {
+            "no policies are in force, and nothing is decided"
+        } else {
+            "the policies before it stay in force"
+        };
+        tracing::error!(
+            folder_revision = self.folder_revision,
+            reasons = ?self.reason.lines(),
+            "an edit of the policies is refused: {in_force}"
+        );
+    }
+
     /// What an auditor has to know: which folder, and why it was refused.
     #[must_use]
     pub fn record(&self) -> String {

@@ -26,7 +26,7 @@ use super::last_good::LastGoodFile;
 use super::policy_thread::run_on_policy_thread;
 use super::proof_file::ProofFile;
 use super::rejection::RejectedBundle;
-use super::second_look::may_pass_now;
+use super::second_look::{FolderChange, find_folder_change, may_pass_now};
 use super::shared_run::SharedRun;
 use super::snapshot::{FolderSnapshot, PolicySource};
 use super::state::{NextAttempt, ReloadState};
@@ -41,16 +41,6 @@ struct SharedReload {
     result: ReloadResult,
     /// Whether the folder was checked, and not known from before.
     is_checked: bool,
-}
-
-/// What a reload finds in the folder.
-enum FolderChange {
-    /// What was checked last.
-    None,
-    /// What is in force, and was proved.
-    Restored,
-    /// Something to check.
-    Edited(Box<FolderSnapshot>),
 }
 
 /// Brings edits of the policy folder into force.
@@ -137,7 +127,7 @@ impl PolicyReloader {
 
     /// Whether another check of the same folder could have another result because of the solver.
     pub(super) fn next_attempt(&self) -> NextAttempt {
-        self.state.lock().next_attempt()
+        self.state.lock().next_attempt(self.live.is_closed())
     }
 
     /// Reloads the folder now. All who ask while a reload runs share the next one.
@@ -180,28 +170,33 @@ impl PolicyReloader {
 
     /// One reload: snapshot, check, record, activate, persist.
     async fn reload_folder(&self, is_forced: bool) -> Result<SharedReload, ServiceError> {
-        let is_checked = match self.find_change(is_forced).await? {
-            FolderChange::None => {
-                if self.status().is_unsaved {
-                    self.persist().await;
+        let is_checked = loop {
+            match self.find_change(is_forced).await? {
+                FolderChange::None => {
+                    if self.status().is_unsaved {
+                        self.persist().await;
+                    }
+                    break false;
                 }
-                false
-            }
-            FolderChange::Restored => {
-                self.state.lock().set_restored();
-                self.update_metrics();
-                true
-            }
-            FolderChange::Edited(snapshot) => {
-                let checked = self.check(*snapshot).await?;
-                let is_changed = self.conclude(checked).await?;
-                if is_changed {
-                    return Ok(SharedReload {
-                        result: Ok(self.report(true)),
-                        is_checked: true,
-                    });
+                FolderChange::Restored => {
+                    self.state.lock().set_restored();
+                    self.update_metrics();
+                    break true;
                 }
-                true
+                FolderChange::Edited(snapshot) => {
+                    let checked = self.check(*snapshot).await?;
+                    if self.is_outdated(&checked).await? {
+                        continue;
+                    }
+                    let is_changed = self.conclude(checked).await?;
+                    if is_changed {
+                        return Ok(SharedReload {
+                            result: Ok(self.report(true)),
+                            is_checked: true,
+                        });
+                    }
+                    break true;
+                }
             }
         };
         let result = self.status().rejected.map_or(Ok(self.report(false)), Err);
@@ -218,27 +213,7 @@ impl PolicyReloader {
             state.known_folders(must_check)
         };
         let source = self.source.clone();
-        run_on_policy_thread(move || {
-            let known = |snapshot: &FolderSnapshot| {
-                if folders.checked.as_ref() == Some(&snapshot.fingerprint) {
-                    Some(FolderChange::None)
-                } else if folders.proved.as_ref() == Some(&snapshot.fingerprint) {
-                    Some(FolderChange::Restored)
-                } else {
-                    None
-                }
-            };
-            let first = source.read();
-            if let Some(FolderChange::None) = known(&first) {
-                return Ok(FolderChange::None);
-            }
-            let stable = source.read_until_stable(first).ok_or_else(|| {
-                let source = "the folder is still being modified";
-                ServiceError::unavailable("the policy folder", source)
-            })?;
-            Ok(known(&stable).unwrap_or_else(|| FolderChange::Edited(Box::new(stable))))
-        })
-        .await?
+        run_on_policy_thread(move || find_folder_change(&source, &folders)).await?
     }
 
     async fn check(&self, snapshot: FolderSnapshot) -> Result<CheckedFolder, ServiceError> {
@@ -250,7 +225,7 @@ impl PolicyReloader {
             let baseline = GateBaseline {
                 in_force: in_force.as_deref(),
                 accepted: &accepted,
-                proofs: &proofs.memory,
+                proofs: &proofs,
             };
             let checked = gate.check(snapshot, baseline);
             proofs.save_if(checked.result.is_err());
@@ -258,6 +233,17 @@ impl PolicyReloader {
         })
         .await?;
         Ok(check_catalog(&self.database, checked, false).await?)
+    }
+
+    /// Whether the folder has changed since, before the first policies come into force: what somebody mended or took
+    /// back while it was being proved is not put in force.
+    async fn is_outdated(&self, checked: &CheckedFolder) -> Result<bool, ServiceError> {
+        if !self.live.is_closed() || checked.result.is_err() {
+            return Ok(false);
+        }
+        let source = self.source.clone();
+        let current = run_on_policy_thread(move || source.read().fingerprint).await?;
+        Ok(current != checked.fingerprint)
     }
 
     /// Puts an accepted folder in force, or records its refusal; whether another revision is in force now.
@@ -285,15 +271,18 @@ impl PolicyReloader {
         accepted: AcceptedBundle,
         is_settled: bool,
     ) -> Result<bool, ServiceError> {
-        let before = self.live.current().revision().clone();
+        let (before, is_first) = {
+            let state = self.state.lock();
+            (state.in_force.revision.clone(), state.is_first)
+        };
         let revision = accepted.folder.revision.clone();
-        let is_changed = before != revision;
-        if accepted.is_notable(&before) || self.live.is_closed() {
-            let reason = accepted.summary((!self.live.is_closed()).then_some(&before));
+        let is_changed = self.live.is_closed() || before != revision;
+        if accepted.is_notable(&before) || is_changed {
+            let reason = accepted.summary((!is_first).then_some(&before));
             self.record(AuditOutcome::Granted, Some(revision.clone()), reason)
                 .await?;
         }
-        if is_changed || self.live.is_closed() {
+        if is_changed {
             self.live.replace(Arc::clone(&accepted.bundle));
             tracing::info!(%revision, "edited policies came into force");
         }
@@ -334,11 +323,7 @@ impl PolicyReloader {
         if !self.state.lock().is_rejected(&fingerprint) {
             let (revision, reason) = (rejected.revision.clone(), rejected.record());
             self.record(AuditOutcome::Refused, revision, reason).await?;
-            tracing::error!(
-                folder_revision = rejected.folder_revision,
-                reasons = ?rejected.reason.lines(),
-                "an edit of the policies is refused: the policies before it stay in force"
-            );
+            rejected.log(self.live.is_closed());
         }
         self.state
             .lock()

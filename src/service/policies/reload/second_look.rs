@@ -1,9 +1,47 @@
-//! A second look at a refused edit: whether something outside of the policy folder has changed, so that it may pass.
+//! A second look: whether the policy folder has changed since it was checked, or something outside of it, so that a refused
+//! edit may pass.
 
 use crate::service::error::ServiceError;
 use crate::storage::Database;
 
 use super::rejection::{RejectedBundle, RejectionReason};
+use super::snapshot::{FolderSnapshot, PolicySource};
+use super::state::KnownFolders;
+
+/// What a reload finds in the folder.
+pub(super) enum FolderChange {
+    /// What was checked last.
+    None,
+    /// What is in force, and was proved.
+    Restored,
+    /// Something to check.
+    Edited(Box<FolderSnapshot>),
+}
+
+/// Takes a snapshot of the folder, unless its check would have the result that is known. Blocks.
+pub(super) fn find_folder_change(
+    source: &PolicySource,
+    folders: &KnownFolders,
+) -> Result<FolderChange, ServiceError> {
+    let known = |snapshot: &FolderSnapshot| {
+        if folders.checked.as_ref() == Some(&snapshot.fingerprint) {
+            Some(FolderChange::None)
+        } else if folders.proved.as_ref() == Some(&snapshot.fingerprint) {
+            Some(FolderChange::Restored)
+        } else {
+            None
+        }
+    };
+    let first = source.read();
+    if let Some(FolderChange::None) = known(&first) {
+        return Ok(FolderChange::None);
+    }
+    let stable = source.read_until_stable(first).ok_or_else(|| {
+        let source = "the folder is still being modified";
+        ServiceError::unavailable("the policy folder", source)
+    })?;
+    Ok(known(&stable).unwrap_or_else(|| FolderChange::Edited(Box::new(stable))))
+}
 
 /// Whether an operator has accepted the edit that was refused for want of that, or the catalog has changed so that it
 /// fits the edit that was refused because of it.

@@ -13,7 +13,7 @@ use super::warnings::FolderWarnings;
 pub(super) enum NextAttempt {
     /// The result would be the same.
     None,
-    /// When the solver may be there, or work again.
+    /// When the solver may be there, or work again, or the machine have more time for it.
     Later,
     /// There was no time for all of it.
     Now,
@@ -77,8 +77,9 @@ impl ReloadState {
         }
     }
 
-    /// Whether another check of the same folder could have another result because of the solver.
-    pub(super) fn next_attempt(&self) -> NextAttempt {
+    /// Whether another check of the same folder could have another result because of the solver. Without any policies in
+    /// force, what is not decided is attempted until it is: nobody may be there to edit the folder.
+    pub(super) fn next_attempt(&self, is_closed: bool) -> NextAttempt {
         let rejected = self.status.rejected.as_deref();
         match rejected.map(|rejected| &rejected.reason) {
             Some(RejectionReason::SolverMissing(_) | RejectionReason::SolverFailure(_)) => {
@@ -87,6 +88,9 @@ impl ReloadState {
             // What was proved of it is remembered, so that the next attempt gets further.
             Some(RejectionReason::FailedProof(proof)) if proof.may_be_continued() => {
                 NextAttempt::Now
+            }
+            Some(RejectionReason::FailedProof(proof)) if is_closed && !proof.is_decided() => {
+                NextAttempt::Later
             }
             Some(RejectionReason::NotYetProved(_)) => NextAttempt::Now,
             None if self.status.unproved.is_some() => NextAttempt::Later,
@@ -117,5 +121,54 @@ impl ReloadState {
         self.fingerprint.clone_from(&self.in_force.fingerprint);
         self.is_settled = true;
         self.status.rejected = None;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+    use std::time::Duration;
+
+    use crate::policy::folder::PolicyFolder;
+    use crate::policy::prove::{ProofOptions, prove};
+    use crate::policy::uncovered::UncoveredPolicies;
+
+    use super::*;
+
+    #[test]
+    fn a_proof_without_enough_time_is_attempted_again_as_long_as_no_policies_are_in_force() {
+        let folder = PolicyFolder::embedded().unwrap();
+        let (bundle, invariants) = (folder.bundle().unwrap(), folder.invariants().unwrap());
+        let options = ProofOptions {
+            time_limit: Duration::ZERO,
+            is_thorough: false,
+            is_low_priority: false,
+            must_have_effect: BTreeSet::new(),
+        };
+        let proof = prove(&bundle, &invariants, &options, |_, _| {})
+            .unwrap()
+            .proof;
+        assert!(!proof.may_be_continued(), "nothing was learned");
+        assert_eq!(proof.work.proved, 0);
+        let uncovered = UncoveredPolicies::default();
+        let warnings = FolderWarnings::new(&folder, &bundle, &uncovered);
+        let mut state = ReloadState {
+            fingerprint: String::new(),
+            is_settled: false,
+            in_force: Arc::new(FolderInForce::new(folder)),
+            warnings: Arc::new(warnings),
+            is_in_force_checked: false,
+            is_first: true,
+            status: ReloadStatus::default(),
+        };
+        let rejected = RejectedBundle {
+            revision: None,
+            folder_revision: None,
+            unix_millis: 0,
+            reason: RejectionReason::FailedProof(Box::new(proof)),
+        };
+        state.set_rejected("x".to_owned(), false, rejected);
+        assert_eq!(state.next_attempt(true), NextAttempt::Later);
+        assert_eq!(state.next_attempt(false), NextAttempt::None);
     }
 }
