@@ -124,22 +124,21 @@ impl AuditTrail {
         admit_refusal: impl FnOnce(&AuditRecord) -> Result<(), ServiceError>,
     ) -> Result<(T, CountedRequest), ServiceError> {
         let result = require_decided(&mut record, result)?;
-        let counted = match self.count_further(credential, &record) {
-            Some(counted) => counted,
-            None => {
-                if result.is_err() {
-                    admit_refusal(&record)?;
-                }
-                let (event, outcome) = (record.event, record.outcome);
-                let counted = self.count_in_record(credential, record).await?;
-                Self::count_outcome(event, outcome);
-                counted
+        let counted = if let Some(counted) = self.count_further(credential, &record) {
+            counted
+        } else {
+            if result.is_err() {
+                admit_refusal(&record)?;
             }
+            let (event, outcome) = (record.event, record.outcome);
+            let counted = self.count_in_record(credential, record).await?;
+            Self::count_outcome(event, outcome);
+            counted
         };
         result.map(|value| (value, counted))
     }
 
-    /// Counts a request that was granted in the record of those like it, if there is one already; if not,
+    /// Counts a request in the record of those like it, if there is one already; if not,
     /// [`AuditTrail::close_folded_record`] writes one.
     pub fn count_further(
         &self,

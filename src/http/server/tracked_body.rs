@@ -159,9 +159,9 @@ mod tests {
     #[test]
     fn a_chunk_is_counted_when_it_is_sent_and_logged_when_it_is_not() {
         let counted = Arc::new(Mutex::new(Vec::new()));
-        let counter = Arc::clone(&counted);
+        let counts = Arc::clone(&counted);
         let mut body = TrackedChunk::new(Bytes::from("01234"), move |bytes| {
-            counter.lock().unwrap().push(bytes);
+            counts.lock().unwrap().push(bytes);
         });
         assert_eq!(
             (body.size_hint().exact(), body.is_end_stream()),
