@@ -313,3 +313,31 @@ fn described_header(name: &str, description: &str, schema: MetaSchema) -> MetaHe
 pub(crate) fn empty_response(status: StatusCode) -> Response {
     Response::builder().status(status).finish()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_released_request_has_nothing_left_but_its_body_and_a_large_header_map_is_not_kept() {
+        for (count, is_kept) in [(3, true), (90, false)] {
+            let uri = poem::http::Uri::from_static("/secret?token=x");
+            let mut request = Request::builder().uri(uri).body("the body");
+            for number in 0..count {
+                let name = poem::http::HeaderName::from_bytes(format!("x-{number}").as_bytes());
+                let value = HeaderValue::from_static("secret");
+                request.headers_mut().insert(name.unwrap(), value);
+            }
+            let capacity = request.headers().capacity();
+            let headers = released_headers(&mut request);
+            assert!(headers.is_empty() && request.headers().is_empty());
+            assert!(headers.capacity() >= DEFAULT_HEADER_CAPACITY);
+            assert_eq!(headers.capacity() >= capacity, is_kept);
+            assert_eq!(
+                (request.uri().path(), request.original_uri().path()),
+                ("/", "/")
+            );
+            assert!(!request.take_body().is_empty());
+        }
+    }
+}
