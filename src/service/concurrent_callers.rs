@@ -108,14 +108,16 @@ pub(super) mod tests {
 
     #[tokio::test]
     async fn a_batch_is_one_request() {
-        let mut callers = callers_in_turns(8).await;
+        let mut callers = ConcurrentCallers::default();
         let caller = Some(task_ids(1).await[0]);
         let now = Instant::now();
         callers.count_record(caller, true, now);
         for _ in 0..100 {
             callers.count_record(caller, false, now);
         }
-        assert_eq!(callers.estimate(), Some(8));
+        assert_eq!(callers.estimate(), None);
+        callers.count_record(caller, true, now);
+        assert_eq!(callers.estimate(), Some(1));
     }
 
     #[tokio::test]
