@@ -3,6 +3,7 @@
 //!
 //! Everything here is pure: no Cedar, JOSE, SQL, HTTP, files or configuration.
 
+pub mod access_question;
 pub mod action;
 pub mod api_key;
 pub mod attributes;

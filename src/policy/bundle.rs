@@ -16,8 +16,10 @@ use crate::domain::error_chain::error_chain;
 use crate::domain::principal::{Principal, User};
 use crate::domain::resource::Resource;
 
+use super::access_types::AccessTypes;
 use super::address;
 use super::attributes::DeclaredAttributes;
+use super::bundle_entities::BundleEntities;
 use super::complexity;
 use super::context::ContextCache;
 use super::decision_classes::DecisionClasses;
@@ -54,6 +56,8 @@ pub struct Bundle {
     pub(super) reads_address: bool,
     pub(super) administers_by_readers: OnceLock<bool>,
     pub(super) administers_by_attributes: OnceLock<bool>,
+    pub(super) entities: BundleEntities,
+    access_types: AccessTypes,
     warnings: Vec<SourceDiagnostic>,
     pub(super) sources: SourceFiles,
 }
@@ -97,6 +101,13 @@ impl Bundle {
         let checked = schema.as_ref().and_then(|schema| {
             collect(prepare_and_check(sources, schema, &networks), &mut problems)
         });
+        let entities = schema.as_ref().map_or_else(
+            || Ok(BundleEntities::default()),
+            |schema| BundleEntities::parse(sources, schema),
+        );
+        let entities = entities
+            .map_err(|found| problems.extend(found))
+            .unwrap_or_default();
         let index = match (&schema, &policies) {
             (Some(schema), Some(policies)) if checked.is_some() => {
                 collect(build_index(sources, schema, policies), &mut problems)
@@ -132,6 +143,8 @@ impl Bundle {
             networks,
             authorizer: Authorizer::new(),
             reads_address,
+            entities,
+            access_types: AccessTypes::default(),
             warnings: sorted(warnings),
             sources: sources.clone(),
         })
@@ -173,6 +186,18 @@ impl Bundle {
     #[must_use]
     pub fn declared_attributes(&self) -> &DeclaredAttributes {
         self.entity_cache.declared()
+    }
+
+    /// The entities of the author's own types.
+    #[must_use]
+    pub fn entities(&self) -> &BundleEntities {
+        &self.entities
+    }
+
+    /// The AuthZEN names of its types and actions.
+    #[must_use]
+    pub fn access_types(&self) -> &AccessTypes {
+        &self.access_types
     }
 
     /// The warnings of validation.

@@ -39,9 +39,11 @@
 //!   `values` lists what a part reads, `case_answer` evaluates cases, `caught_case` says which policy caught one that
 //!   failed.
 
+pub mod access_types;
 mod address;
 pub mod attributes;
 pub mod bundle;
+pub mod bundle_entities;
 pub mod case_failures;
 pub mod case_writer;
 pub mod cases;
@@ -61,6 +63,7 @@ pub mod new_case;
 pub mod proof_memory;
 pub mod proof_progress;
 pub mod prove;
+pub mod questions;
 pub mod references;
 pub mod safeguards;
 pub mod uncovered;
