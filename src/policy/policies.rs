@@ -313,8 +313,7 @@ impl PolicyParser<'_> {
             let message = format!("Cedargate does not use the annotation @{name} of a policy");
             let label = self.files.sources.label(file);
             let span = source.annotation_span(name);
-            let problem =
-                SourceDiagnostic::at_span(&label, text, span, message).with_help(help);
+            let problem = SourceDiagnostic::at_span(&label, text, span, message).with_help(help);
             self.files.warnings.push(problem.into_warning());
         }
     }

@@ -240,7 +240,15 @@ action "read";
     #[test]
     fn a_text_that_ends_early_ends_the_scan() {
         for text in [
-            "", "@", "@a(", "entity", "entity A", "\"", "action \"a", "namespace", "é",
+            "",
+            "@",
+            "@a(",
+            "entity",
+            "entity A",
+            "\"",
+            "action \"a",
+            "namespace",
+            "é",
         ] {
             declarations(text);
         }

@@ -85,7 +85,9 @@ impl NamedActions {
                 uid,
             });
         }
-        found.all.sort_by_cached_key(|action| action.uid.to_string());
+        found
+            .all
+            .sort_by_cached_key(|action| action.uid.to_string());
         for (at, action) in found.all.iter().enumerate() {
             for name in &action.names {
                 found.by_name.entry(name.clone()).or_default().push(at);
@@ -148,11 +150,14 @@ impl NamedActions {
     fn conflicts(&self, places: &SchemaPlaces<'_>) -> Vec<SourceDiagnostic> {
         let mut problems = Vec::new();
         for (name, positions) in &self.by_name {
-            let actions: Vec<&NamedAction> =
-                positions.iter().filter_map(|at| self.all.get(*at)).collect();
+            let actions: Vec<&NamedAction> = positions
+                .iter()
+                .filter_map(|at| self.all.get(*at))
+                .collect();
             if let Some(one) = actions.get(MAX_ACTIONS_OF_NAME) {
-                let message =
-                    format!("more than {MAX_ACTIONS_OF_NAME} actions have the AuthZEN name {name:?}");
+                let message = format!(
+                    "more than {MAX_ACTIONS_OF_NAME} actions have the AuthZEN name {name:?}"
+                );
                 problems.push(problem_at(places, one, message));
                 continue;
             }
@@ -165,7 +170,9 @@ impl NamedActions {
                         other.uid, one.uid
                     );
                     let help = "give each a name of its own with @authzen";
-                    problems.push(problem_at(places, one, message).with_help(help));
+                    // An action of the catalog keeps its name.
+                    let to_change = if one.standard.is_some() { other } else { one };
+                    problems.push(problem_at(places, to_change, message).with_help(help));
                 }
             }
         }
@@ -182,7 +189,11 @@ fn shared_pair(one: &NamedAction, other: &NamedAction) -> Option<(String, String
     Some((subject, first(&one.resources, &other.resources)?))
 }
 
-fn problem_at(places: &SchemaPlaces<'_>, action: &NamedAction, message: String) -> SourceDiagnostic {
+fn problem_at(
+    places: &SchemaPlaces<'_>,
+    action: &NamedAction,
+    message: String,
+) -> SourceDiagnostic {
     let (namespace, id) = action.parts();
     places.problem((DeclarationKind::Action, &namespace, id), message)
 }

@@ -60,9 +60,7 @@ impl<'a> SchemaPlaces<'a> {
 
     fn at(&self, span: Option<Range<usize>>, message: impl Into<String>) -> SourceDiagnostic {
         match (self.text, span) {
-            (Some(text), Some(span)) => {
-                SourceDiagnostic::at_span(&self.label, text, span, message)
-            }
+            (Some(text), Some(span)) => SourceDiagnostic::at_span(&self.label, text, span, message),
             _ => SourceDiagnostic::for_file(&self.label, message),
         }
     }
@@ -97,7 +95,12 @@ pub(super) fn aliases(
     let fragment = text.and_then(|text| SchemaFragment::from_cedarschema_str(text).ok());
     let json = fragment.and_then(|(fragment, _)| fragment.to_json_value().ok());
     let (mut found, mut problems) = (Vec::new(), Vec::new());
-    for (namespace, declared) in json.as_ref().and_then(Value::as_object).into_iter().flatten() {
+    for (namespace, declared) in json
+        .as_ref()
+        .and_then(Value::as_object)
+        .into_iter()
+        .flatten()
+    {
         for (member, kind) in [
             ("entityTypes", DeclarationKind::Entity),
             ("actions", DeclarationKind::Action),
@@ -118,11 +121,11 @@ pub(super) fn aliases(
                         name: name.clone(),
                         names,
                     }),
-                    Err(message) => problems.push(
-                        places
-                            .problem(key, message)
-                            .with_help("write @authzen(\"user\"), or several as \"user, identity\""),
-                    ),
+                    Err(message) => {
+                        problems.push(places.problem(key, message).with_help(
+                            "write @authzen(\"user\"), or several as \"user, identity\"",
+                        ))
+                    }
                 }
             }
         }
@@ -141,7 +144,9 @@ fn parse_names(value: &str) -> Result<Vec<String>, String> {
             return Err("@authzen has an empty name".to_owned());
         }
         if name.len() > MAX_NAME_LENGTH {
-            return Err(format!("@authzen has a name of more than {MAX_NAME_LENGTH} bytes"));
+            return Err(format!(
+                "@authzen has a name of more than {MAX_NAME_LENGTH} bytes"
+            ));
         }
         if name.chars().any(char::is_control) {
             return Err("@authzen has a name with a control character".to_owned());

@@ -128,15 +128,19 @@ impl AccessTypes {
                 }
                 if *name != cedar_name && declared.contains_key(name) {
                     let message = format!("@authzen({name:?}) is the name of another entity type");
-                    let help = "AuthZEN requests may also name a type as Cedar does: choose another name";
+                    let help =
+                        "AuthZEN requests may also name a type as Cedar does: choose another name";
                     problems.push(places.problem(key, message).with_help(help));
                 }
-                warnings.extend(taken_catalog_name(name, &kind, &cedar_name).map(|message| {
-                    places.problem(key, message).into_warning()
-                }));
+                warnings.extend(
+                    taken_catalog_name(name, &kind, &cedar_name)
+                        .map(|message| places.problem(key, message).into_warning()),
+                );
                 found.by_name.insert(name.clone(), kind.clone());
             }
-            if let (Some(first), Some(cedar_name)) = (alias.names.first(), declared.get(&cedar_name)) {
+            if let (Some(first), Some(cedar_name)) =
+                (alias.names.first(), declared.get(&cedar_name))
+            {
                 let named = NamedType {
                     cedar_name: (*cedar_name).clone(),
                     name: first.clone(),
@@ -188,11 +192,7 @@ impl AccessTypes {
 
     /// The actions that apply to a pair of types, by their AuthZEN names, sorted; each name means its action.
     #[must_use]
-    pub fn actions(
-        &self,
-        subject: &AccessType,
-        resource: &AccessType,
-    ) -> Vec<(&str, &EntityUid)> {
+    pub fn actions(&self, subject: &AccessType, resource: &AccessType) -> Vec<(&str, &EntityUid)> {
         let pair = self.cedar_name(subject).zip(self.cedar_name(resource));
         pair.map(|(subject, resource)| self.actions.of_pair(subject, resource))
             .unwrap_or_default()

@@ -7,8 +7,8 @@ use std::collections::{BTreeMap, HashMap};
 
 use cedar_policy::{EntityUid, Schema};
 use cedar_policy_core::ast::{BinaryOp, Expr, ExprKind, Var};
-use cedar_policy_core::validator::types::Type;
 use cedar_policy_core::validator::ValidatorSchema;
+use cedar_policy_core::validator::types::Type;
 
 use crate::domain::action::Action;
 use crate::domain::text_enum::TextEnum;
@@ -69,7 +69,9 @@ impl ActionContext {
         let all = core.action_ids().map(|action| {
             let uid = EntityUid::from(action.name().clone());
             let members = declared(action.context_type());
-            let follows_catalog = members.values().any(|member| names_catalog(&member.value_type))
+            let follows_catalog = members
+                .values()
+                .any(|member| names_catalog(&member.value_type))
                 && index.policies_for(&uid).any(|policy| {
                     let condition = policy.as_ref().non_scope_constraints();
                     condition.is_some_and(|condition| follows_context(condition, &members))
@@ -128,7 +130,7 @@ fn follows_context(condition: &Expr, members: &BTreeMap<String, DeclaredAttribut
                 may_be_entity(expr, members)
             }
             ExprKind::ExtHasAttr { expr, attrs } => {
-                let before_last = attrs.iter().rev().skip(1).rev();
+                let before_last = attrs.iter().take(attrs.len().saturating_sub(1));
                 match record(expr, members) {
                     Some(of) => before_last
                         .map(AsRef::as_ref)

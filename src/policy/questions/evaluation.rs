@@ -57,9 +57,7 @@ impl Sides<'_> {
     /// them than the context.
     fn unchanging(&self) -> Option<(&OwnEntity, &OwnEntity)> {
         let pair = self.own_subject.as_ref().zip(self.own_resource.as_ref());
-        pair.filter(|(subject, resource)| {
-            subject.is_as_in_bundle() && resource.is_as_in_bundle()
-        })
+        pair.filter(|(subject, resource)| subject.is_as_in_bundle() && resource.is_as_in_bundle())
     }
 
     /// Cedar has one entity for each name.
@@ -87,9 +85,9 @@ impl Bundle {
     ) -> Result<Decision, Failure> {
         sides.check_oneself()?;
         let named = self.entities_of_context(sides, context, &members)?;
-        let kept_key = sides.unchanging().map(|(subject, resource)| {
-            (subject.uid.clone(), action.clone(), resource.uid.clone())
-        });
+        let kept_key = sides
+            .unchanging()
+            .map(|(subject, resource)| (subject.uid.clone(), action.clone(), resource.uid.clone()));
         let kept = kept_key.as_ref().filter(|_| has_time(&own.decision));
         if let Some(decision) = kept.and_then(|key| self.question_tables.kept.get(key)) {
             return Ok(decision);
@@ -141,7 +139,8 @@ impl Bundle {
                 continue;
             }
             let Some(own) = self.question_tables.own_type(uid.type_name()) else {
-                let is_known = !self.schema_names.is_user(&uid) && !self.schema_names.is_dataset(&uid);
+                let is_known =
+                    !self.schema_names.is_user(&uid) && !self.schema_names.is_dataset(&uid);
                 if is_known || !context.follows_catalog {
                     continue;
                 }

@@ -37,8 +37,8 @@ use super::schema_check::is_applicable;
 
 use evaluation::{Failure, Sides};
 use properties::OwnEntity;
-use question_context::GivenContext;
 pub use question::{AskedNames, QuestionAnswer, QuestionCircumstances, QuestionEntity};
+use question_context::GivenContext;
 pub use refusal::QuestionRefusal;
 
 /// The entity that stands for this server, of an enumeration in the schema.
@@ -202,7 +202,11 @@ impl Bundle {
         }
     }
 
-    fn no_action(&self, name: &str, (subject, resource): &(AccessType, AccessType)) -> QuestionRefusal {
+    fn no_action(
+        &self,
+        name: &str,
+        (subject, resource): &(AccessType, AccessType),
+    ) -> QuestionRefusal {
         let types = self.access_types();
         QuestionRefusal::reason(format!(
             "no action {} applies to a subject of type \"{}\" and a resource of type \"{}\"",

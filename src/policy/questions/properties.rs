@@ -86,7 +86,9 @@ impl OwnEntity {
             return Ok(());
         }
         let errors = AttributeErrors(errors);
-        Err(QuestionRefusal::error(format!("{role}.properties: {errors}")))
+        Err(QuestionRefusal::error(format!(
+            "{role}.properties: {errors}"
+        )))
     }
 
     /// Whether the entity is as the bundle has it.

@@ -43,7 +43,8 @@ type Pairs = Vec<(String, RestrictedExpression)>;
 impl GivenContext<'_> {
     /// What is said about a member; null is nothing.
     fn get(&self, name: &str) -> Result<Option<&Value>, QuestionRefusal> {
-        let said = |all: &'_ Map<String, Value>| all.get(name).is_some_and(|value| !value.is_null());
+        let said =
+            |all: &'_ Map<String, Value>| all.get(name).is_some_and(|value| !value.is_null());
         match (said(self.properties), said(self.context)) {
             (true, true) if self.properties.get(name) != self.context.get(name) => {
                 Err(QuestionRefusal::error(format!(
@@ -140,7 +141,10 @@ impl ActionContext {
         }
         if reads_address {
             let known = |address| RestrictedExpression::new_ip(to_cedar_ip(address));
-            pairs.push((ADDRESS.to_owned(), address.map_or_else(unknown_address, known)));
+            pairs.push((
+                ADDRESS.to_owned(),
+                address.map_or_else(unknown_address, known),
+            ));
         }
         Ok(())
     }
@@ -242,7 +246,14 @@ mod tests {
         assert_eq!(parse_time("2025-06-27T18:03-07:00"), Some(with_seconds));
         assert_eq!(parse_time("2025-06-28T01:03Z"), Some(with_seconds));
         assert_eq!(parse_time("2025-06-28T01:03:00.000Z"), Some(with_seconds));
-        for wrong in ["", "2025-06-28", "2025-06-28T01:03", "2025-06-28T01Z", "10000-01-01T00:00Z", "é"] {
+        for wrong in [
+            "",
+            "2025-06-28",
+            "2025-06-28T01:03",
+            "2025-06-28T01Z",
+            "10000-01-01T00:00Z",
+            "é",
+        ] {
             assert_eq!(parse_time(wrong), None, "{wrong}");
         }
     }
