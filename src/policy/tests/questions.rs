@@ -134,7 +134,7 @@ fn ask(
 }
 
 proptest! {
-    #![proptest_config(slow_property(16))]
+    #![proptest_config(slow_property(8))]
 
     #[test]
     fn a_question_about_the_catalog_is_decided_as_every_other_request(
