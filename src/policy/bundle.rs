@@ -70,7 +70,8 @@ impl Bundle {
         Self::from_sources(&SourceFiles::embedded(is_bundle_file)?)
     }
 
-    /// Loads a folder: its `schema.cedarschema`, its `networks.toml` if there is one, and every `.cedar` and `.links.json` file in it and below.
+    /// Loads a folder: its `schema.cedarschema`, its `networks.toml` if there is one, and every `.cedar`,
+    /// `.links.json` and `.entities.json` file in it and below.
     ///
     /// Hidden files and the folder `invariants` are skipped. Files are at most
     /// [`MAX_FILE_SIZE`] bytes each and [`MAX_FOLDER_SIZE`] together, at most [`MAX_FILES`], with at
@@ -145,6 +146,7 @@ impl Bundle {
             administers_by_attributes: OnceLock::new(),
             revision: sources.revision(),
             decision_classes: DecisionClasses::new(&schema, checked.entities.declared()),
+            entities: entities.with_policies(&policies.set, &schema),
             schema,
             policies,
             policy_index: Arc::new(index),
@@ -154,7 +156,6 @@ impl Bundle {
             networks,
             authorizer: Authorizer::new(),
             reads_address,
-            entities,
             access_types,
             question_tables,
             warnings: sorted(warnings),
