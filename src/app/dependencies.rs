@@ -214,6 +214,7 @@ fn rates(settings: &Settings) -> Rates {
         mints: settings.mint_limit_per_minute,
         requests: settings.request_limit_per_minute,
         downloads: settings.download_limit_per_minute,
+        evaluations: settings.evaluation_limit_per_minute,
     }
 }
 
