@@ -100,6 +100,7 @@ mod proof_digest;
 mod reach;
 mod schema_check;
 mod schema_names;
+mod schema_text;
 mod short_case;
 mod situation;
 mod source_form;
