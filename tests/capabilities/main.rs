@@ -7,6 +7,7 @@
     reason = "tests say what they expect"
 )]
 
+mod access_api;
 mod admin_credentials;
 mod admin_datasets;
 mod admin_delegation;
