@@ -172,7 +172,7 @@ impl Asker {
             .clone_from(&decision.determining_policies);
         record.errors.clone_from(&decision.errors);
         if let Some(refusal) = refusal {
-            record.reason = Some(refusal.message.clone());
+            record.reason = Some(without_value(&refusal.message).to_owned());
             return match refusal.status {
                 Some(status) => AccessAnswer::failed(status, refusal.message),
                 None => AccessAnswer::refused(refusal.message),
@@ -188,4 +188,10 @@ impl Asker {
                 .then(|| AdminReason::new(&decision)),
         }
     }
+}
+
+/// A message without the value that it found: what services say of people is not on record.
+fn without_value(message: &str) -> &str {
+    let before = message.split_once(", found ").map(|(before, _)| before);
+    before.unwrap_or(message)
 }
