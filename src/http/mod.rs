@@ -38,17 +38,7 @@ use crate::service::tokens::forward_auth::ForwardAuth;
 use crate::service::tokens::key_ring::KeyRing;
 use crate::service::tokens::key_schedule::KeySchedule;
 
-use api::admin::audit::AuditApi;
-use api::admin::credentials::AdminCredentialsApi;
-use api::admin::datasets::{self, AdminDatasetsApi};
-use api::admin::explanations::{self, ExplanationApi};
-use api::admin::files::{self, AdminFilesApi};
-use api::admin::identity_providers::IdentityProvidersApi;
-use api::admin::policies::{self, PoliciesApi};
-use api::admin::roles::AdminRolesApi;
-use api::admin::shares::AdminSharesApi;
-use api::admin::signing_keys::SigningKeysApi;
-use api::admin::users::{self, AdminUsersApi};
+use api::admin::{AdminApis, admin_apis, datasets, explanations, files, policies, users};
 use api::api_keys::{self, ApiKeysApi};
 use api::catalog::CatalogApi;
 use api::download::DownloadApi;
@@ -163,60 +153,6 @@ type CallerApis = (
     ServerMetadataApi,
     HealthApi,
 );
-type AdminApis = (
-    AdminUsersApi,
-    AdminRolesApi,
-    AdminCredentialsApi,
-    AdminDatasetsApi,
-    AdminFilesApi,
-    AdminSharesApi,
-    AuditApi,
-    PoliciesApi,
-    ExplanationApi,
-    SigningKeysApi,
-    IdentityProvidersApi,
-);
-
-fn admin_apis(administration: &Arc<Administration>, schedule: KeySchedule) -> AdminApis {
-    let administration = || Arc::clone(administration);
-    (
-        AdminUsersApi {
-            administration: administration(),
-        },
-        AdminRolesApi {
-            administration: administration(),
-        },
-        AdminCredentialsApi {
-            administration: administration(),
-        },
-        AdminDatasetsApi {
-            administration: administration(),
-        },
-        AdminFilesApi {
-            administration: administration(),
-        },
-        AdminSharesApi {
-            administration: administration(),
-        },
-        AuditApi {
-            administration: administration(),
-        },
-        PoliciesApi {
-            administration: administration(),
-        },
-        ExplanationApi {
-            administration: administration(),
-        },
-        SigningKeysApi {
-            administration: administration(),
-            schedule,
-        },
-        IdentityProvidersApi {
-            administration: administration(),
-        },
-    )
-}
-
 fn api_service(
     services: &Services,
     config: &HttpConfig,

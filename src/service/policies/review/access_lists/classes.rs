@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use crate::domain::action::Action;
 use crate::domain::attributes::AttributeOwner;
+use crate::domain::client_address::AssumedAddress;
 use crate::domain::dataset::Dataset;
 use crate::domain::decision::Decision;
 use crate::domain::id::{DatasetId, UserId};
@@ -14,7 +15,9 @@ use crate::domain::principal::{Principal, User};
 use crate::domain::resource::Resource;
 use crate::policy::Bundle;
 use crate::policy::references::PolicyReferences;
-use crate::service::policies::review::asked_contexts::{AskedContexts, ContextScope, ContextSet};
+use crate::service::policies::review::asked_contexts::{
+    AskedContexts, CallerKind, ContextScope, ContextSet,
+};
 use crate::service::policies::review::projection::{
     AttributeViews, PrincipalProjection, ResourceProjection, is_reader_by_other_role,
 };
@@ -47,6 +50,10 @@ pub(super) struct AccessClasses<'a> {
     pub(super) actions: &'a [Action],
     pub(super) references: PolicyReferences,
     pub(super) asked: AskedContexts,
+    /// Every context that is asked in, by its place.
+    contexts: Vec<ContextAt>,
+    /// For each action the contexts in which it can be asked for: a key denies what is beyond it, whatever policies say.
+    askable: Vec<ContextSet>,
     /// Errors in evaluating policies; the first few.
     pub(super) errors: BTreeSet<String>,
     principals: HashMap<PrincipalProjection, usize>,
@@ -56,9 +63,10 @@ pub(super) struct AccessClasses<'a> {
 
 /// One context, as it is asked in.
 #[derive(Clone, Copy)]
-pub(super) struct ContextAt<'c> {
-    asked: &'c AskedContexts,
-    index: usize,
+struct ContextAt {
+    address: AssumedAddress,
+    second: i64,
+    caller: CallerKind,
 }
 
 impl<'a> AccessClasses<'a> {
@@ -90,11 +98,25 @@ impl<'a> AccessClasses<'a> {
             .flat_map(|dataset| views.named_by(AttributeOwner::Dataset, &dataset.attributes));
         let named = of_users.chain(of_datasets).collect();
         references.add_referred(named);
+        let asked = AskedContexts::new(&literals, scope);
+        let contexts = asked.iter().map(|(address, second, caller)| ContextAt {
+            address,
+            second,
+            caller,
+        });
+        let contexts: Vec<ContextAt> = contexts.collect();
+        let askable = actions.iter().map(|action| {
+            let may_ask = contexts.iter().map(|at| at.caller.may_ask(*action));
+            let places = may_ask.enumerate().filter(|(_, may_ask)| *may_ask);
+            places.fold(0, |set, (place, _)| set | 1 << place)
+        });
         Self {
             bundle,
             actions,
             references,
-            asked: AskedContexts::new(&literals, scope),
+            askable: askable.collect(),
+            contexts,
+            asked,
             errors: BTreeSet::new(),
             principals: HashMap::new(),
             resources: HashMap::new(),
@@ -147,17 +169,13 @@ impl<'a> AccessClasses<'a> {
     ) -> Vec<ClassGrant> {
         let mut grants: Vec<ClassGrant> = Vec::new();
         let callers = self.asked.callers.len();
-        for index in 0..self.asked.len() {
+        for (place, at) in self.contexts.iter().enumerate() {
             // Nobody who did not sign in calls with a key: all callers are the same one.
             let same = if principal.is_anonymous() { callers } else { 1 };
-            if same > 1 && index % callers != 0 {
+            if same > 1 && at.caller != CallerKind::SignedIn {
                 continue;
             }
-            let contexts = (0..same).fold(0, |set, more| set | 1 << (index + more));
-            let at = ContextAt {
-                asked: &self.asked,
-                index,
-            };
+            let contexts = (0..same).fold(0, |set, more| set | 1 << (place + more));
             let Some(decision) = at.decide(self.bundle, principal, action, dataset) else {
                 continue;
             };
@@ -190,14 +208,21 @@ impl<'a> AccessClasses<'a> {
                 }
             }
         }
+        let askable = self.askable(action);
+        for grant in &mut grants {
+            // Where a key denies by itself, no policy is asked: that is no context to tell of.
+            if grant.contexts & askable == askable {
+                grant.contexts = self.asked.all();
+            }
+        }
         grants
     }
 
-    /// The contexts in which an action can be asked for: a key denies what is beyond it, whatever policies say.
+    /// The contexts in which an action can be asked for.
     pub(super) fn askable(&self, action: Action) -> ContextSet {
-        let all = self.asked.iter().enumerate();
-        all.filter(|(_, (_, _, caller))| caller.may_ask(action))
-            .fold(0, |set, (index, _)| set | 1 << index)
+        let mut of_actions = self.actions.iter().zip(&self.askable);
+        let found = of_actions.find(|(one, _)| **one == action);
+        found.map_or_else(|| self.asked.all(), |(_, askable)| *askable)
     }
 
     /// The relation of users to one dataset, as far as policies can tell.
@@ -216,7 +241,7 @@ fn views<'a>(bundle: &'a Bundle, references: &'a PolicyReferences) -> AttributeV
     }
 }
 
-impl ContextAt<'_> {
+impl ContextAt {
     /// The decision in this context; none if the caller's key denies.
     fn decide(
         self,
@@ -225,11 +250,11 @@ impl ContextAt<'_> {
         action: Action,
         dataset: &Arc<Dataset>,
     ) -> Option<Decision> {
-        let (address, second, caller) = self.asked.iter().nth(self.index)?;
-        if !principal.is_anonymous() && !caller.may_ask(action) {
+        if !principal.is_anonymous() && !self.caller.may_ask(action) {
             return None;
         }
-        let context = caller.context(principal, dataset, (address, second));
+        let place = (self.address, self.second);
+        let context = self.caller.context(principal, dataset, place);
         let resource = Resource::Dataset(Arc::clone(dataset));
         Some(bundle.decide(principal, action, &resource, &context))
     }

@@ -16,8 +16,8 @@ mod tests;
 
 pub use relation::AccessRelation;
 pub use report::{
-    AccessGrant, DatasetGroup, ListedDataset, ListedUser, PermittedAction, PrincipalAccess,
-    PrincipalGroup, ResourceAccess,
+    AccessGrant, DatasetGroup, ListedDataset, ListedUser, PairAccess, PermittedAction,
+    PrincipalAccess, PrincipalGroup, ResourceAccess,
 };
-pub use what::{DatasetGrants, DatasetsQuery, grants_on_datasets, list_datasets};
+pub use what::{DatasetGrants, DatasetsQuery, columns_read, grants_on_datasets, list_datasets};
 pub use who::{PrincipalsQuery, UserGrants, grants_of_principals, list_principals};

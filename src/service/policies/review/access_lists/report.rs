@@ -15,7 +15,7 @@ use crate::policy::Bundle;
 use crate::service::policies::review::asked_contexts::names::name_contexts;
 use crate::service::policies::review::asked_contexts::{AskedContext, ContextSet};
 
-use super::classes::AccessClasses;
+use super::classes::{AccessClasses, ClassGrant};
 use super::relation::AccessRelation;
 
 /// A user by id and name.
@@ -166,6 +166,23 @@ pub struct AccessGrant {
     pub when: Vec<String>,
 }
 
+/// What is permitted to one principal on one dataset.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct PairAccess {
+    /// Whether it is permitted in every context.
+    pub is_always: bool,
+    /// By what; none if it is denied in every context.
+    pub grants: Vec<AccessGrant>,
+}
+
+impl PairAccess {
+    /// Whether it is denied in every context.
+    #[must_use]
+    pub fn is_denied(&self) -> bool {
+        self.grants.is_empty()
+    }
+}
+
 /// A grant to one pair, before it is told.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) struct PairGrant {
@@ -178,23 +195,16 @@ impl AccessClasses<'_> {
     /// The grants of an action, by its place, to a pair of a class.
     pub(super) fn pair_grants(
         &self,
-        access: &[Vec<super::classes::ClassGrant>],
+        access: &[Vec<ClassGrant>],
         place: usize,
         user: Option<&User>,
         dataset: &Dataset,
     ) -> Vec<PairGrant> {
-        let (Some(grants), Some(action)) = (access.get(place), self.actions.get(place)) else {
-            return Vec::new();
-        };
-        let (all, askable) = (self.asked.all(), self.askable(*action));
         let mut found = Vec::new();
-        for grant in grants {
-            // Where a key denies by itself, no policy is asked: that is no context to tell of.
-            let is_always = grant.contexts & askable == askable;
-            let contexts = if is_always { all } else { grant.contexts };
+        for grant in access.get(place).into_iter().flatten() {
             for through in grant.relation.of_pair(user, dataset, &self.references) {
                 found.push(PairGrant {
-                    contexts,
+                    contexts: grant.contexts,
                     through,
                     policy: Arc::clone(&grant.policy),
                 });
@@ -203,15 +213,20 @@ impl AccessClasses<'_> {
         found
     }
 
-    /// Grants as they are told.
-    pub(super) fn tell(&self, grants: Vec<PairGrant>) -> Vec<AccessGrant> {
+    /// The grants of an action as they are told.
+    pub(super) fn tell(&self, action: Action, grants: Vec<PairGrant>) -> PairAccess {
+        let contexts = grants.iter().fold(0, |all, grant| all | grant.contexts);
+        let askable = self.askable(action);
         let grants = grants.into_iter().map(|grant| AccessGrant {
             reason: reason(self.bundle, &grant.policy),
             policy: grant.policy.to_string(),
             when: name_contexts(&self.asked, grant.contexts),
             through: grant.through,
         });
-        grants.collect()
+        PairAccess {
+            is_always: contexts & askable == askable,
+            grants: grants.collect(),
+        }
     }
 
     /// How many of the sets of contexts in which an action is permitted are not empty, and how many are all that it can

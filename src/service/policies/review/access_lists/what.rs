@@ -4,15 +4,17 @@ use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use crate::domain::action::Action;
+use crate::domain::attributes::AttributeOwner;
 use crate::domain::dataset::Dataset;
 use crate::domain::principal::{Principal, User};
 use crate::policy::Bundle;
 use crate::service::policies::review::asked_contexts::ContextScope;
 use crate::service::policies::review::asked_contexts::names::name_contexts;
+use crate::storage::DatasetColumns;
 
 use super::classes::{AccessClasses, ClassAccess};
 use super::report::{
-    AccessGrant, DatasetGroup, GroupMembers, ListedDataset, ListedUser, PairGrant, PermittedAction,
+    DatasetGroup, GroupMembers, ListedDataset, ListedUser, PairAccess, PairGrant, PermittedAction,
     PrincipalAccess, into_groups,
 };
 
@@ -28,6 +30,11 @@ pub struct DatasetsQuery {
 }
 
 impl DatasetsQuery {
+    /// The second whose shares count: what has ended is no share, and projections compare what is left.
+    fn second(&self) -> i64 {
+        self.scope.time.unwrap_or(self.scope.now)
+    }
+
     fn user(&self) -> Option<&Arc<User>> {
         match &self.principal {
             Principal::Anonymous => None,
@@ -36,13 +43,25 @@ impl DatasetsQuery {
     }
 }
 
+/// What has to be read of datasets to answer for some actions.
+#[must_use]
+pub fn columns_read(bundle: &Bundle, actions: &[Action]) -> DatasetColumns {
+    let references = bundle.references_for(actions);
+    let mut declared = bundle.declared_attributes().names(AttributeOwner::Dataset);
+    DatasetColumns {
+        tags: references.has_tags || references.is_everything,
+        // What does not fit its type denies, whatever policies read.
+        attributes: declared.next().is_some(),
+    }
+}
+
 /// What is permitted to a principal on a dataset.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DatasetGrants {
     /// The dataset, with the shares of the time that is asked about.
     pub dataset: Arc<Dataset>,
-    /// For each action that is asked about the grants; none if it is denied.
-    pub grants: Vec<Vec<AccessGrant>>,
+    /// What is permitted, for each action that is asked about.
+    pub access: Vec<PairAccess>,
 }
 
 /// A question under way.
@@ -84,30 +103,32 @@ impl<'a> DatasetsRun<'a> {
     }
 }
 
-/// What has ended is no share: projections compare what is left at the time asked about, or now.
-fn shared(query: &DatasetsQuery, datasets: Vec<Dataset>) -> Vec<Arc<Dataset>> {
-    let second = query.scope.time.unwrap_or(query.scope.now);
-    let datasets = datasets.into_iter();
-    datasets
-        .map(|dataset| Arc::new(dataset.into_shared_at(second)))
-        .collect()
-}
-
 /// What is permitted to a principal on each of some datasets.
 #[must_use]
 pub fn grants_on_datasets(
     bundle: &Bundle,
     query: &DatasetsQuery,
-    datasets: Vec<Dataset>,
+    datasets: Vec<Arc<Dataset>>,
 ) -> Vec<DatasetGrants> {
-    let datasets = shared(query, datasets);
+    let second = query.second();
+    let datasets = datasets
+        .into_iter()
+        .map(|dataset| match dataset.share_ends.is_empty() {
+            // The same value, whose entities may be cached.
+            true => dataset,
+            false => Arc::new(Dataset::clone(&dataset).into_shared_at(second)),
+        });
+    let datasets: Vec<_> = datasets.collect();
     let mut run = DatasetsRun::new(bundle, query, &datasets);
     let grants = datasets.into_iter().map(|dataset| {
         let access = run.access(&dataset);
-        let places = 0..query.actions.len();
+        let actions = query.actions.iter().enumerate();
         DatasetGrants {
-            grants: places
-                .map(|place| run.classes.tell(run.grants(&access, place, &dataset)))
+            access: actions
+                .map(|(place, action)| {
+                    let grants = run.grants(&access, place, &dataset);
+                    run.classes.tell(*action, grants)
+                })
                 .collect(),
             dataset,
         }
@@ -122,7 +143,11 @@ pub fn list_datasets(
     query: &DatasetsQuery,
     datasets: Vec<Dataset>,
 ) -> PrincipalAccess {
-    let datasets = shared(query, datasets);
+    let second = query.second();
+    let datasets = datasets.into_iter();
+    let datasets: Vec<_> = datasets
+        .map(|dataset| Arc::new(dataset.into_shared_at(second)))
+        .collect();
     let mut run = DatasetsRun::new(bundle, query, &datasets);
     let of_datasets: Vec<ClassAccess> = datasets.iter().map(|one| run.access(one)).collect();
     let actions = query.actions.iter().enumerate().map(|(place, action)| {

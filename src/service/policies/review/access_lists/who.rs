@@ -13,7 +13,7 @@ use crate::service::policies::review::asked_contexts::names::name_contexts;
 use super::classes::{AccessClasses, ResourceIndexes};
 use super::relation::AccessRelation;
 use super::report::{
-    AccessGrant, GroupMembers, ListedUser, PairGrant, PrincipalGroup, ResourceAccess, into_groups,
+    GroupMembers, ListedUser, PairAccess, PairGrant, PrincipalGroup, ResourceAccess, into_groups,
 };
 
 /// The question who may do something with a dataset.
@@ -32,8 +32,8 @@ pub struct PrincipalsQuery {
 pub struct UserGrants {
     /// The user.
     pub user: Arc<User>,
-    /// The grants; none if nothing is permitted.
-    pub grants: Vec<AccessGrant>,
+    /// What is permitted.
+    pub access: PairAccess,
 }
 
 /// A question under way.
@@ -86,19 +86,19 @@ pub fn grants_of_principals(
     bundle: &Bundle,
     query: &PrincipalsQuery,
     users: Vec<Arc<User>>,
-) -> (Vec<UserGrants>, Vec<AccessGrant>) {
+) -> (Vec<UserGrants>, PairAccess) {
     let actions = [query.action];
     let mut run = PrincipalsRun::new(bundle, &actions, query, &users);
     let grants = users.into_iter().map(|user| {
         let grants = run.grants(Some(&user));
         UserGrants {
-            grants: run.classes.tell(grants),
+            access: run.classes.tell(query.action, grants),
             user,
         }
     });
     let grants = grants.collect();
     let of_anonymous = run.grants(None);
-    (grants, run.classes.tell(of_anonymous))
+    (grants, run.classes.tell(query.action, of_anonymous))
 }
 
 /// Lists who of all users, and whether anonymous callers, may do something with a dataset.
