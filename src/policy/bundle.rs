@@ -273,27 +273,35 @@ fn collect<T>(
     result.map_err(|problem| problems.push(*problem)).ok()
 }
 
-/// A warning for each action that the schema lacks, because it was written before there was the action.
+/// A warning for each action that the schema lacks, because it was written before there was the action; one for
+/// those of AuthZEN.
 fn undeclared_actions(
     sources: &SourceFiles,
     schema: &Schema,
     names: &SchemaNames,
 ) -> Vec<SourceDiagnostic> {
     let label = sources.label(SCHEMA_FILE);
-    let missing = Action::OPTIONAL_ACTIONS
+    let is_missing = |action: &Action| !declares_action(schema, names, *action);
+    let warning = |message: String| {
+        SourceDiagnostic::for_file(&label, message)
+            .with_help("copy the declaration from the shipped schema.cedarschema")
+            .into_warning()
+    };
+    let relevant = Action::SECURITY_RELEVANT_ACTIONS
         .into_iter()
-        .filter(|action| !declares_action(schema, names, *action));
-    missing
+        .filter(is_missing)
         .map(|action| {
-            let message = format!(
+            warning(format!(
                 "the schema does not declare the action `{action}`: whoever may administer_users of a \
                  user may give it any role that leaves it so"
-            );
-            SourceDiagnostic::for_file(&label, message)
-                .with_help("copy the declaration from the shipped schema.cedarschema")
-                .into_warning()
-        })
-        .collect()
+            ))
+        });
+    let is_evaluate_missing = Some(Action::Evaluate).filter(is_missing).map(|action| {
+        warning(format!(
+            "the schema does not declare the action `{action}`: no service may ask for decisions (AuthZEN)"
+        ))
+    });
+    relevant.chain(is_evaluate_missing).collect()
 }
 
 fn build_index(
