@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import expect, sync_playwright
 
-from nginx import NGINX, Nginx
+from nginx import NGINX, NJS, Nginx
 from postgres import Cluster
 from server import BINARY, DEADLINE, PEERS, ROOT, WITHOUT_LIMITS, Server
 
@@ -37,6 +37,7 @@ def pytest_sessionstart():
     assert BINARY.exists(), f"{BINARY} is missing: run `make build` in {ROOT}"
     for tool in ("caddy", "chromium", "curl", "gdalinfo", "node", "ruby", "strace", "wrk", NGINX):
         assert shutil.which(tool), f"{tool} is missing: run `make install` in {ROOT}"
+    assert NJS.exists(), f"{NJS} is missing: run `make install` in {ROOT}"
 
 
 @pytest.fixture(scope="session")
