@@ -104,7 +104,6 @@ def test_deep_and_broken_json_is_a_400(pdp, path):
         "text": '"alice"',
         "null": "null",
         "two documents": text + text,
-        "byte order mark": "\ufeff" + text,
         "not UTF-8": text.replace("alice", "\xff").encode("latin-1"),
         "UTF-16": text.encode("utf-16"),
     }
@@ -338,7 +337,6 @@ def test_whoever_is_unknown_is_denied_and_not_an_error(pdp):
         ({"type": "User", "id": MEMBER}, {"type": "dataset", "id": "0" * 32}),
         ({"type": "spaceship", "id": "1"}, {"type": "record", "id": "record-1"}),
         ({"type": "user", "id": "alice"}, {"type": "spaceship", "id": "1"}),
-        ({"type": "user", "id": "\0\u202e\n"}, {"type": "record", "id": "record-1"}),
         ({"type": "Action", "id": "read"}, {"type": "record", "id": "record-1"}),
         ({"type": "Server", "id": "cedargate"}, {"type": "record", "id": "record-1"}),
     ):
@@ -347,6 +345,10 @@ def test_whoever_is_unknown_is_denied_and_not_an_error(pdp):
         )
         assert answer["decision"] is False, (subject, resource)
         assert answer["context"]["reason"], (subject, resource)
+    # An id of an own type may be anything; what no file has is in no group.
+    for identifier in ("\0\u202e\n", 'alice"', "Alice", " alice", "alice\0"):
+        answer = pdp.decision(changed(subject={"type": "user", "id": identifier}))
+        assert answer["decision"] is False, identifier
 
 
 def test_ill_typed_properties_deny_and_undeclared_ones_change_nothing(pdp):
@@ -437,7 +439,7 @@ def test_every_denial_is_on_record(pdp):
     denials = [record for record in pdp.audit()[before:] if record["event"] == "evaluate"]
     assert len(denials) == 20
     for record in denials:
-        assert record["outcome"] == "deny"
+        assert record["outcome"] == "denied"
         assert record["asked_principal"] == 'Certification::Account::"bob"'
         assert record["asked_action"] == 'Certification::Action::"writeDocument"'
         assert record["asked_resource"] == 'Certification::Document::"record-1"'
