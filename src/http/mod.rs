@@ -3,6 +3,7 @@
 //! A handler has three steps: extract, call one service, reply.
 
 pub mod api;
+mod apis;
 pub mod conditional;
 mod direct_routes;
 pub mod docs;
@@ -21,12 +22,14 @@ use poem_openapi::OpenApiService;
 use serde_json::Value;
 
 use crate::config::limits::{
-    MAX_DATASET_BODY_SIZE, MAX_USER_BODY_SIZE, POLICY_CHECK_TIMEOUT, UPLOAD_TIMEOUT,
+    MAX_DATASET_BODY_SIZE, MAX_EVALUATIONS_BODY_SIZE, MAX_QUESTION_BODY_SIZE, MAX_USER_BODY_SIZE,
+    POLICY_CHECK_TIMEOUT, UPLOAD_TIMEOUT,
 };
 use crate::config::{AllowedOrigins, PathPatterns};
 use crate::domain::audit::AuditEvent;
 use crate::domain::clock::Clock;
 use crate::service::access::catalog_view::CatalogView;
+use crate::service::access_api::AccessApi;
 use crate::service::administration::Administration;
 use crate::service::health::Health;
 use crate::service::identity::api_keys::ApiKeys;
@@ -38,29 +41,22 @@ use crate::service::tokens::forward_auth::ForwardAuth;
 use crate::service::tokens::key_ring::KeyRing;
 use crate::service::tokens::key_schedule::KeySchedule;
 
-use api::admin::audit::AuditApi;
-use api::admin::credentials::AdminCredentialsApi;
-use api::admin::datasets::{self, AdminDatasetsApi};
-use api::admin::explanations::{self, ExplanationApi};
-use api::admin::files::{self, AdminFilesApi};
-use api::admin::identity_providers::IdentityProvidersApi;
-use api::admin::policies::{self, PoliciesApi};
-use api::admin::roles::AdminRolesApi;
-use api::admin::shares::AdminSharesApi;
-use api::admin::signing_keys::SigningKeysApi;
-use api::admin::users::{self, AdminUsersApi};
-use api::api_keys::{self, ApiKeysApi};
-use api::catalog::CatalogApi;
+use api::access;
+use api::access::evaluation::EvaluationApi;
+use api::access::metadata::AUTHZEN_CONFIGURATION_PATH;
+use api::admin::datasets;
+use api::admin::explanations;
+use api::admin::files;
+use api::admin::policies;
+use api::admin::users;
+use api::api_keys;
 use api::download::DownloadApi;
 use api::forward_auth::ForwardAuthApi;
-use api::health::HealthApi;
 use api::key_set::{KEY_SET_PATH, KeySetApi};
 use api::mint::{self, MintApi};
-use api::mint_batch::{self, MintBatchApi};
-use api::server_metadata::{
-    METADATA_PATHS, OPENID_CONFIGURATION_PATH, SERVER_METADATA_PATH, ServerMetadataApi,
-};
-use api::sessions::SessionApi;
+use api::mint_batch;
+use api::server_metadata::{OPENID_CONFIGURATION_PATH, SERVER_METADATA_PATH};
+use apis::{Apis, api_service};
 use direct_routes::DirectRoutes;
 use server::cors::Cors;
 use server::forward_auth_statuses::FORWARD_AUTH_PATH;
@@ -90,6 +86,8 @@ pub struct Services {
     pub downloads: Arc<Downloads>,
     /// Decides for file servers.
     pub forward_auth: Arc<ForwardAuth>,
+    /// Decides for other services.
+    pub access_api: Arc<AccessApi>,
     /// Lists the datasets that a caller may discover.
     pub catalog_view: Arc<CatalogView>,
     /// Publishes the key set.
@@ -108,20 +106,29 @@ const PROBE_PATHS: [&str; 3] = [
 ];
 
 /// What pages of all origins may read: it is for verifiers, wherever they run.
-const PUBLIC_PATHS: [&str; 3] = [
+const PUBLIC_PATHS: [&str; 4] = [
     KEY_SET_PATH,
     SERVER_METADATA_PATH,
     OPENID_CONFIGURATION_PATH,
+    AUTHZEN_CONFIGURATION_PATH,
+];
+
+/// The documents that stand at a well-known path before the path of the issuer too (RFC 8414 section 3.1).
+const METADATA_PATHS: [&str; 3] = [
+    SERVER_METADATA_PATH,
+    OPENID_CONFIGURATION_PATH,
+    AUTHZEN_CONFIGURATION_PATH,
 ];
 
 /// What is answered even where no connection is left: health, and what verifiers fetch, which costs as little as a
 /// refusal.
-const ALWAYS_ANSWERED: [&str; 5] = [
+const ALWAYS_ANSWERED: [&str; 6] = [
     api::health::PATHS[0],
     api::health::PATHS[1],
     KEY_SET_PATH,
     SERVER_METADATA_PATH,
     OPENID_CONFIGURATION_PATH,
+    AUTHZEN_CONFIGURATION_PATH,
 ];
 
 /// The settings of the HTTP floor.
@@ -149,109 +156,6 @@ pub struct HttpConfig {
     pub clock: Clock,
 }
 
-/// The APIs for callers, verifiers and operators, and those for administrators.
-type Apis = (CallerApis, AdminApis);
-type CallerApis = (
-    MintApi,
-    MintBatchApi,
-    SessionApi,
-    ApiKeysApi,
-    DownloadApi,
-    ForwardAuthApi,
-    CatalogApi,
-    KeySetApi,
-    ServerMetadataApi,
-    HealthApi,
-);
-type AdminApis = (
-    AdminUsersApi,
-    AdminRolesApi,
-    AdminCredentialsApi,
-    AdminDatasetsApi,
-    AdminFilesApi,
-    AdminSharesApi,
-    AuditApi,
-    PoliciesApi,
-    ExplanationApi,
-    SigningKeysApi,
-    IdentityProvidersApi,
-);
-
-fn admin_apis(administration: &Arc<Administration>, schedule: KeySchedule) -> AdminApis {
-    let administration = || Arc::clone(administration);
-    (
-        AdminUsersApi {
-            administration: administration(),
-        },
-        AdminRolesApi {
-            administration: administration(),
-        },
-        AdminCredentialsApi {
-            administration: administration(),
-        },
-        AdminDatasetsApi {
-            administration: administration(),
-        },
-        AdminFilesApi {
-            administration: administration(),
-        },
-        AdminSharesApi {
-            administration: administration(),
-        },
-        AuditApi {
-            administration: administration(),
-        },
-        PoliciesApi {
-            administration: administration(),
-        },
-        ExplanationApi {
-            administration: administration(),
-        },
-        SigningKeysApi {
-            administration: administration(),
-            schedule,
-        },
-        IdentityProvidersApi {
-            administration: administration(),
-        },
-    )
-}
-
-fn api_service(
-    services: &Services,
-    config: &HttpConfig,
-    forward_auth: ForwardAuthApi,
-) -> OpenApiService<Apis, ()> {
-    let caller_apis = (
-        MintApi::new(&services.download_tokens),
-        MintBatchApi {
-            tokens: Arc::clone(&services.download_tokens),
-        },
-        SessionApi {
-            sessions: Arc::clone(&services.sessions),
-        },
-        ApiKeysApi {
-            api_keys: Arc::clone(&services.api_keys),
-        },
-        DownloadApi::new(&services.downloads),
-        forward_auth,
-        CatalogApi {
-            view: Arc::clone(&services.catalog_view),
-        },
-        KeySetApi::new(&services.key_ring, config.key_schedule.key_set),
-        ServerMetadataApi::new(&config.issuer, config.key_schedule.key_set),
-        HealthApi {
-            health: Arc::clone(&services.health),
-        },
-    );
-    let apis = (
-        caller_apis,
-        admin_apis(&services.administration, config.key_schedule),
-    );
-    OpenApiService::new(apis, "Cedargate", env!("CARGO_PKG_VERSION"))
-        .description(openapi::DESCRIPTION)
-}
-
 /// The requests whose bodies may be larger or that may take longer than others.
 fn route_limits(config: &HttpConfig) -> RouteLimits {
     let upload = RequestLimits {
@@ -267,6 +171,11 @@ fn route_limits(config: &HttpConfig) -> RouteLimits {
         extra_time: reload_time.saturating_mul(2),
         ..RequestLimits::default()
     };
+    // So short that many may be read at once.
+    let question = RequestLimits {
+        max_body_size: MAX_QUESTION_BODY_SIZE,
+        ..RequestLimits::default()
+    };
     let of_user = RequestLimits::with_large_body(MAX_USER_BODY_SIZE);
     let of_dataset = RequestLimits::with_large_body(MAX_DATASET_BODY_SIZE);
     RouteLimits::default()
@@ -276,6 +185,11 @@ fn route_limits(config: &HttpConfig) -> RouteLimits {
         .with(explanations::is_explanation, of_user)
         .with(api_keys::is_key_creation, of_user)
         .with(policies::is_policy_reload, reload)
+        .with(access::is_one_question, question)
+        .with(
+            access::is_batch,
+            RequestLimits::with_large_body(MAX_EVALUATIONS_BODY_SIZE),
+        )
 }
 
 /// All routes behind the request middleware.
@@ -291,6 +205,7 @@ pub fn routes(services: &Services, config: HttpConfig) -> impl RequestHandler + 
     let ignoring_queries: Vec<&str> = docs::PAGE_PATHS
         .into_iter()
         .chain([mint::PATH, FORWARD_AUTH_PATH])
+        .chain(access::PATHS)
         .collect();
     let operations = OperationTable::from_document(&document, &get_paths)
         .with_ignored_queries(&ignoring_queries)
@@ -306,6 +221,9 @@ pub fn routes(services: &Services, config: HttpConfig) -> impl RequestHandler + 
         download: DownloadApi::new(&services.downloads),
         forward_auth,
         key_set: KeySetApi::new(&services.key_ring, config.key_schedule.key_set),
+        evaluation: EvaluationApi {
+            access_api: Arc::clone(&services.access_api),
+        },
         router: route,
     };
     let cors = Cors::new(config.allowed_origins.clone(), &PUBLIC_PATHS, &operations);
@@ -321,8 +239,11 @@ pub fn routes(services: &Services, config: HttpConfig) -> impl RequestHandler + 
         refused_event: |path| match path {
             api::api_keys::PATH => AuditEvent::ApiKeyCreate,
             mint_batch::PATH => AuditEvent::Mint,
+            path if path.starts_with(access::SEARCH_PREFIX) => AuditEvent::Search,
+            path if access::is_access_path(path) => AuditEvent::Evaluate,
             _ => AuditEvent::Administer,
         },
+        echoes_any_id: |path| access::is_access_path(path) || path == AUTHZEN_CONFIGURATION_PATH,
         clock: config.clock,
     };
     OuterEndpoint {

@@ -31,6 +31,7 @@ use super::networks::Networks;
 pub use super::policies::{MAX_POLICIES, PolicyInfo};
 use super::policies::{ValidPolicies, parse_policies};
 use super::proof_memory::ProofMemory;
+use super::questions::tables::QuestionTables;
 use super::schema_check::{declares_action, prepare_and_check};
 use super::schema_names::SchemaNames;
 use super::source_policy::first_line;
@@ -58,6 +59,7 @@ pub struct Bundle {
     pub(super) administers_by_attributes: OnceLock<bool>,
     pub(super) entities: BundleEntities,
     access_types: AccessTypes,
+    pub(super) question_tables: QuestionTables,
     warnings: Vec<SourceDiagnostic>,
     pub(super) sources: SourceFiles,
 }
@@ -68,7 +70,8 @@ impl Bundle {
         Self::from_sources(&SourceFiles::embedded(is_bundle_file)?)
     }
 
-    /// Loads a folder: its `schema.cedarschema`, its `networks.toml` if there is one, and every `.cedar` and `.links.json` file in it and below.
+    /// Loads a folder: its `schema.cedarschema`, its `networks.toml` if there is one, and every `.cedar`,
+    /// `.links.json` and `.entities.json` file in it and below.
     ///
     /// Hidden files and the folder `invariants` are skipped. Files are at most
     /// [`MAX_FILE_SIZE`] bytes each and [`MAX_FOLDER_SIZE`] together, at most [`MAX_FILES`], with at
@@ -108,6 +111,14 @@ impl Bundle {
         let entities = entities
             .map_err(|found| problems.extend(found))
             .unwrap_or_default();
+        let access_types = schema
+            .as_ref()
+            .map(|schema| AccessTypes::parse(sources, schema))
+            .transpose()
+            .map_err(|found| problems.extend(found))
+            .unwrap_or_default();
+        let (access_types, of_names) = access_types.unwrap_or_default();
+        warnings.extend(of_names);
         let index = match (&schema, &policies) {
             (Some(schema), Some(policies)) if checked.is_some() => {
                 collect(build_index(sources, schema, policies), &mut problems)
@@ -129,11 +140,13 @@ impl Bundle {
         });
         warnings.extend(undeclared_actions(sources, &schema, &checked.names));
         warnings.extend(checked.words.warnings(sources));
+        let question_tables = QuestionTables::new(&schema, &index, !networks.is_empty());
         Ok(Self {
             administers_by_readers: OnceLock::new(),
             administers_by_attributes: OnceLock::new(),
             revision: sources.revision(),
             decision_classes: DecisionClasses::new(&schema, checked.entities.declared()),
+            entities: entities.with_policies(&policies.set, &schema),
             schema,
             policies,
             policy_index: Arc::new(index),
@@ -143,8 +156,8 @@ impl Bundle {
             networks,
             authorizer: Authorizer::new(),
             reads_address,
-            entities,
-            access_types: AccessTypes::default(),
+            access_types,
+            question_tables,
             warnings: sorted(warnings),
             sources: sources.clone(),
         })

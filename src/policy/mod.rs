@@ -24,7 +24,7 @@
 //! - [`complexity`]: limits on the complexity of policies and schemas.
 //! - [`mod@format`]: the layout of policy files.
 //! - Cases: `case_file` parses them, `short_case` those that name entities of a `situation`, with
-//!   `case_changes`; `typed_json` reads the words in both.
+//!   `case_changes`; `case_entities` lays them over those of the bundle; `typed_json` reads the words in both.
 //! - Parsing: `sources` reads files, `source_policy` parses one, `file_parser` is shared by `policies` and
 //!   the invariants, `links` fills templates, `networks` reads the named networks, `case_file` and `json_span` parse
 //!   JSON, `case_sources` reads one case file with what it names, `validation` runs
@@ -33,7 +33,7 @@
 //! - `named_users`: the users that a forbid is about.
 //! - `confusable`: which of the validator's warnings about characters are of use.
 //! - `hints`: what to write instead of what the parser and the validator refuse.
-//! - Deciding: `entities` and `context` build what Cedar evaluates, `index` finds the policies that can
+//! - Deciding: `entities` and `context` build what Cedar evaluates, `cached_entities` says how large it is, `index` finds the policies that can
 //!   match, `decide` evaluates them, `combined_decision` combines the results of several sets.
 //! - Explaining: `conditions` splits policies into parts, as `source_form` says how they are written,
 //!   `values` lists what a part reads, `case_answer` evaluates cases, `caught_case` says which policy caught one that
@@ -44,6 +44,7 @@ mod address;
 pub mod attributes;
 pub mod bundle;
 pub mod bundle_entities;
+mod cached_entities;
 pub mod case_failures;
 pub mod case_writer;
 pub mod cases;
@@ -70,6 +71,7 @@ pub mod uncovered;
 
 mod case_answer;
 mod case_changes;
+mod case_entities;
 mod case_file;
 mod case_result;
 mod case_sources;
@@ -99,6 +101,7 @@ mod proof_digest;
 mod reach;
 mod schema_check;
 mod schema_names;
+mod schema_text;
 mod short_case;
 mod situation;
 mod source_form;

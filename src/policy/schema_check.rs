@@ -171,7 +171,9 @@ pub(super) fn is_applicable(principal: &Principal, action: Action, resource: &Re
         | Action::ViewIssuers
         | Action::Evaluate
         | Action::Search
-        | Action::AssumeContext => !principal.is_anonymous() && matches!(resource, Resource::Server),
+        | Action::AssumeContext => {
+            !principal.is_anonymous() && matches!(resource, Resource::Server)
+        }
     }
 }
 

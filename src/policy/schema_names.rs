@@ -1,12 +1,45 @@
 //! The names of the schema that Cedargate itself uses.
 
-use cedar_policy::{EntityId, EntityTypeName, EntityUid, ParseErrors};
+use cedar_policy::{EntityId, EntityTypeName, EntityUid, ParseErrors, Schema};
+use cedar_policy_core::validator::ValidatorEntityTypeKind;
 
 use crate::domain::action::Action;
 use crate::domain::dataset::{RecordStatus, Visibility};
 use crate::domain::id::{DatasetId, UserId};
 use crate::domain::name::RoleName;
 use crate::domain::text_enum::TextEnum;
+
+/// The types whose entities Cedargate makes, from the catalog or for each decision.
+const FILLED_TYPES: [&str; 5] = ["User", "Role", "Dataset", "Anonymous", "Server"];
+
+/// Where the entities of a type come from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum TypeOrigin {
+    /// Cedargate makes them: [`FILLED_TYPES`].
+    Cedargate,
+    /// The schema lists them, or they are actions.
+    Schema,
+    /// A type of the author's own: the files of entities of the bundle, and whoever asks.
+    Author,
+    /// The schema has no such type.
+    Unknown,
+}
+
+/// Where the entities of a type come from.
+pub(super) fn type_origin(schema: &Schema, name: &EntityTypeName) -> TypeOrigin {
+    let declared = schema.as_ref().get_entity_type(name.as_ref());
+    if FILLED_TYPES.contains(&name.to_string().as_str()) {
+        TypeOrigin::Cedargate
+    } else if name.as_ref().is_action() {
+        TypeOrigin::Schema
+    } else {
+        match declared.map(|declared| &declared.kind) {
+            Some(ValidatorEntityTypeKind::Enum(_)) => TypeOrigin::Schema,
+            Some(ValidatorEntityTypeKind::Standard(_)) => TypeOrigin::Author,
+            Some(ValidatorEntityTypeKind::External) | None => TypeOrigin::Unknown,
+        }
+    }
+}
 
 /// Cedar names, parsed once: parsing one costs more than a decision.
 #[derive(Debug)]

@@ -33,6 +33,8 @@ pub(super) const NETWORKS_FILE: &str = "networks.toml";
 pub(super) const INVARIANTS_FOLDER: &str = "invariants";
 const POLICY_SUFFIX: &str = ".cedar";
 const LINKS_SUFFIX: &str = ".links.json";
+/// The suffix of the files with the entities of a bundle.
+pub(super) const ENTITIES_SUFFIX: &str = ".entities.json";
 
 static SHIPPED_POLICIES: Dir<'static> = include_dir!("$CARGO_MANIFEST_DIR/policies");
 
@@ -46,9 +48,18 @@ pub(super) struct SourceFiles {
     problems: Vec<SourceDiagnostic>,
 }
 
-/// Whether a file is part of a bundle: its schema, networks, policies or template links.
+/// Whether a file is part of a bundle: its schema, networks, policies, template links or entities.
 pub(super) fn is_bundle_file(name: &str) -> bool {
-    name == SCHEMA_FILE || name == NETWORKS_FILE || is_policy_file(name) || is_links_file(name)
+    name == SCHEMA_FILE
+        || name == NETWORKS_FILE
+        || is_policy_file(name)
+        || is_links_file(name)
+        || is_entities_file(name)
+}
+
+/// Whether a file has entities of the bundle.
+pub(super) fn is_entities_file(name: &str) -> bool {
+    name.ends_with(ENTITIES_SUFFIX)
 }
 
 fn is_links_file(name: &str) -> bool {
@@ -150,6 +161,20 @@ impl SourceFiles {
     /// Every file of links, sorted by name.
     pub(super) fn links(&self) -> impl Iterator<Item = (&str, &Arc<str>)> {
         self.iter().filter(|(name, _)| is_links_file(name))
+    }
+
+    /// Every file of entities, sorted by name.
+    pub(super) fn entities(&self) -> impl Iterator<Item = (&str, &Arc<str>)> {
+        self.iter().filter(|(name, _)| is_entities_file(name))
+    }
+
+    /// The same files, with the files of entities of `others` that are not among them.
+    pub(super) fn with_entities_of(mut self, others: &Self) -> Self {
+        for (name, text) in others.entities() {
+            let text = Arc::clone(text);
+            self.texts.entry(name.to_owned()).or_insert(text);
+        }
+        self
     }
 
     /// The problems of files that could not be used.

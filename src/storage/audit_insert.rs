@@ -22,8 +22,8 @@ pub(super) const COLUMNS: &str = "id, unix_millis, event, outcome, user_id, user
 /// The types of their values on PostgreSQL.
 const COLUMN_TYPES: [&str; 24] = [
     "uuid", "bigint", "text", "text", "uuid", "text", "text", "uuid", "text", "uuid", "uuid",
-    "text", "jsonb", "jsonb", "text", "uuid", "bigint", "bigint", "text", "text", "text",
-    "text", "text", "text",
+    "text", "jsonb", "jsonb", "text", "uuid", "bigint", "bigint", "text", "text", "text", "text",
+    "text", "text",
 ];
 /// How many records one statement inserts on SQLite, which has a text for each number up to this: a connection
 /// keeps no more than so many prepared.

@@ -58,6 +58,7 @@ impl EntityMentions {
         let mut mentions = Vec::new();
         collect_policies(bundle, &mut mentions);
         collect_links(&bundle.sources, &mut mentions);
+        collect_entities(bundle, &mut mentions);
         collect_invariants(folder.invariant_sources(), &mut mentions);
         let mut cases = JsonMentions::default();
         for (name, text) in folder.case_sources().iter() {
@@ -236,6 +237,27 @@ fn collect_links(sources: &SourceFiles, mentions: &mut Vec<Mention>) {
                 }));
             }
         }
+    }
+}
+
+/// What the files of entities name.
+fn collect_entities(bundle: &Bundle, mentions: &mut Vec<Mention>) {
+    let mut sources: BTreeMap<&str, Option<MentionSource>> = BTreeMap::new();
+    for named in bundle.entities().named_of_catalog() {
+        let file = named.file.as_str();
+        let source = sources.entry(file);
+        let source = source
+            .or_insert_with(|| source_of(&bundle.sources, file))
+            .clone();
+        let kind = MentionKind::of_type(&named.uid.type_name().to_string());
+        mentions.extend(kind.zip(source).map(|(kind, source)| Mention {
+            kind,
+            text: named.uid.id().unescaped().to_owned(),
+            place: MentionPlace::Policy,
+            owner: format!("the entity {}", named.owner),
+            source,
+            span: named.span.clone(),
+        }));
     }
 }
 

@@ -63,8 +63,7 @@ async fn an_export_takes_every_filter_of_the_api_and_finds_the_same() {
             "action" => "read".to_owned(),
             "username" => "ADA".to_owned(),
             "client_request_id" => "trace-7".to_owned(),
-            "asked_principal" => text(asked, name),
-            "asked_resource" => text(asked, name),
+            "asked_principal" | "asked_resource" => "User::\"nobody\"".to_owned(),
             "since" | "until" => text(mint, "time"),
             other => panic!("test the filter {other} here"),
         };

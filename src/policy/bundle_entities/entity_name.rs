@@ -1,0 +1,167 @@
+//! Names of entities in a `*.entities.json` file: the name of an entity and those of its parents, by what the schema allows.
+
+use cedar_policy::{EntityTypeName, EntityUid};
+use cedar_policy_core::validator::{ValidatorEntityType, ValidatorEntityTypeKind};
+use serde_json::Value;
+use serde_json::value::RawValue;
+
+use crate::domain::suggest::did_you_mean;
+use crate::policy::json_span::value_span;
+use crate::policy::schema_names::{TypeOrigin, type_origin};
+
+use super::entity_json::EntityReader;
+use super::finding::{Finding, SpannedUid};
+
+/// The most direct parents of an entity.
+pub const MAX_ENTITY_PARENTS: usize = 1_000;
+/// The longest id of an entity, in bytes.
+pub const MAX_ENTITY_ID_LENGTH: usize = 1_024;
+
+const HELP_FILLED: &str =
+    "remove it; if the file has the entities of cases, give it another name than *.entities.json";
+
+impl EntityReader<'_> {
+    /// The name of an entity.
+    pub(super) fn uid(
+        &self,
+        value: &RawValue,
+        what: &str,
+        findings: &mut Vec<Finding>,
+    ) -> Option<SpannedUid> {
+        let span = value_span(value, self.text);
+        let json: Value = serde_json::from_str(value.get()).unwrap_or_default();
+        let Ok(uid) = EntityUid::from_json(json) else {
+            let message = format!("the {what} is not the name of an entity");
+            let help =
+                "write {\"type\": \"Team\", \"id\": \"hydrology\"}, with the namespace of the type";
+            findings.push(Finding::new(span, message).with_help(help));
+            return None;
+        };
+        let id = uid.id().unescaped();
+        if id.is_empty() || id.len() > MAX_ENTITY_ID_LENGTH || id.chars().any(char::is_control) {
+            let help = format!("use 1 to {MAX_ENTITY_ID_LENGTH} bytes without control characters");
+            let message = format!("the id of the {what} is not allowed");
+            findings.push(Finding::new(span, message).with_help(help));
+            return None;
+        }
+        Some(SpannedUid { uid, span })
+    }
+
+    /// The declaration of its type, which must be one of the author's own.
+    pub(super) fn declared_type(
+        &self,
+        name: &SpannedUid,
+        findings: &mut Vec<Finding>,
+    ) -> Option<&ValidatorEntityType> {
+        let type_name = name.uid.type_name();
+        let finding = match type_origin(self.schema, type_name) {
+            TypeOrigin::Author => {
+                return self.schema.as_ref().get_entity_type(type_name.as_ref());
+            }
+            TypeOrigin::Cedargate => {
+                let message = format!(
+                    "{} cannot be in a file of entities: the catalog says what is true of every {type_name}",
+                    name.uid
+                );
+                Finding::new(name.span.clone(), message).with_help(HELP_FILLED)
+            }
+            TypeOrigin::Schema => {
+                let message = format!(
+                    "{} cannot be in a file of entities: the schema lists the members of {type_name}",
+                    name.uid
+                );
+                Finding::new(name.span.clone(), message).with_help(HELP_FILLED)
+            }
+            TypeOrigin::Unknown => {
+                let message = format!("the schema has no entity type `{type_name}`");
+                let finding = Finding::new(name.span.clone(), message);
+                finding.with_help(self.similar_type(type_name.basename(), &type_name.to_string()))
+            }
+        };
+        findings.push(finding);
+        None
+    }
+
+    fn similar_type(&self, basename: &str, name: &str) -> String {
+        let own = self.schema.entity_types();
+        let own = own.filter(|kind| type_origin(self.schema, kind) == TypeOrigin::Author);
+        let own: Vec<&EntityTypeName> = own.collect();
+        let in_other_namespace = own.iter().find(|kind| kind.basename() == basename);
+        match in_other_namespace {
+            Some(kind) => format!("did you mean {:?}?", kind.to_string()),
+            None => {
+                let names: Vec<String> = own.iter().map(ToString::to_string).collect();
+                let similar = did_you_mean(name, names.iter().map(String::as_str));
+                similar.unwrap_or_else(|| "declare it in schema.cedarschema".to_owned())
+            }
+        }
+    }
+
+    /// The parents that its type may have.
+    pub(super) fn parents(
+        &self,
+        value: &RawValue,
+        (name, declared): (&SpannedUid, &ValidatorEntityType),
+        findings: &mut Vec<Finding>,
+    ) -> Vec<SpannedUid> {
+        let values: Vec<&RawValue> = match serde_json::from_str(value.get()) {
+            Ok(values) => values,
+            Err(_) => {
+                findings.push(Finding::new(self.start(value), "`parents` is not a list"));
+                return Vec::new();
+            }
+        };
+        if values.len() > MAX_ENTITY_PARENTS {
+            let message = format!("{} has more than {MAX_ENTITY_PARENTS} parents", name.uid);
+            findings.push(Finding::new(self.start(value), message));
+            return Vec::new();
+        }
+        let mut parents = Vec::new();
+        for value in values {
+            let Some(parent) = self.uid(value, "parent", findings) else {
+                continue;
+            };
+            match self.parent_problem(&parent, (name, declared)) {
+                Some(finding) => findings.push(finding),
+                None => parents.push(parent),
+            }
+        }
+        parents
+    }
+
+    fn parent_problem(
+        &self,
+        parent: &SpannedUid,
+        (name, declared): (&SpannedUid, &ValidatorEntityType),
+    ) -> Option<Finding> {
+        let (kind, own) = (parent.uid.type_name(), name.uid.type_name());
+        let span = parent.span.clone();
+        let Some(above) = self.schema.as_ref().get_entity_type(kind.as_ref()) else {
+            let message = format!("the schema has no entity type `{kind}`");
+            let help = self.similar_type(kind.basename(), &kind.to_string());
+            return Some(Finding::new(span, message).with_help(help));
+        };
+        if !above.has_descendant_entity_type(declared.name()) {
+            let message = format!("the schema does not let a {own} be in a {kind}");
+            let help = format!("declare it: entity {} in [{kind}]", own.basename());
+            return Some(Finding::new(span, message).with_help(help));
+        }
+        if let ValidatorEntityTypeKind::Enum(members) = &above.kind {
+            let id = parent.uid.id().unescaped();
+            let members = members.iter().map(|member| -> &str { member.as_ref() });
+            let members: Vec<&str> = members.collect();
+            if !members.contains(&id) {
+                let message = format!("there is no {}", parent.uid);
+                let help = did_you_mean(id, members.iter().copied());
+                let help = help.unwrap_or_else(|| format!("it is one of {}", members.join(", ")));
+                return Some(Finding::new(span, message).with_help(help));
+            }
+        }
+        // The roles of a user are in the catalog, so nobody knows here what the entity would be in besides.
+        (kind.to_string() == "User").then(|| {
+            let message =
+                format!("a {own} cannot be in a user, whose roles only the catalog knows");
+            Finding::new(span, message).with_help("name the user in an attribute")
+        })
+    }
+}
