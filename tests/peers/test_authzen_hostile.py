@@ -304,21 +304,21 @@ def test_many_searches_at_once_leave_the_server_ready(pdp):
 
 
 def test_properties_of_users_and_datasets_are_those_of_the_catalog(pdp):
-    def decision(subject, dataset, **properties):
+    def decision(username, dataset, subject=None, resource=None):
         question = {
-            "subject": {"type": "User", "id": subject, **properties.get("subject", {})},
+            "subject": {"type": "User", "id": username, "properties": subject},
             "action": {"name": "read"},
-            "resource": {"type": "dataset", "id": dataset, **properties.get("resource", {})},
+            "resource": {"type": "dataset", "id": dataset, "properties": resource},
         }
         return pdp.decision(question)["decision"]
 
     assert decision(MEMBER, RESTRICTED) is True
     assert decision("anonymous", PUBLIC) is True
     for properties in (
-        {"subject": {"properties": {"roles": ["admin"], "username": ADMIN}}},
-        {"subject": {"properties": {"parents": [{"type": "Role", "id": "admin"}]}}},
-        {"resource": {"properties": {"visibility": "public", "owner": OUTSIDER}}},
-        {"resource": {"properties": {"reader_users": [OUTSIDER], "record_status": "published"}}},
+        {"subject": {"roles": ["admin"], "username": ADMIN}},
+        {"subject": {"parents": [{"type": "Role", "id": "admin"}]}},
+        {"resource": {"visibility": "public", "owner": OUTSIDER}},
+        {"resource": {"reader_users": [OUTSIDER], "record_status": "published"}},
     ):
         assert decision(OUTSIDER, RESTRICTED, **properties) is False, properties
         assert decision(OUTSIDER, PRIVATE, **properties) is False, properties

@@ -10,7 +10,7 @@ import httpx
 import pytest
 import yaml
 
-from decision_point import DecisionPoint, scenario
+from decision_point import scenario
 from nginx import NGINX
 from recipes import CADDY, replaced, write_certificate
 from server import ROOT, free_port, until
@@ -59,12 +59,8 @@ def application():
 
 
 @pytest.fixture(scope="module")
-def pdp(tmp_path_factory):
-    point = DecisionPoint(tmp_path_factory.mktemp("pdp"), "authzen-todo")
-    try:
-        yield point.start()
-    finally:
-        point.stop()
+def pdp(todo_point):
+    return todo_point
 
 
 class Gateway:
