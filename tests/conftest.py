@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import expect, sync_playwright
 
+from decision_point import TENANT, DecisionPoint
 from nginx import NGINX, NJS, Nginx
 from postgres import Cluster
 from server import BINARY, DEADLINE, PEERS, ROOT, WITHOUT_LIMITS, Server
@@ -48,6 +49,16 @@ def server(tmp_path_factory):
         yield server.start()
     finally:
         server.stop()
+
+
+@pytest.fixture(scope="session")
+def todo_point(tmp_path_factory):
+    """A decision point with the todo example, shared by all tests that leave it as it is."""
+    point = DecisionPoint(tmp_path_factory.mktemp("todo"), "authzen-todo", CEDARGATE_ISSUER=TENANT)
+    try:
+        yield point.start()
+    finally:
+        point.stop()
 
 
 @pytest.fixture

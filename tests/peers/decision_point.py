@@ -9,6 +9,8 @@ SCENARIOS = PEERS / "authzen"
 METADATA = "/.well-known/authzen-configuration"
 EVALUATION = "/access/v1/evaluation"
 EVALUATIONS = "/access/v1/evaluations"
+# The issuer of the todo example, which has a path.
+TENANT = "https://pdp.example.com/tenant1"
 GATEWAY = """\
 [[roles]]
 name = "gateway"

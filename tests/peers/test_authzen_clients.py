@@ -32,12 +32,8 @@ AGENT = "auth:account:agentmesh:alice"
 
 
 @pytest.fixture(scope="module")
-def todo(tmp_path_factory):
-    point = DecisionPoint(tmp_path_factory.mktemp("todo"), "authzen-todo")
-    try:
-        yield point.start()
-    finally:
-        point.stop()
+def todo(todo_point):
+    return todo_point
 
 
 def config(pdp):

@@ -100,8 +100,7 @@ def test_entities_of_every_kind_are_part_of_the_bundle(check):
 
 
 def test_a_file_of_50_mib_is_refused_at_its_size(check):
-    large = [entity(ACCOUNT, f"{number:040}") for number in range(700_000)]
-    text = lines(large)
+    text = lines([entity(ACCOUNT, "a" * 1_000)] * 50_000)
     assert len(text) > 50 << 20
     problem = only_problem(check(large=text))
     assert "large.entities.json" in json.dumps(problem)
@@ -157,8 +156,7 @@ def test_more_entities_than_the_bound_are_refused(check):
         return [entity(GROUP, f"{number}") for number in range(first, first + count)]
 
     files = {f"part{number}": part(number * 10_000, 10_000) for number in range(5)}
-    assert check(**files)["problems"] == []
-    assert "50000" in only_problem(check(rest=part(50_000, 1)))["message"]
+    assert "50000" in only_problem(check(rest=part(50_000, 1), **files))["message"]
 
 
 def test_every_mistake_of_every_file_is_told_in_one_run(check):

@@ -2,7 +2,7 @@
 
 import pytest
 
-from decision_point import EVALUATIONS, DecisionPoint, scenario
+from decision_point import EVALUATIONS, scenario
 
 TODO = scenario("todo.json")
 GATEWAY = scenario("gateway.json")
@@ -10,12 +10,8 @@ PEOPLE = TODO["people"]
 
 
 @pytest.fixture(scope="module")
-def pdp(tmp_path_factory):
-    point = DecisionPoint(tmp_path_factory.mktemp("todo"), "authzen-todo")
-    try:
-        yield point.start()
-    finally:
-        point.stop()
+def pdp(todo_point):
+    return todo_point
 
 
 def person(who, kind="user"):
@@ -57,7 +53,7 @@ def test_a_batch_about_todos_is_answered_in_order(pdp, row):
         "action": {"name": row["may"]},
         # As the application of the scenario sends it: a default that every item replaces.
         "resource": {},
-        "evaluations": [{"resource": todo(**found)} for found in row["todos"]],
+        "evaluations": [{"resource": todo(item["id"], item["owner"])} for item in row["todos"]],
     }
     found = pdp.answer(EVALUATIONS, question)["evaluations"]
     assert [answer["decision"] for answer in found] == row["decisions"]

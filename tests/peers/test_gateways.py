@@ -1,6 +1,7 @@
 """nginx with njs, and Caddy by way of it, ask Cedargate by AuthZEN: the files of docs/gateways/."""
 
 import http.server
+import json
 import os
 import subprocess
 import threading
@@ -9,7 +10,7 @@ import httpx
 import pytest
 import yaml
 
-from decision_point import DecisionPoint, scenario
+from decision_point import scenario
 from nginx import NGINX
 from recipes import CADDY, replaced, write_certificate
 from server import ROOT, free_port, until
@@ -58,12 +59,8 @@ def application():
 
 
 @pytest.fixture(scope="module")
-def pdp(tmp_path_factory):
-    point = DecisionPoint(tmp_path_factory.mktemp("pdp"), "authzen-todo")
-    try:
-        yield point.start()
-    finally:
-        point.stop()
+def pdp(todo_point):
+    return todo_point
 
 
 class Gateway:
@@ -277,13 +274,19 @@ def test_envoys_way_of_asking_is_understood(gateway, client):
 
 
 def test_a_decision_is_on_record_with_who_asked_for_whom(gateway, pdp, client):
-    before = len(pdp.audit())
+    beth = f'Todo::Person::"{PEOPLE["beth"]["subject_id"]}"'
+    filters = ["--user-id", "gate", "--event", "evaluate", "--asked-principal", beth]
+
+    def records():
+        exported = pdp.run("audit", "export", *filters).stdout
+        return [json.loads(line) for line in exported.splitlines()]
+
+    before = len(records())
     found = client.delete(gateway.bases["nginx"] + "/todos/7", auth=sign_in("beth"))
     assert found.status_code == 403
-    (record,) = [record for record in pdp.audit()[before:] if record["event"] == "evaluate"]
-    assert record["outcome"] == "deny"
-    assert record["username"] == "gate"
-    assert record["asked_principal"] == f'Todo::Person::"{PEOPLE["beth"]["subject_id"]}"'
+    (record,) = records()[before:]
+    assert record["outcome"] == "denied"
+    assert record["asked_principal"] == beth
     assert record["asked_action"] == 'Todo::Action::"DELETE"'
     assert record["asked_resource"] == 'Todo::Route::"/todos/{todoId}"'
 
