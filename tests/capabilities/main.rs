@@ -8,6 +8,7 @@
 )]
 
 mod access_lists;
+mod access_api;
 mod admin_credentials;
 mod admin_datasets;
 mod admin_delegation;

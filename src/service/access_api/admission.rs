@@ -135,7 +135,7 @@ impl Asker {
             (Ok(subject), Ok(resource)) => (subject, resource),
             (Err(reason), _) | (_, Err(reason)) => {
                 record.asked_principal = Some(subject.name.clone());
-                record.asked_action = Some(action.name.clone());
+                record.asked_action = Some(format!("{:?}", action.name));
                 record.asked_resource = Some(resource.name.clone());
                 record.reason = Some(reason.clone());
                 return AccessAnswer::refused(reason.clone());

@@ -91,7 +91,7 @@ impl AccessApi {
             .admit(request, Action::Search, SEARCH_COST, record)
             .await?;
         record.asked_action = Some(match &search.action {
-            Some(action) => action.name.clone(),
+            Some(action) => format!("{:?}", action.name),
             None => "*".to_owned(),
         });
         let position = PagePosition::of_request(search)?;
