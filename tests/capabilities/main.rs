@@ -7,8 +7,8 @@
     reason = "tests say what they expect"
 )]
 
-mod access_lists;
 mod access_api;
+mod access_lists;
 mod admin_credentials;
 mod admin_datasets;
 mod admin_delegation;
