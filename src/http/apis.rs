@@ -10,6 +10,7 @@ use crate::service::tokens::key_schedule::KeySchedule;
 use super::api::access::evaluation::EvaluationApi;
 use super::api::access::metadata::AuthzenMetadataApi;
 use super::api::access::search::SearchApi;
+use super::api::admin::access_lists::AccessListsApi;
 use super::api::admin::audit::AuditApi;
 use super::api::admin::credentials::AdminCredentialsApi;
 use super::api::admin::datasets::AdminDatasetsApi;
@@ -58,6 +59,7 @@ type AdminApis = (
     AdminDatasetsApi,
     AdminFilesApi,
     AdminSharesApi,
+    AccessListsApi,
     AuditApi,
     PoliciesApi,
     ExplanationApi,
@@ -84,6 +86,9 @@ fn admin_apis(administration: &Arc<Administration>, schedule: KeySchedule) -> Ad
             administration: administration(),
         },
         AdminSharesApi {
+            administration: administration(),
+        },
+        AccessListsApi {
             administration: administration(),
         },
         AuditApi {

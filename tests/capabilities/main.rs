@@ -8,6 +8,7 @@
 )]
 
 mod access_api;
+mod access_lists;
 mod admin_credentials;
 mod admin_datasets;
 mod admin_delegation;
@@ -73,6 +74,7 @@ mod policy_proof;
 mod policy_reach;
 mod policy_reload;
 mod policy_save_case;
+mod policy_who;
 mod problems;
 mod query_parameters;
 mod rate_limits;

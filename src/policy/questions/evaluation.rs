@@ -1,6 +1,12 @@
 //! Evaluation of questions that are not about the catalog alone: the entities, the request, the policies that match.
 
+use std::sync::Arc;
+
+use cedar_policy::entities_errors::EntitiesError;
 use cedar_policy::{Context, Entities, Entity, EntityUid, Request, RestrictedExpression};
+use cedar_policy_core::ast;
+use cedar_policy_core::entities::{Entities as CoreEntities, NoEntitiesSchema, TCComputation};
+use cedar_policy_core::extensions::Extensions;
 
 use crate::domain::decision::Decision;
 use crate::domain::error_chain::error_chain;
@@ -216,19 +222,33 @@ impl Bundle {
         {
             added.extend(own.build(self.entities())?);
         }
-        let entities = facts.entities.clone();
-        let entities = if added.is_empty() {
-            entities
-        } else {
-            // Each was checked against the schema by itself.
-            entities
-                .add_entities(added, None)
-                .map_err(Failure::of_cedar)?
-        };
+        let entities = with_closed(&facts.entities, added).map_err(Failure::of_cedar)?;
         Ok(QuestionFacts {
             principal: subject_uid,
             resource: resource_uid,
             entities,
         })
     }
+}
+
+/// The entities with others that have all their ancestors, and that were checked against the schema by themselves.
+///
+/// What an own entity is in is what its file says: the roles of a user that it is in are not looked up, whether the user
+/// is a side of the question or not.
+fn with_closed(entities: &Entities, added: Vec<Entity>) -> Result<Entities, EntitiesError> {
+    if added.is_empty() {
+        return Ok(entities.clone());
+    }
+    let all: &CoreEntities = entities.as_ref();
+    let added = added.into_iter().map(|entity| {
+        let entity: &ast::Entity = entity.as_ref();
+        Arc::new(entity.clone())
+    });
+    let all = all.clone().add_entities(
+        added,
+        None::<&NoEntitiesSchema>,
+        TCComputation::AssumeAlreadyComputed,
+        Extensions::all_available(),
+    )?;
+    Ok(all.into())
 }

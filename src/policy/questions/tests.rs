@@ -698,3 +698,32 @@ fn the_candidates_of_an_enumeration_are_its_members() {
     assert_eq!(candidates("Person", None), Vec::<&str>::new());
     assert_eq!(candidates("Spaceship", None), Vec::<&str>::new());
 }
+
+#[test]
+fn the_candidates_of_a_type_are_its_entities_in_the_order_of_their_ids() {
+    let schema = format!("{SHIPPED}\n{OWN}");
+    let policies = permit(
+        "greet",
+        "when { principal is Person && principal has email }",
+    );
+    let entities = r#"[
+        {"uid": {"type": "Person", "id": "b"}}, {"uid": {"type": "Person", "id": "B"}},
+        {"uid": {"type": "Person", "id": "\u00e9"}, "attrs": {"email": "x"}}, {"uid": {"type": "Person", "id": "a"}},
+        {"uid": {"type": "Team", "id": "a"}}
+    ]"#;
+    let files = [
+        ("schema.cedarschema", schema.as_str()),
+        ("a.cedar", policies.as_str()),
+        ("some.entities.json", entities),
+    ];
+    let bundle = Bundle::load(folder(&files).path()).unwrap();
+    let kind = "Person".parse().unwrap();
+    let all = bundle.own_candidates(&kind, None);
+    let ids: Vec<&str> = all.iter().map(|(id, _)| *id).collect();
+    assert_eq!(ids, ["B", "a", "b", "\u{e9}"]);
+    let classes: Vec<_> = all.iter().map(|(_, class)| class.unwrap()).collect();
+    assert!(classes[0] == classes[1] && classes[1] == classes[2] && classes[2] != classes[3]);
+    assert_eq!(bundle.own_candidates(&kind, Some("a")).len(), 2);
+    assert_eq!(bundle.own_candidates(&kind, Some("aa")).len(), 2);
+    assert_eq!(bundle.own_candidates(&kind, Some("\u{e9}")).len(), 0);
+}
