@@ -53,6 +53,7 @@ impl AccessApi {
         let credential = folded_credential(&caller, source.as_ref());
         let authorizer = self.access.authorizer(&caller)?;
         if !authorizer.bundle().declares(action) {
+            self.rate_limits.check_request(&caller)?;
             record.outcome = AuditOutcome::Denied;
             record.reason = Some(format!(
                 "the schema of the policies does not declare the action {action}"
@@ -61,6 +62,8 @@ impl AccessApi {
         }
         let decision = authorizer.decide_and_record(action, &Resource::Server, record);
         if !decision.is_permitted {
+            // The limit of services is too high for records of those who are none.
+            self.rate_limits.check_request(&caller)?;
             return Err(ServiceError::AdministrationDenied { action });
         }
         Ok(Asker {
