@@ -198,6 +198,18 @@ impl AccessTypes {
             .unwrap_or_default()
     }
 
+    /// The action that a name means for a pair of types, as Cedar writes it.
+    #[must_use]
+    pub fn action_name(
+        &self,
+        name: &str,
+        subject: &AccessType,
+        resource: &AccessType,
+    ) -> Option<String> {
+        let found = self.find_action(name, subject, resource)?;
+        Some(found.uid.to_string())
+    }
+
     /// The action that a name means for a pair of types.
     pub(super) fn find_action(
         &self,

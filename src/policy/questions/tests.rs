@@ -50,7 +50,7 @@ fn own(kind: &str, id: &str, properties: Value) -> QuestionEntity {
     QuestionEntity::Own {
         kind: kind.parse().unwrap(),
         id: id.to_owned(),
-        properties: object(properties),
+        properties: object(properties).into(),
     }
 }
 
