@@ -52,6 +52,12 @@ pub(super) struct ExportArguments {
     /// Only records of requests that came with this X-Request-Id
     #[arg(long, value_name = "ID")]
     client_request_id: Option<String>,
+    /// Only questions and searches about this subject, such as 'User::"<uuid>"'
+    #[arg(long, value_name = "ENTITY")]
+    asked_principal: Option<String>,
+    /// Only questions and searches about this resource, such as 'Dataset::"<uuid>"'
+    #[arg(long, value_name = "ENTITY")]
+    asked_resource: Option<String>,
     /// Only records from this time on, such as 2026-03-01T12:00:00Z
     #[arg(long, value_name = "TIME", value_parser = parse_millis)]
     since: Option<i64>,
@@ -73,6 +79,8 @@ impl ExportArguments {
             jti: self.jti,
             request_id: self.request_id,
             client_request_id: self.client_request_id,
+            asked_principal: self.asked_principal,
+            asked_resource: self.asked_resource,
             since: self.since,
             until: self.until,
         })

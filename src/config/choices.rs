@@ -95,6 +95,56 @@ pub enum GateInvariants {
     Locked,
 }
 
+/// Which permits that services ask for have an audit record of their own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum EvaluationRecords {
+    /// Each.
+    Each,
+    /// One for all that are alike within ten minutes.
+    Folded,
+    /// One of so many of each caller, from 2 to 10,000.
+    OneOf(u32),
+}
+
+/// How many permits one record may stand for in a sample.
+const MAX_SAMPLED: u32 = 10_000;
+
+/// A text that is none of `each`, `folded` and `1/N`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("expected each, folded, or 1/N with N from 2 to {MAX_SAMPLED}")]
+pub struct EvaluationRecordsError;
+
+impl FromStr for EvaluationRecords {
+    type Err = EvaluationRecordsError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        if text.eq_ignore_ascii_case("each") {
+            return Ok(Self::Each);
+        }
+        if text.eq_ignore_ascii_case("folded") {
+            return Ok(Self::Folded);
+        }
+        let number = text.strip_prefix("1/").ok_or(EvaluationRecordsError)?;
+        let is_plain = number.bytes().all(|byte| byte.is_ascii_digit());
+        let number = number.parse().map_err(|_| EvaluationRecordsError)?;
+        if is_plain && (2..=MAX_SAMPLED).contains(&number) {
+            Ok(Self::OneOf(number))
+        } else {
+            Err(EvaluationRecordsError)
+        }
+    }
+}
+
+impl fmt::Display for EvaluationRecords {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Each => f.write_str("each"),
+            Self::Folded => f.write_str("folded"),
+            Self::OneOf(number) => write!(f, "1/{number}"),
+        }
+    }
+}
+
 /// How much disk space is kept for audit records.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FreeDiskFloor {
@@ -120,6 +170,29 @@ impl fmt::Display for FreeDiskFloor {
         match self {
             Self::Auto => f.write_str("auto"),
             Self::Mebibytes(mebibytes) => mebibytes.fmt(f),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn records_of_permits_are_each_folded_or_a_sample() {
+        for (text, expected) in [
+            ("each", Some(EvaluationRecords::Each)),
+            ("Folded", Some(EvaluationRecords::Folded)),
+            ("1/2", Some(EvaluationRecords::OneOf(2))),
+            ("1/10000", Some(EvaluationRecords::OneOf(10_000))),
+            ("1/1", None),
+            ("1/10001", None),
+            ("1/+5", None),
+            ("2/5", None),
+            ("none", None),
+            ("", None),
+        ] {
+            assert_eq!(text.parse().ok(), expected, "{text}");
         }
     }
 }

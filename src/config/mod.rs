@@ -26,8 +26,8 @@ use std::path::Path;
 
 pub use address::{AllowedOrigins, is_loopback};
 pub use choices::{
-    ForwardAuthCheck, ForwardedHeader, FreeDiskFloor, GateCases, GateInvariants, GateProofs,
-    LogFormat, LogLevel,
+    EvaluationRecords, ForwardAuthCheck, ForwardedHeader, FreeDiskFloor, GateCases, GateInvariants,
+    GateProofs, LogFormat, LogLevel,
 };
 pub use error::ConfigError;
 pub use origin::Origin;

@@ -12,8 +12,8 @@ use strum::VariantNames;
 
 use super::address::AllowedOrigins;
 use super::choices::{
-    ForwardAuthCheck, ForwardedHeader, FreeDiskFloor, GateCases, GateInvariants, GateProofs,
-    LogFormat, LogLevel,
+    EvaluationRecords, ForwardAuthCheck, ForwardedHeader, FreeDiskFloor, GateCases, GateInvariants,
+    GateProofs, LogFormat, LogLevel,
 };
 use super::error::ConfigError;
 use super::issuers::read_issuers;
@@ -187,6 +187,15 @@ settings! {
     /// All of one network (an IPv4 address, an IPv6 /64) together may ask for four times as many. 0 is no limit.
     download_limit_per_minute: Option<NonZeroU32> = "6000", Integer(0, 1_000_000, "requests a minute"),
         |reader, setting| reader.integer(setting).map(NonZeroU32::new);
+    /// How many decisions a service may ask for (AuthZEN): each item of a batch is one, and a search is ten, and ten more for each
+    /// further part of the catalog that it has to read. 0 is no limit.
+    evaluation_limit_per_minute: Option<NonZeroU32> = "60000", Integer(0, 10_000_000, "decisions a minute"),
+        |reader, setting| reader.integer(setting).map(NonZeroU32::new);
+    /// Which decisions that a service asks for (AuthZEN) have an audit record of their own: `each`; `folded`, where
+    /// permits of one question within ten minutes are one record with their number; or one of so many permits of each caller, such as `1/10`.
+    /// Denials, errors and searches have one each, whatever this says.
+    evaluation_records: EvaluationRecords = "each", Text("each, folded, or 1/N with N from 2 to 10000"),
+        SettingsReader::parse;
     /// The proxies whose word about the client address counts. Nobody else's does: name only machines of yours.
     trusted_proxies: Vec<IpNet> = "", List("addresses or blocks, such as 10.0.0.0/8"),
         SettingsReader::ip_blocks;

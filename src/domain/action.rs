@@ -38,6 +38,12 @@ pub enum Action {
     ViewKeys,
     /// View the external identity providers.
     ViewIssuers,
+    /// Ask for a decision about somebody else (AuthZEN).
+    Evaluate,
+    /// Search for what a decision is positive about (AuthZEN).
+    Search,
+    /// Say under which circumstances (`address`, `time`, ...) a question is decided (AuthZEN).
+    AssumeContext,
 }
 
 impl TextEnum for Action {
@@ -49,5 +55,14 @@ impl Action {
     pub const DATASET_ACTIONS: [Self; 3] = [Self::Read, Self::Discover, Self::Administer];
 
     /// The actions that a schema may lack, because folders exist that were written before them.
-    pub const OPTIONAL_ACTIONS: [Self; 1] = [Self::AssignRole];
+    pub const OPTIONAL_ACTIONS: [Self; 4] = [
+        Self::AssignRole,
+        Self::Evaluate,
+        Self::Search,
+        Self::AssumeContext,
+    ];
+
+    /// The optional actions without which something is permitted that would not be with them. Without the others
+    /// nobody may ask what they are for.
+    pub const SECURITY_RELEVANT_ACTIONS: [Self; 1] = [Self::AssignRole];
 }

@@ -53,6 +53,10 @@ pub enum AuditEvent {
     KeyRevoke,
     /// The signing keys are sealed with another sealing key.
     KeyReseal,
+    /// A decision that a service asked for.
+    Evaluate,
+    /// A search for what decisions are positive about.
+    Search,
 }
 
 impl TextEnum for AuditEvent {
@@ -137,6 +141,15 @@ pub struct AuditRecord {
     pub request_id: Option<String>,
     /// The `X-Request-Id` that a client sent; anybody may send anything.
     pub client_request_id: Option<String>,
+    /// The subject that a service asked about, as Cedar writes it, such as `User::"..."`; `type::*` if it searched.
+    #[serde(default)]
+    pub asked_principal: Option<String>,
+    /// The action that a service asked about.
+    #[serde(default)]
+    pub asked_action: Option<String>,
+    /// The resource that a service asked about.
+    #[serde(default)]
+    pub asked_resource: Option<String>,
 }
 
 impl AuditRecord {
@@ -171,6 +184,10 @@ pub struct AuditFilter {
     pub request_id: Option<String>,
     /// Of requests that came with this id.
     pub client_request_id: Option<String>,
+    /// Of questions about this subject.
+    pub asked_principal: Option<String>,
+    /// Of questions about this resource.
+    pub asked_resource: Option<String>,
     /// From this time on, in milliseconds since 1970 UTC.
     pub since: Option<i64>,
     /// Before this time, in milliseconds since 1970 UTC.

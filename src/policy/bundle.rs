@@ -31,6 +31,7 @@ use super::networks::Networks;
 pub use super::policies::{MAX_POLICIES, PolicyInfo};
 use super::policies::{ValidPolicies, parse_policies};
 use super::proof_memory::ProofMemory;
+use super::questions::tables::QuestionTables;
 use super::schema_check::{declares_action, prepare_and_check};
 use super::schema_names::SchemaNames;
 use super::source_policy::first_line;
@@ -58,6 +59,7 @@ pub struct Bundle {
     pub(super) administers_by_attributes: OnceLock<bool>,
     pub(super) entities: BundleEntities,
     access_types: AccessTypes,
+    pub(super) question_tables: QuestionTables,
     warnings: Vec<SourceDiagnostic>,
     pub(super) sources: SourceFiles,
 }
@@ -109,6 +111,14 @@ impl Bundle {
         let entities = entities
             .map_err(|found| problems.extend(found))
             .unwrap_or_default();
+        let access_types = schema
+            .as_ref()
+            .map(|schema| AccessTypes::parse(sources, schema))
+            .transpose()
+            .map_err(|found| problems.extend(found))
+            .unwrap_or_default();
+        let (access_types, of_names) = access_types.unwrap_or_default();
+        warnings.extend(of_names);
         let index = match (&schema, &policies) {
             (Some(schema), Some(policies)) if checked.is_some() => {
                 collect(build_index(sources, schema, policies), &mut problems)
@@ -130,6 +140,7 @@ impl Bundle {
         });
         warnings.extend(undeclared_actions(sources, &schema, &checked.names));
         warnings.extend(checked.words.warnings(sources));
+        let question_tables = QuestionTables::new(&schema, &index, !networks.is_empty());
         Ok(Self {
             administers_by_readers: OnceLock::new(),
             administers_by_attributes: OnceLock::new(),
@@ -145,7 +156,8 @@ impl Bundle {
             networks,
             authorizer: Authorizer::new(),
             reads_address,
-            access_types: AccessTypes::default(),
+            access_types,
+            question_tables,
             warnings: sorted(warnings),
             sources: sources.clone(),
         })
@@ -274,27 +286,35 @@ fn collect<T>(
     result.map_err(|problem| problems.push(*problem)).ok()
 }
 
-/// A warning for each action that the schema lacks, because it was written before there was the action.
+/// A warning for each action that the schema lacks, because it was written before there was the action; one for
+/// those of AuthZEN.
 fn undeclared_actions(
     sources: &SourceFiles,
     schema: &Schema,
     names: &SchemaNames,
 ) -> Vec<SourceDiagnostic> {
     let label = sources.label(SCHEMA_FILE);
-    let missing = Action::OPTIONAL_ACTIONS
+    let is_missing = |action: &Action| !declares_action(schema, names, *action);
+    let warning = |message: String| {
+        SourceDiagnostic::for_file(&label, message)
+            .with_help("copy the declaration from the shipped schema.cedarschema")
+            .into_warning()
+    };
+    let relevant = Action::SECURITY_RELEVANT_ACTIONS
         .into_iter()
-        .filter(|action| !declares_action(schema, names, *action));
-    missing
+        .filter(is_missing)
         .map(|action| {
-            let message = format!(
+            warning(format!(
                 "the schema does not declare the action `{action}`: whoever may administer_users of a \
                  user may give it any role that leaves it so"
-            );
-            SourceDiagnostic::for_file(&label, message)
-                .with_help("copy the declaration from the shipped schema.cedarschema")
-                .into_warning()
-        })
-        .collect()
+            ))
+        });
+    let is_evaluate_missing = Some(Action::Evaluate).filter(is_missing).map(|action| {
+        warning(format!(
+            "the schema does not declare the action `{action}`: no service may ask for decisions (AuthZEN)"
+        ))
+    });
+    relevant.chain(is_evaluate_missing).collect()
 }
 
 fn build_index(

@@ -190,7 +190,7 @@ impl ContextCache {
 
 /// The networks that an address is in as `context.networks`; `None` if the bundle has none. Of an unknown address
 /// the value decides nothing, see `unknown_address`.
-fn network_names(
+pub(super) fn network_names(
     networks: &Networks,
     address: Option<IpAddr>,
 ) -> Result<Option<RestrictedExpression>, ContextError> {
@@ -208,7 +208,8 @@ fn network_names(
     Ok(Some(RestrictedExpression::new_set(names.map(uid))))
 }
 
-fn datetime(unix_seconds: i64) -> Result<RestrictedExpression, ContextError> {
+/// A time of whole seconds as Cedar's `datetime`.
+pub(super) fn datetime(unix_seconds: i64) -> Result<RestrictedExpression, ContextError> {
     let time = DateTime::from_timestamp(unix_seconds, 0)
         // RFC 3339 has four digits for the year; chrono goes on with a sign and more digits.
         .filter(|_| CALENDAR.contains(&unix_seconds))

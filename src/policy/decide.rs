@@ -221,7 +221,8 @@ impl Bundle {
         .map_err(|error| error_chain(&error))
     }
 
-    fn to_decision(&self, combined: &CombinedDecision) -> Decision {
+    /// The decision of policies, in the order of their ids.
+    pub(super) fn to_decision(&self, combined: &CombinedDecision) -> Decision {
         let mut errors: Vec<String> = combined
             .errors
             .iter()
@@ -248,11 +249,20 @@ impl Bundle {
         }
     }
 
-    fn deny(&self, error: String) -> Decision {
+    /// The decision of an error.
+    pub(super) fn deny(&self, error: String) -> Decision {
+        Decision {
+            errors: vec![error],
+            ..self.refuse()
+        }
+    }
+
+    /// A denial that no policy was asked for.
+    pub(super) fn refuse(&self) -> Decision {
         Decision {
             is_permitted: false,
             determining_policies: Vec::new(),
-            errors: vec![error],
+            errors: Vec::new(),
             max_ttl: MAX_TOKEN_TTL,
             revision: self.revision().clone(),
         }

@@ -7,18 +7,19 @@
 //! dropped at that time. Each cache is bounded in bytes, and holds nothing that came with a request. Roles, owners and readers need no entities of their own: policies may read attributes
 //! only one level deep, and a role has none.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use cedar_policy::{Entities, Entity, EntityUid, Schema};
 use moka::sync::Cache;
 use uuid::Uuid;
 
-use crate::domain::dataset::Dataset;
 use crate::domain::id::UserId;
 use crate::domain::principal::{Principal, User};
 use crate::domain::resource::Resource;
 
 use super::attributes::DeclaredAttributes;
+use super::cached_entities::{CachedDataset, CachedPair, CachedUser};
+pub(super) use super::cached_entities::{DatasetAt, Facts, is_same_principal, principal_address};
 use super::entity_conversion::{EntityError, dataset_entity, schema_mismatch, user_entity};
 use super::index::PolicyMatches;
 use super::schema_names::SchemaNames;
@@ -29,115 +30,6 @@ const MAX_USERS_SIZE: u64 = 24 * 1024 * 1024;
 const MAX_DATASETS_SIZE: u64 = 32 * 1024 * 1024;
 /// The most bytes of cached pairs of a principal and a dataset.
 const MAX_PAIRS_SIZE: u64 = 64 * 1024 * 1024;
-/// About how many bytes a set of entities takes, which always has the actions of the schema.
-const ENTITIES_SIZE: usize = 10 * 1024;
-/// How many times as much memory an entity takes as the value that it was made of: Cedar keeps names, sets
-/// and their members in a general form.
-const ENTITY_GROWTH: usize = 8;
-
-/// The entities of one decision.
-#[derive(Debug)]
-pub(super) struct Facts {
-    pub(super) principal: EntityUid,
-    pub(super) resource: EntityUid,
-    pub(super) entities: Entities,
-    pub(super) policy_matches: PolicyMatches,
-}
-
-/// The facts about a principal and a dataset.
-struct CachedPair {
-    principal: Principal,
-    dataset: Arc<Dataset>,
-    ended_shares: usize,
-    facts: Arc<Facts>,
-}
-
-/// A dataset as it is shared at a time.
-#[derive(Clone, Copy)]
-pub(super) struct DatasetAt<'a> {
-    pub(super) dataset: &'a Arc<Dataset>,
-    /// Seconds since 1970 UTC.
-    pub(super) unix_seconds: i64,
-    /// How many of its shares have ended by then: the same number means the same shares.
-    pub(super) ended_shares: usize,
-}
-
-impl<'a> DatasetAt<'a> {
-    pub(super) fn new(dataset: &'a Arc<Dataset>, unix_seconds: i64) -> Self {
-        Self {
-            dataset,
-            unix_seconds,
-            ended_shares: dataset.share_ends.count_ended(unix_seconds),
-        }
-    }
-
-    pub(super) fn address(&self) -> usize {
-        Arc::as_ptr(self.dataset) as usize
-    }
-}
-
-/// The address of a user, or 0.
-pub(super) fn principal_address(principal: &Principal) -> usize {
-    match principal {
-        Principal::Anonymous => 0,
-        Principal::User(user) => Arc::as_ptr(user) as usize,
-    }
-}
-
-/// Whether these are the same shared value, not merely equal ones.
-pub(super) fn is_same_principal(one: &Principal, other: &Principal) -> bool {
-    match (one, other) {
-        (Principal::Anonymous, Principal::Anonymous) => true,
-        (Principal::User(one), Principal::User(other)) => Arc::ptr_eq(one, other),
-        _ => false,
-    }
-}
-
-impl CachedPair {
-    /// Whether this pair has the same shared values, not merely equal ones.
-    fn is_same(&self, principal: &Principal, at: DatasetAt<'_>) -> bool {
-        is_same_principal(&self.principal, principal)
-            && Arc::ptr_eq(&self.dataset, at.dataset)
-            && self.ended_shares == at.ended_shares
-    }
-}
-
-struct CachedUser {
-    user: Arc<User>,
-    uid: EntityUid,
-    // With the actions of the schema: policies may use action groups.
-    entities: Entities,
-}
-
-struct CachedDataset {
-    dataset: Arc<Dataset>,
-    uid: EntityUid,
-    entity: Entity,
-}
-
-impl CachedUser {
-    fn size(&self) -> u32 {
-        saturating(ENTITIES_SIZE + ENTITY_GROWTH * self.user.approximate_size())
-    }
-}
-
-impl CachedDataset {
-    fn size(&self) -> u32 {
-        saturating(ENTITY_GROWTH * self.dataset.approximate_size())
-    }
-}
-
-impl CachedPair {
-    /// The whole dataset counts, because a pair keeps it when the cache of datasets has dropped it.
-    fn size(&self) -> u32 {
-        saturating(ENTITIES_SIZE + ENTITY_GROWTH * self.dataset.approximate_size())
-    }
-}
-
-fn saturating(size: usize) -> u32 {
-    u32::try_from(size).unwrap_or(u32::MAX)
-}
-
 /// The entities for one schema, bounded in bytes.
 pub(super) struct EntityCache {
     schema: Schema,
@@ -206,8 +98,21 @@ impl EntityCache {
             }
             // Roles and the server have neither attributes nor parents.
             Resource::Role(role) => self.named_facts(principal, self.schema_names.role(role)),
-            Resource::Server => self.named_facts(principal, self.schema_names.server().clone()),
+            Resource::Server => self.server_facts(principal),
         }
+    }
+
+    fn server_facts(&self, principal: &Principal) -> Result<Arc<Facts>, EntityError> {
+        let build = || self.named_facts(principal, self.schema_names.server().clone());
+        let Principal::User(user) = principal else {
+            return build();
+        };
+        let cached = self.cached_user(user)?;
+        if let Some(facts) = cached.server_facts.get() {
+            return Ok(Arc::clone(facts));
+        }
+        let facts = build()?;
+        Ok(Arc::clone(cached.server_facts.get_or_init(|| facts)))
     }
 
     fn named_facts(
@@ -337,6 +242,7 @@ impl EntityCache {
                 .add_entities([entity], Some(&self.schema))
                 .map_err(|source| schema_mismatch(&uid, source))?,
             uid,
+            server_facts: OnceLock::new(),
         });
         self.users.insert(address, Arc::clone(&cached));
         Ok(cached)

@@ -11,6 +11,7 @@ use crate::domain::diagnostic::SourceDiagnostic;
 use crate::domain::error_chain::error_chain;
 use crate::domain::suggest::closest;
 
+use super::access_types::AUTHZEN;
 use super::file_parser::{FileParser, NamedText, PolicyLocation};
 use super::links::{self, TemplateLink, instantiate};
 use super::proof_memory::{ParsedFiles, ProofMemory};
@@ -19,7 +20,9 @@ use super::sources::SourceFiles;
 use super::validation::ValidationPurpose;
 
 /// The annotations that Cedargate reads.
-const ANNOTATIONS: [&str; 3] = ["id", "reason", "max_ttl"];
+const ANNOTATIONS: [&str; 4] = ["id", "reason", "max_ttl", TELL];
+/// The annotation of policies whose `@reason` is told to whoever is denied or permitted by them.
+const TELL: &str = "tell";
 /// The most policies of a bundle.
 pub const MAX_POLICIES: usize = 100_000;
 
@@ -38,6 +41,8 @@ pub struct PolicyInfo {
     pub reason: Option<String>,
     /// Its `@max_ttl`: the longest life of a token that it permits, in seconds.
     pub max_ttl: Option<u32>,
+    /// Whether its `@reason` may be told to the subject of a question: `@tell`.
+    pub is_told: bool,
 }
 
 impl PolicyInfo {
@@ -157,6 +162,7 @@ impl PolicyParser<'_> {
         let id = self.files.check_id(file, source);
         let id = id.unwrap_or_else(|| FileParser::substitute_id(name, source));
         let max_ttl = self.check_max_ttl(file, source);
+        let is_told = self.check_tell(file, source);
         self.check_not_invariant(file, source);
         self.warn_misspelt_annotations(file, source);
         let location = PolicyLocation {
@@ -172,6 +178,7 @@ impl PolicyParser<'_> {
             is_permit: source.is_permit,
             reason: source.annotation("reason").map(str::to_owned),
             max_ttl,
+            is_told,
         }
     }
 
@@ -259,6 +266,29 @@ impl PolicyParser<'_> {
         None
     }
 
+    /// Whether the policy has `@tell`, or `@tell("true")`, and a reason to tell.
+    fn check_tell(&mut self, (file, text): NamedText<'_>, source: &SourcePolicy) -> bool {
+        let is_told = match source.annotation(TELL) {
+            None | Some("false") => return false,
+            Some("" | "true") => true,
+            Some(other) => {
+                let span = source.annotation_span(TELL);
+                let message = format!("@tell is {other:?}, neither true nor false");
+                let help = "write @tell to tell the @reason to the subject of a question";
+                self.files.report((file, text), span, &message, help);
+                return false;
+            }
+        };
+        if source.annotation("reason").is_none_or(str::is_empty) {
+            let label = self.files.sources.label(file);
+            let message = "@tell has nothing to tell: the policy has no @reason";
+            let span = source.annotation_span(TELL);
+            let problem = SourceDiagnostic::at_span(&label, text, span, message);
+            self.files.warnings.push(problem.into_warning());
+        }
+        is_told
+    }
+
     /// An invariant says what policies may permit at most: as a policy it would permit all of that.
     fn check_not_invariant(&mut self, file: NamedText<'_>, source: &SourcePolicy) {
         if source.annotation("invariant").is_some() {
@@ -273,14 +303,17 @@ impl PolicyParser<'_> {
     /// Deployments may add annotations; one that is nearly ours is most likely misspelt.
     fn warn_misspelt_annotations(&mut self, (file, text): NamedText<'_>, source: &SourcePolicy) {
         for name in source.annotation_names() {
-            let Some(meant) = closest(name, ANNOTATIONS).filter(|meant| *meant != name) else {
+            let help = if name == AUTHZEN {
+                "it names entity types and actions, in schema.cedarschema".to_owned()
+            } else if let Some(meant) = misspelt_annotation(name) {
+                format!("did you mean @{meant}?")
+            } else {
                 continue;
             };
-            let message = format!("Cedargate does not use the annotation @{name}");
+            let message = format!("Cedargate does not use the annotation @{name} of a policy");
             let label = self.files.sources.label(file);
             let span = source.annotation_span(name);
-            let problem = SourceDiagnostic::at_span(&label, text, span, message)
-                .with_help(format!("did you mean @{meant}?"));
+            let problem = SourceDiagnostic::at_span(&label, text, span, message).with_help(help);
             self.files.warnings.push(problem.into_warning());
         }
     }
@@ -300,4 +333,12 @@ impl PolicyParser<'_> {
             Err(error) => self.files.report_for_folder(error_chain(&error)),
         }
     }
+}
+
+/// The annotation that a name is most likely a misspelling of.
+fn misspelt_annotation(name: &str) -> Option<&'static str> {
+    let meant = closest(name, ANNOTATIONS).filter(|meant| *meant != name)?;
+    // Many short words are two letters away, such as `team` and `test`.
+    let is_near = meant != TELL || name.contains("tel") || name.eq_ignore_ascii_case(TELL);
+    is_near.then_some(meant)
 }

@@ -168,7 +168,12 @@ pub(super) fn is_applicable(principal: &Principal, action: Action, resource: &Re
         | Action::ViewPolicies
         | Action::ReloadPolicies
         | Action::ViewKeys
-        | Action::ViewIssuers => !principal.is_anonymous() && matches!(resource, Resource::Server),
+        | Action::ViewIssuers
+        | Action::Evaluate
+        | Action::Search
+        | Action::AssumeContext => {
+            !principal.is_anonymous() && matches!(resource, Resource::Server)
+        }
     }
 }
 

@@ -30,7 +30,7 @@ pub(super) const FLUSH_INTERVAL: Duration = Duration::from_secs(2);
 const MAX_OPEN_RECORDS: u64 = 20_000;
 /// How many totals one transaction writes.
 const MAX_TOTALS_PER_WRITE: usize = 256;
-/// How long a download is one record.
+/// How long a download, and a question that is permitted again and again, is one record.
 const DOWNLOAD_MILLIS: i64 = 10 * 60 * 1000;
 /// How long repeated failures to sign in are one record.
 const FAILURE_MILLIS: i64 = 60 * 1000;
@@ -57,6 +57,9 @@ struct FoldKey {
     dataset_id: Option<DatasetId>,
     username: Option<String>,
     network: Option<IpAddr>,
+    asked_principal: Option<String>,
+    asked_action: Option<String>,
+    asked_resource: Option<String>,
 }
 
 /// The open records.
@@ -195,6 +198,9 @@ fn key_of(credential: FoldedCredential, record: &AuditRecord) -> FoldKey {
         dataset_id: record.dataset_id,
         username: record.username.clone(),
         network: record.address.map(client_network),
+        asked_principal: record.asked_principal.clone(),
+        asked_action: record.asked_action.clone(),
+        asked_resource: record.asked_resource.clone(),
     }
 }
 
@@ -215,8 +221,11 @@ impl OpenRecord {
     /// Whether a request may be counted here: it is like the first one, and not long after it.
     fn takes(&self, record: &AuditRecord) -> bool {
         let first = &self.first;
-        let is_download = matches!(first.event, AuditEvent::Download | AuditEvent::Verify);
-        let longest = if is_download {
+        let is_folded_for_long = matches!(
+            first.event,
+            AuditEvent::Download | AuditEvent::Verify | AuditEvent::Evaluate
+        );
+        let longest = if is_folded_for_long {
             DOWNLOAD_MILLIS
         } else {
             FAILURE_MILLIS
@@ -228,6 +237,7 @@ impl OpenRecord {
             && first.user_id == record.user_id
             && first.authentication == record.authentication
             && first.key_id == record.key_id
+            && first.resource_user_id == record.resource_user_id
             && first.jti == record.jti
             && first.action == record.action
             && first.reason == record.reason
@@ -316,6 +326,16 @@ mod tests {
         let mut neighbour = download(0);
         neighbour.address = Some("2001:db8::2".parse().unwrap());
         assert_eq!(written(vec![download(0), elsewhere, neighbour]).await, 2);
+        for member in 0..3 {
+            let mut other = download(0);
+            let asked = [
+                &mut other.asked_principal,
+                &mut other.asked_action,
+                &mut other.asked_resource,
+            ];
+            *asked[member] = Some("User::\"bob\"".to_owned());
+            assert_eq!(written(vec![download(0), other, download(1)]).await, 2);
+        }
     }
 
     #[tokio::test]

@@ -12,11 +12,6 @@
 
 use std::net::{IpAddr, Ipv6Addr};
 use std::num::NonZeroU32;
-use std::sync::Arc;
-use std::time::Duration;
-
-use moka::sync::Cache;
-use parking_lot::Mutex;
 
 use crate::domain::caller::Caller;
 use crate::domain::clock::Clock;
@@ -24,26 +19,16 @@ use crate::domain::id::UserId;
 
 use super::error::ServiceError;
 
-/// How many buckets are kept; the least used are evicted first.
-const MAX_BUCKETS: u64 = 100_000;
-/// A bucket that is not used for this long is full again and can be dropped.
-const BUCKET_TTL: Duration = Duration::from_secs(150);
-/// How long a bucket takes to fill.
-const FILL_TIME: Duration = Duration::from_mins(1);
+pub use self::buckets::CountedMints;
+use self::buckets::{Buckets, RateLimitKey, Share};
+
+mod buckets;
 
 /// The IPv6 networks that an address counts for, and how many times the limit each of them has.
 const IPV6_NETWORKS: [(u8, u32); 3] = [(64, 1), (56, 4), (48, 16)];
 
 /// How many times the downloads of one caller a network may make: many share one address.
 const NETWORK_DOWNLOADS: u32 = 4;
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-enum RateLimitKey {
-    User(UserId),
-    Network(IpAddr, u8),
-    /// Logins to an account from a network that it is known from.
-    Login([u8; 32], IpAddr),
-}
 
 /// How many requests a principal, or an anonymous address, may make per minute; none means no limit.
 #[derive(Clone, Copy, Debug)]
@@ -54,6 +39,8 @@ pub struct Rates {
     pub requests: Option<NonZeroU32>,
     /// Downloads, each span one.
     pub downloads: Option<NonZeroU32>,
+    /// Decisions that services ask for.
+    pub evaluations: Option<NonZeroU32>,
 }
 
 /// Counts requests and rejects those above the limit.
@@ -64,47 +51,8 @@ pub struct RateLimits {
     downloads: Buckets,
     network_downloads: Buckets,
     refused_downloads: Buckets,
+    evaluations: Buckets,
 }
-
-/// How many of several mints the limit allows, and when the others are.
-#[derive(Clone, Copy, Debug)]
-pub struct CountedMints {
-    /// How many are allowed and counted; the others are not counted.
-    pub allowed: u32,
-    /// When the first of the others is allowed, and how much later each further one is.
-    refused: Option<(Duration, Duration)>,
-}
-
-impl CountedMints {
-    /// The error for the mint at `index`, counted from 0, unless it is allowed.
-    ///
-    /// It names the time after which all mints up to this one are allowed.
-    pub fn check(&self, index: u32) -> Result<(), ServiceError> {
-        match (index.checked_sub(self.allowed), self.refused) {
-            (Some(others_before), Some((wait, interval))) => {
-                let later = interval.saturating_mul(others_before);
-                Err(ServiceError::limit_exceeded(wait.saturating_add(later)))
-            }
-            (None, _) | (_, None) => Ok(()),
-        }
-    }
-}
-
-/// One bucket per key.
-struct Buckets {
-    per_minute: Option<NonZeroU32>,
-    by_key: Cache<RateLimitKey, Arc<Mutex<Bucket>>>,
-    clock: Clock,
-}
-
-/// One bucket: when it is full again.
-#[derive(Default)]
-struct Bucket {
-    full_at: Duration,
-}
-
-/// A key, and how many times the limit its bucket holds.
-type Share = (RateLimitKey, u32);
 
 impl RateLimits {
     /// Allows `rates` to each principal and each address.
@@ -116,7 +64,8 @@ impl RateLimits {
             requests: Buckets::new(rates.requests, clock.clone()),
             downloads: Buckets::new(rates.downloads, clock.clone()),
             network_downloads: Buckets::new(rates.downloads, clock.clone()),
-            refused_downloads: Buckets::new(rates.mints, clock),
+            refused_downloads: Buckets::new(rates.mints, clock.clone()),
+            evaluations: Buckets::new(rates.evaluations, clock),
         }
     }
 
@@ -142,6 +91,19 @@ impl RateLimits {
     /// have to wait for it.
     pub fn charge_request(&self, caller: &Caller, requests: u32) {
         self.requests.charge(&caller_shares(caller), requests);
+    }
+
+    /// Counts so many decisions that a service asks for, or none if the limit does not allow all of them.
+    pub fn check_evaluations(&self, caller: &Caller, count: u32) -> Result<(), ServiceError> {
+        if self.evaluations.is_unlimited() {
+            return Ok(());
+        }
+        self.evaluations.take_all(count, &caller_shares(caller))
+    }
+
+    /// Counts so many more decisions for the work of a search beyond its first part.
+    pub fn charge_evaluations(&self, caller: &Caller, count: u32) {
+        self.evaluations.charge(&caller_shares(caller), count);
     }
 
     /// Counts one download of a caller.
@@ -228,116 +190,6 @@ fn shares_of(user: Option<UserId>, address: IpAddr) -> Vec<Share> {
 fn network_shares(address: IpAddr) -> Vec<Share> {
     let share = |(network, prefix, times)| (RateLimitKey::Network(network, prefix), times);
     client_networks(address).into_iter().map(share).collect()
-}
-
-impl Buckets {
-    fn new(per_minute: Option<NonZeroU32>, clock: Clock) -> Self {
-        Self {
-            per_minute,
-            by_key: Cache::builder()
-                .max_capacity(MAX_BUCKETS)
-                .time_to_idle(BUCKET_TTL)
-                .build(),
-            clock,
-        }
-    }
-
-    /// Takes one request out of each bucket, or none if one of them is empty.
-    fn take(&self, shares: &[Share]) -> Result<(), ServiceError> {
-        self.try_take(shares)
-            .map_err(|(wait, _)| ServiceError::limit_exceeded(wait))
-    }
-
-    fn is_unlimited(&self) -> bool {
-        self.per_minute.is_none()
-    }
-
-    /// Takes so many requests out of each bucket, or as many as there are in the emptiest one.
-    fn take_up_to(&self, count: u32, shares: &[Share]) -> CountedMints {
-        for allowed in 0..count {
-            if let Err(refused) = self.try_take(shares) {
-                let refused = Some(refused);
-                return CountedMints { allowed, refused };
-            }
-        }
-        CountedMints {
-            allowed: count,
-            refused: None,
-        }
-    }
-
-    /// Takes one request out of each bucket, or none: then it says when there is one again in the bucket that is
-    /// empty, and how long that bucket takes for each further one.
-    fn try_take(&self, shares: &[Share]) -> Result<(), (Duration, Duration)> {
-        let now = self.clock.monotonic();
-        for (taken, (key, times)) in shares.iter().enumerate() {
-            let Some(interval) = self.interval(*times) else {
-                return Ok(());
-            };
-            let result = self.bucket(*key).lock().take(now, interval);
-            if let Err(wait) = result {
-                self.refund(shares.get(..taken).unwrap_or_default());
-                return Err((wait, interval));
-            }
-        }
-        Ok(())
-    }
-
-    /// Takes so many requests out of each bucket, however empty it is.
-    fn charge(&self, shares: &[Share], requests: u32) {
-        let now = self.clock.monotonic();
-        for (key, times) in shares {
-            if let Some(interval) = self.interval(*times) {
-                self.bucket(*key).lock().charge(now, interval, requests);
-            }
-        }
-    }
-
-    /// Puts one request back into each bucket.
-    fn refund(&self, shares: &[Share]) {
-        for (key, times) in shares {
-            if let Some(interval) = self.interval(*times) {
-                let bucket = self.bucket(*key);
-                let mut bucket = bucket.lock();
-                bucket.full_at = bucket.full_at.saturating_sub(interval);
-            }
-        }
-    }
-
-    /// How long a bucket of so many times the limit takes to get one request; none without a limit.
-    fn interval(&self, times: u32) -> Option<Duration> {
-        let per_minute = self.per_minute?.get().saturating_mul(times);
-        FILL_TIME.checked_div(per_minute)
-    }
-
-    fn bucket(&self, key: RateLimitKey) -> Arc<Mutex<Bucket>> {
-        self.by_key.get_with(key, Arc::default)
-    }
-}
-
-impl Bucket {
-    /// Takes one request at `now`, or fails with the time until there is one.
-    fn take(&mut self, now: Duration, interval: Duration) -> Result<(), Duration> {
-        let full_at = self.full_at.max(now).saturating_add(interval);
-        let fills_within = full_at.saturating_sub(now);
-        // The interval is rounded down to a nanosecond, and so a full bucket may take a little less.
-        match fills_within.checked_sub(FILL_TIME) {
-            Some(wait) if !wait.is_zero() => Err(wait),
-            Some(_) | None => {
-                self.full_at = full_at;
-                Ok(())
-            }
-        }
-    }
-
-    /// Takes so many requests at `now`; it owes a minute's worth at most.
-    fn charge(&mut self, now: Duration, interval: Duration, requests: u32) {
-        let full_at = self
-            .full_at
-            .max(now)
-            .saturating_add(interval.saturating_mul(requests));
-        self.full_at = full_at.min(now.saturating_add(FILL_TIME).saturating_add(FILL_TIME));
-    }
 }
 
 /// The network of a client: its IPv4 address, or its IPv6 /64. One household has one /64 (RFC 6177) and

@@ -42,6 +42,9 @@ pub(super) struct AuditRow {
     reason: Option<String>,
     request_id: Option<String>,
     client_request_id: Option<String>,
+    asked_principal: Option<String>,
+    asked_action: Option<String>,
+    asked_resource: Option<String>,
 }
 
 from_columns!(AuditRow {
@@ -66,6 +69,9 @@ from_columns!(AuditRow {
     reason,
     request_id,
     client_request_id,
+    asked_principal,
+    asked_action,
+    asked_resource,
 });
 
 impl AuditRow {
@@ -103,6 +109,9 @@ impl AuditRow {
             reason: self.reason,
             request_id: self.request_id,
             client_request_id: self.client_request_id,
+            asked_principal: self.asked_principal,
+            asked_action: self.asked_action,
+            asked_resource: self.asked_resource,
         })
     }
 }

@@ -18,11 +18,13 @@ pub(super) struct Index {
 }
 
 /// The indexes of the audit records, as the migrations create them.
-static INDEXES: [Index; 14] = [
+static INDEXES: [Index; 16] = [
     index("audit_records_by_token", &["jti"]),
     index("audit_records_by_request", &["request_id"]),
     index("audit_records_by_client_request", &["client_request_id"]),
     index("audit_records_by_username", &["username"]),
+    index("audit_records_by_asked_principal", &["asked_principal"]),
+    index("audit_records_by_asked_resource", &["asked_resource"]),
     index("audit_records_by_user_and_outcome", &["user_id", "outcome"]),
     index("audit_records_by_user_and_event", &["user_id", "event"]),
     index(
@@ -85,6 +87,8 @@ impl<'a> Conditions<'a> {
             id("jti", filter.jti.map(|id| id.0)),
             text("request_id", &filter.request_id),
             text("client_request_id", &filter.client_request_id),
+            text("asked_principal", &filter.asked_principal),
+            text("asked_resource", &filter.asked_resource),
             text("username", &filter.username),
             id("user_id", filter.user_id.map(|id| id.0)),
             id("dataset_id", filter.dataset_id.map(|id| id.0)),

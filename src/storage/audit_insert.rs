@@ -18,11 +18,12 @@ use crate::domain::text_enum::TextEnum;
 /// All columns.
 pub(super) const COLUMNS: &str = "id, unix_millis, event, outcome, user_id, username, authentication, key_id, \
     address, dataset_id, resource_user_id, action, determining_policies, errors, revision, jti, requests, bytes, \
-    reason, request_id, client_request_id";
+    reason, request_id, client_request_id, asked_principal, asked_action, asked_resource";
 /// The types of their values on PostgreSQL.
-const COLUMN_TYPES: [&str; 21] = [
+const COLUMN_TYPES: [&str; 24] = [
     "uuid", "bigint", "text", "text", "uuid", "text", "text", "uuid", "text", "uuid", "uuid",
-    "text", "jsonb", "jsonb", "text", "uuid", "bigint", "bigint", "text", "text", "text",
+    "text", "jsonb", "jsonb", "text", "uuid", "bigint", "bigint", "text", "text", "text", "text",
+    "text", "text",
 ];
 /// How many records one statement inserts on SQLite, which has a text for each number up to this: a connection
 /// keeps no more than so many prepared.
@@ -129,7 +130,10 @@ fn bind_rows<'q>(mut query: SqliteQuery<'q>, records: &[AuditRecord]) -> SqliteQ
             .bind(record.bytes.map(saturate))
             .bind(record.reason.as_deref().map(without_nul))
             .bind(record.request_id.as_deref().map(without_nul))
-            .bind(record.client_request_id.as_deref().map(without_nul));
+            .bind(record.client_request_id.as_deref().map(without_nul))
+            .bind(record.asked_principal.as_deref().map(without_nul))
+            .bind(record.asked_action.as_deref().map(without_nul))
+            .bind(record.asked_resource.as_deref().map(without_nul));
     }
     query
 }
@@ -179,6 +183,15 @@ fn bind_columns<'q>(query: PostgresQuery<'q>, records: &[AuditRecord]) -> Postgr
         .bind(column(records, |record| {
             record.client_request_id.as_deref().map(without_nul)
         }))
+        .bind(column(records, |record| {
+            record.asked_principal.as_deref().map(without_nul)
+        }))
+        .bind(column(records, |record| {
+            record.asked_action.as_deref().map(without_nul)
+        }))
+        .bind(column(records, |record| {
+            record.asked_resource.as_deref().map(without_nul)
+        }))
 }
 
 fn address_text(record: &AuditRecord) -> String {
@@ -211,6 +224,6 @@ mod tests {
     fn a_statement_has_a_parameter_for_each_column() {
         assert_eq!(COLUMNS.split(',').count(), COLUMN_TYPES.len());
         assert_eq!(sqlite_text(3).matches('?').count(), 3 * COLUMN_TYPES.len());
-        assert!(POSTGRES_TEXT.contains(", $21::text[]) ON CONFLICT"));
+        assert!(POSTGRES_TEXT.contains(", $24::text[]) ON CONFLICT"));
     }
 }

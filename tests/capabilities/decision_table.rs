@@ -122,7 +122,7 @@ fn table() -> String {
             table.push_str(&row(&bundle, &[&state], action, &resource));
         }
     }
-    table.push_str("\n### Other administrative actions\n");
+    table.push_str("\n### Other actions\n");
     table.push_str(&head(&["action", "resource"]));
     let other_user = Resource::User(user(UserId(Uuid::from_u128(5)), &[]));
     let role = Resource::Role("hydrology".parse().unwrap());
@@ -137,7 +137,10 @@ fn table() -> String {
             | Action::ViewPolicies
             | Action::ReloadPolicies
             | Action::ViewKeys
-            | Action::ViewIssuers => &[("the server", &Resource::Server)],
+            | Action::ViewIssuers
+            | Action::Evaluate
+            | Action::Search
+            | Action::AssumeContext => &[("the server", &Resource::Server)],
         };
         for (name, resource) in resources {
             table.push_str(&row(

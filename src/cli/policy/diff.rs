@@ -20,8 +20,9 @@ use crate::policy::folder::PolicyFolder;
 use crate::policy::mentions::EntityMentions;
 use crate::policy::safeguards::SafeguardChanges;
 use crate::service::policies::reload::{CatalogFit, EditReview, load_active_folder};
+use crate::service::policies::review::asked_contexts::ContextScope;
 use crate::service::policies::review::catalog_names::find_catalog_names;
-use crate::service::policies::review::comparison::{BundleComparison, ComparisonScope, compare};
+use crate::service::policies::review::comparison::{BundleComparison, compare};
 
 use super::save_cases::{check_case_file_name, save_cases};
 use super::{acceptance_note, print_warnings};
@@ -76,7 +77,7 @@ pub(in crate::cli) async fn run(settings: &Settings, arguments: DiffArguments) -
     let (catalog, names) = (catalog?, names?);
     let mut warnings = to.warnings().to_vec();
     warnings.extend(mentions.warnings(Some(&names)));
-    let scope = ComparisonScope {
+    let scope = ContextScope {
         address: arguments.address,
         time: arguments.time.map(|time| time.timestamp()),
         now: Clock::system().unix_seconds(),

@@ -41,6 +41,8 @@ fn every_setting_can_be_set_by_its_variable() {
         ("mint_limit_per_minute", "0"),
         ("request_limit_per_minute", "14"),
         ("download_limit_per_minute", "15"),
+        ("evaluation_limit_per_minute", "16"),
+        ("evaluation_records", "1/10"),
         ("trusted_proxies", "10.0.0.0/8,127.0.0.1/32"),
         ("forwarded_header", "forwarded"),
         (

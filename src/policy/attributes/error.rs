@@ -37,7 +37,7 @@ impl AttributeError {
     }
 
     /// The error of a value that is not what was expected.
-    pub(super) fn expected(expectation: &str, found: &Value) -> Self {
+    pub(in crate::policy) fn expected(expectation: &str, found: &Value) -> Self {
         Self {
             found: Some(FoundValue::new(found)),
             ..Self::new(format!("expected {expectation}"))
@@ -69,7 +69,7 @@ impl AttributeError {
     }
 
     /// The error of a value within another one.
-    pub(super) fn within(self, part: &str) -> Self {
+    pub(in crate::policy) fn within(self, part: &str) -> Self {
         Self {
             path: format!("{part}{}", self.path),
             ..self

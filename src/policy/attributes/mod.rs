@@ -29,9 +29,9 @@ use crate::domain::attributes::{AttributeOwner, Attributes, MAX_ATTRIBUTES, MAX_
 use crate::domain::suggest::did_you_mean;
 
 pub use error::{AttributeError, AttributeErrors};
-use reading::ReadValue;
+pub(super) use reading::{ReadRules, ReadValue};
 pub use references::AttributeReferences;
-use value_type::{DeclaredAttribute, ValueType, declared_attributes};
+pub(super) use value_type::{DeclaredAttribute, IdForm, ValueType, declared_attributes};
 
 /// The attributes that a schema declares for datasets and users, beside those that Cedargate fills in itself.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -134,7 +134,7 @@ impl DeclaredAttributes {
             let kept = match declared.get(name) {
                 Some(attribute) => attribute
                     .value_type
-                    .read(value)
+                    .read(value, ReadRules::Catalog)
                     .map(|read| read.json)
                     .map_err(|error| error.within(name)),
                 None if before.and_then(|before| before.get(name)) == Some(value) => {
@@ -252,7 +252,7 @@ fn read_stored(
 ) -> Result<Option<ReadValue>, AttributeError> {
     match stored.get(name) {
         Some(value) => {
-            let read = attribute.value_type.read(value);
+            let read = attribute.value_type.read(value, ReadRules::Catalog);
             read.map(Some)
                 .map_err(|error| error.within(name).of_stored())
         }

@@ -3,6 +3,7 @@
 //! The JSON is what one would write: `"2027-01-01"` for a datetime, `3` for a Long, a list for a set, an object
 //! for a record, and the id of an entity as text. One value has one form in the catalog, so that equal
 //! attributes are equal JSON: times are in UTC, and a list for a set is in order, without repetitions.
+//! What a question of another service says ([`ReadRules::Foreign`]) may have more than the schema declares.
 
 use std::cmp::Ordering;
 use std::collections::BTreeMap;
@@ -23,20 +24,46 @@ use super::value_type::{DeclaredAttribute, IdForm, ValueType, entity_uid};
 const PROBE: &str = "value";
 
 /// A value in both of its forms.
-pub(super) struct ReadValue {
+pub(in crate::policy) struct ReadValue {
     /// The JSON of the catalog.
-    pub(super) json: Value,
+    pub(in crate::policy) json: Value,
     /// What policies see.
-    pub(super) expression: RestrictedExpression,
+    pub(in crate::policy) expression: RestrictedExpression,
+}
+
+/// Whose values are read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::policy) enum ReadRules {
+    /// Those of the catalog: everything that the type does not have is an error.
+    Catalog,
+    /// Those of another service: members of a record that the type does not have are ignored, a member that is null is
+    /// absent, texts may have line breaks and tabs, and users are named by their UUID alone.
+    Foreign,
+}
+
+impl ReadRules {
+    /// Whether there is nothing to read.
+    fn is_absent(self, value: &Value) -> bool {
+        self == Self::Foreign && value.is_null()
+    }
+
+    fn allows(self, letter: char) -> bool {
+        let is_layout = matches!(letter, '\n' | '\r' | '\t');
+        !letter.is_control() || (self == Self::Foreign && is_layout)
+    }
 }
 
 impl ValueType {
     /// The value that JSON stands for.
-    pub(super) fn read(&self, value: &Value) -> Result<ReadValue, AttributeError> {
+    pub(in crate::policy) fn read(
+        &self,
+        value: &Value,
+        rules: ReadRules,
+    ) -> Result<ReadValue, AttributeError> {
         let expected = || AttributeError::expected(&self.expectation(), value);
         match self {
             Self::String => {
-                let text = checked_text(value.as_str().ok_or_else(expected)?)?;
+                let text = checked_text(value.as_str().ok_or_else(expected)?, rules)?;
                 Ok(ReadValue {
                     json: text.into(),
                     expression: RestrictedExpression::new_string(text.to_owned()),
@@ -84,21 +111,25 @@ impl ValueType {
                 })
             }
             Self::Entity(type_name, form) => {
-                let text = checked_text(value.as_str().ok_or_else(expected)?)?;
-                match form.canonical_id(text) {
-                    Some(id) => Ok(read_entity(type_name, &id)),
-                    None => Err(form
+                let text = checked_text(value.as_str().ok_or_else(expected)?, rules)?;
+                match (form.canonical_id(text), rules) {
+                    (Some(id), _) => Ok(read_entity(type_name, &id)),
+                    (None, ReadRules::Catalog) => Err(form
                         .hint()
                         .map_or_else(expected, |hint| expected().with_help(hint))),
+                    (None, ReadRules::Foreign) => {
+                        let expectation = format!("the id of a {type_name}");
+                        Err(AttributeError::expected(&expectation, value))
+                    }
                 }
             }
             Self::Set(element) => {
                 let values = value.as_array().ok_or_else(expected)?;
-                read_set(element, values)
+                read_set(element, values, rules)
             }
             Self::Record(members) => {
                 let values = value.as_object().ok_or_else(expected)?;
-                read_record(members, values)
+                read_record(members, values, rules)
             }
             Self::Unfillable(_) => Err(expected()),
         }
@@ -158,21 +189,28 @@ fn read_entity(type_name: &EntityTypeName, id: &str) -> ReadValue {
     }
 }
 
-fn checked_text(text: &str) -> Result<&str, AttributeError> {
+fn checked_text(text: &str, rules: ReadRules) -> Result<&str, AttributeError> {
     let length = text.chars().count();
     if length > MAX_ATTRIBUTE_TEXT_LENGTH {
         return Err(AttributeError::new(format!(
             "a text has at most {MAX_ATTRIBUTE_TEXT_LENGTH} characters; this one has {length}"
         )));
     }
-    if text.chars().any(char::is_control) {
-        let message = "a text has no control characters, line breaks among them";
+    if !text.chars().all(|letter| rules.allows(letter)) {
+        let message = match rules {
+            ReadRules::Catalog => "a text has no control characters, line breaks among them",
+            ReadRules::Foreign => "a text has no control characters but line breaks and tabs",
+        };
         return Err(AttributeError::new(message));
     }
     Ok(text)
 }
 
-fn read_set(element: &ValueType, values: &[Value]) -> Result<ReadValue, AttributeError> {
+fn read_set(
+    element: &ValueType,
+    values: &[Value],
+    rules: ReadRules,
+) -> Result<ReadValue, AttributeError> {
     if values.len() > MAX_ATTRIBUTE_MEMBERS {
         return Err(AttributeError::new(format!(
             "a list has at most {MAX_ATTRIBUTE_MEMBERS} members; this one has {}",
@@ -181,7 +219,7 @@ fn read_set(element: &ValueType, values: &[Value]) -> Result<ReadValue, Attribut
     }
     let mut members = Vec::with_capacity(values.len());
     for (at, value) in values.iter().enumerate() {
-        let member = element.read(value);
+        let member = element.read(value, rules);
         members.push(member.map_err(|error| error.within(&format!("[{at}]")))?);
     }
     members.sort_by(|one, other| order(&one.json, &other.json));
@@ -208,9 +246,12 @@ fn order(one: &Value, other: &Value) -> Ordering {
 fn read_record(
     members: &BTreeMap<String, DeclaredAttribute>,
     values: &Map<String, Value>,
+    rules: ReadRules,
 ) -> Result<ReadValue, AttributeError> {
     let at = |name: &str| format!(".{name}");
-    if let Some(unknown) = values.keys().find(|name| !members.contains_key(*name)) {
+    if rules == ReadRules::Catalog
+        && let Some(unknown) = values.keys().find(|name| !members.contains_key(*name))
+    {
         let known = members.keys().map(String::as_str);
         let help = did_you_mean(unknown, known.clone())
             .unwrap_or_else(|| format!("it has {}", known.collect::<Vec<_>>().join(", ")));
@@ -219,9 +260,9 @@ fn read_record(
     }
     let (mut json, mut expressions) = (Map::new(), Vec::new());
     for (name, member) in members {
-        match values.get(name) {
+        match values.get(name).filter(|value| !rules.is_absent(value)) {
             Some(value) => {
-                let read = member.value_type.read(value);
+                let read = member.value_type.read(value, rules);
                 let read = read.map_err(|error| error.within(&at(name)))?;
                 json.insert(name.clone(), read.json);
                 expressions.push((name.clone(), read.expression));
@@ -240,7 +281,7 @@ fn read_record(
 
 impl DeclaredAttribute {
     /// The error of a required value that is not there.
-    pub(super) fn missing(&self) -> AttributeError {
+    pub(in crate::policy) fn missing(&self) -> AttributeError {
         let expectation = self.value_type.expectation();
         AttributeError::new(format!(
             "the schema requires it and there is none: give {expectation}"

@@ -11,14 +11,14 @@ use serde_json::{Value, json};
 
 /// An attribute of the schema.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct DeclaredAttribute {
-    pub(super) value_type: ValueType,
-    pub(super) is_required: bool,
+pub(in crate::policy) struct DeclaredAttribute {
+    pub(in crate::policy) value_type: ValueType,
+    pub(in crate::policy) is_required: bool,
 }
 
 /// The type of a value.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum ValueType {
+pub(in crate::policy) enum ValueType {
     String,
     Long,
     Bool,
@@ -38,7 +38,7 @@ pub(super) enum ValueType {
 
 /// What the ids of an entity type look like.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum IdForm {
+pub(in crate::policy) enum IdForm {
     /// A UUID; the catalog takes the name of a user in its place.
     User,
     /// A UUID.
@@ -50,7 +50,7 @@ pub(super) enum IdForm {
 }
 
 /// The attributes of an entity or a record type.
-pub(super) fn declared_attributes(
+pub(in crate::policy) fn declared_attributes(
     attributes: &CedarAttributes,
     schema: &ValidatorSchema,
 ) -> BTreeMap<String, DeclaredAttribute> {

@@ -1,106 +1,254 @@
 //! AuthZEN questions: decides whether a subject may do an action on a resource, of the catalog or of the author's own
 //! types.
+//!
+//! A question about the catalog alone is decided by [`Bundle::decide`]. Every other one is a Cedar request whose entities
+//! are the principal, the resource and those that the context names: users, roles and datasets as the catalog has them,
+//! own entities as the bundle has them with the properties of the question ([`properties`]). What the schema does not
+//! allow is refused ([`refusal`]), never left out: without it a `forbid` could be got around. Errors deny, always.
+//!
+//! [`tables`]: what questions need of a bundle. [`action_context`], [`question_context`]: who fills in the context.
+
+mod action_context;
+mod evaluation;
+mod properties;
+mod question;
+mod question_context;
+mod refusal;
+pub(super) mod tables;
+
+#[cfg(test)]
+mod tests;
 
 use std::sync::Arc;
 
-use cedar_policy::EntityTypeName;
+use cedar_policy::{EntityId, EntityTypeName, EntityUid};
 use serde_json::{Map, Value};
 
 use crate::domain::access_question::AskedAction;
-use crate::domain::dataset::Dataset;
+use crate::domain::action::Action;
 use crate::domain::decision::Decision;
-use crate::domain::name::RoleName;
 use crate::domain::principal::Principal;
+use crate::domain::resource::Resource;
 
+use super::access_types::{AccessType, NamedAction};
 use super::bundle::Bundle;
 use super::bundle_entities::EntityClass;
+use super::schema_check::is_applicable;
 
-/// One side of a question. Users, roles and datasets have been looked up in the catalog.
-#[derive(Clone, Debug)]
-pub enum QuestionEntity {
-    /// A user or the anonymous principal, as subject or as resource.
-    Principal(Principal),
-    /// A dataset of the catalog.
-    Dataset(Arc<Dataset>),
-    /// A role.
-    Role(RoleName),
-    /// An entity of the author's own types: with the properties of the caller over the bundle's entity.
-    Own {
-        /// Its type.
-        kind: EntityTypeName,
-        /// Its id.
-        id: String,
-        /// What the caller says about it.
-        properties: Map<String, Value>,
-    },
-}
+use evaluation::{Failure, Sides};
+use properties::OwnEntity;
+pub use question::{AskedNames, QuestionAnswer, QuestionCircumstances, QuestionEntity};
+use question_context::GivenContext;
+pub use refusal::QuestionRefusal;
 
-/// The circumstances of a question that do not come with it.
-#[derive(Clone, Copy, Debug)]
-pub struct QuestionCircumstances {
-    /// The time of the decision, in milliseconds since 1970 UTC.
-    pub unix_millis: i64,
-    /// Whether Cedargate's own members of the context (`address`, `time`, ...) are believed from the caller.
-    pub is_context_believed: bool,
-}
-
-/// The answer to a question.
-#[derive(Clone, Debug)]
-pub struct QuestionAnswer {
-    /// The decision; a deny if there is a refusal.
-    pub decision: Decision,
-    /// Why no policy was asked.
-    pub refusal: Option<QuestionRefusal>,
-    /// What was asked, in Cedar's names.
-    pub names: AskedNames,
-}
-
-/// Why no policy was asked.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct QuestionRefusal {
-    /// The HTTP status of an evaluation error (Authorization API 1.0, section 7.1.2.1); `None` for a plain reason.
-    pub status: Option<u16>,
-    /// What is the matter.
-    pub message: String,
-}
-
-/// The names of a question as Cedar writes them, such as `User::"..."`.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct AskedNames {
-    /// The subject.
-    pub principal: String,
-    /// The action.
-    pub action: String,
-    /// The resource.
-    pub resource: String,
-}
+/// The entity that stands for this server, of an enumeration in the schema.
+const SERVER_TYPE: &str = "Server";
+const SERVER_ID: &str = "cedargate";
 
 impl Bundle {
     /// Decides a question.
+    ///
+    /// What it asks must be as the schema has it: see [`QuestionRefusal`]. An evaluation error, or an entity of the
+    /// catalog that does not fit the schema, denies with an entry in [`Decision::errors`].
     #[must_use]
     pub fn decide_question(
         &self,
-        _subject: &QuestionEntity,
-        _action: &AskedAction,
-        _resource: &QuestionEntity,
-        _context: &Map<String, Value>,
-        _circumstances: &QuestionCircumstances,
+        subject: &QuestionEntity,
+        action: &AskedAction,
+        resource: &QuestionEntity,
+        context: &Map<String, Value>,
+        circumstances: &QuestionCircumstances,
     ) -> QuestionAnswer {
-        todo!()
+        let types = (subject.access_type(), resource.access_type());
+        let found = self
+            .access_types()
+            .find_action(&action.name, &types.0, &types.1);
+        let names = AskedNames {
+            principal: self.question_name(subject),
+            action: found.map_or_else(
+                || format!("{:?}", action.name),
+                |found| found.cedar_name.clone(),
+            ),
+            resource: self.question_name(resource),
+        };
+        let answer = match found {
+            Some(found) => {
+                let given = GivenContext {
+                    properties: &action.properties,
+                    context,
+                };
+                self.answer(subject, found, resource, given, circumstances)
+            }
+            None => Err(self.no_action(&action.name, &types)),
+        };
+        let (decision, refusal) = match answer {
+            Ok(decision) => (decision, None),
+            Err(refusal) => (self.refuse(), Some(refusal)),
+        };
+        QuestionAnswer {
+            decision,
+            refusal,
+            names,
+        }
     }
 
-    /// The `@reason` of the determining policies that have `@tell`, joined.
+    /// The `@reason` of the determining policies that have `@tell`, joined by spaces in the order of their ids.
     #[must_use]
-    pub fn told_reason(&self, _decision: &Decision) -> Option<String> {
-        None
+    pub fn told_reason(&self, decision: &Decision) -> Option<String> {
+        let policies = decision.determining_policies.iter();
+        let told = policies
+            .filter_map(|id| self.policies().get(id))
+            .filter(|policy| policy.is_told)
+            .filter_map(|policy| policy.reason.as_deref());
+        let told: Vec<&str> = told.filter(|reason| !reason.is_empty()).collect();
+        (!told.is_empty()).then(|| told.join(" "))
     }
 
-    /// The ids of a type's entities after one, in their order, each with its class.
+    /// The ids of a type's entities after one, in their order, each with its class; the members of an enumeration.
     pub fn own_candidates<'a>(
         &'a self,
-        _kind: &EntityTypeName,
-        _after: Option<&str>,
+        kind: &EntityTypeName,
+        after: Option<&str>,
     ) -> Vec<(&'a str, Option<EntityClass>)> {
-        Vec::new()
+        let is_after = |id: &str| after.is_none_or(|after| id > after);
+        let own = self.question_tables.own_type(kind);
+        if let Some(members) = own.and_then(|own| own.members.as_ref()) {
+            let members = members.iter().map(String::as_str);
+            let after = members.filter(|id| is_after(id));
+            return after.map(|id| (id, None)).collect();
+        }
+        let all = self.entities().of_type(kind);
+        let first = all.partition_point(|uid| !is_after(uid.id().as_ref()));
+        let rest = all.get(first..).unwrap_or_default().iter();
+        rest.map(|uid| (uid.id().as_ref(), self.entities().class(uid)))
+            .collect()
     }
+
+    fn answer(
+        &self,
+        subject: &QuestionEntity,
+        action: &NamedAction,
+        resource: &QuestionEntity,
+        given: GivenContext<'_>,
+        circumstances: &QuestionCircumstances,
+    ) -> Result<Decision, QuestionRefusal> {
+        if let QuestionEntity::Principal(Principal::User(user)) = subject
+            && user.is_disabled
+        {
+            return Err(QuestionRefusal::reason("the user is disabled"));
+        }
+        let Some(context) = self.question_tables.context(&action.uid) else {
+            let message = format!("the schema has no action {}", action.uid);
+            return Err(QuestionRefusal::reason(message));
+        };
+        let usual = subject.usual_context(circumstances.unix_millis);
+        let own = context.circumstances(given, usual, circumstances.is_context_believed)?;
+        context.require_key(&own)?;
+        let members = context.callers_members(given)?;
+        if members.is_empty()
+            && own.key.is_none()
+            && let Some((principal, action, resource)) = catalog_pair(subject, action, resource)
+        {
+            return Ok(self.decide(principal, action, &resource, &own.decision));
+        }
+        let sides = Sides {
+            own_subject: self.own_entity("subject", subject)?,
+            own_resource: self.own_entity("resource", resource)?,
+            subject,
+            resource,
+        };
+        let answer = self.evaluate_question(&sides, &action.uid, context, &own, members);
+        match answer {
+            Ok(decision) => Ok(decision),
+            Err(Failure::Error(message)) => Ok(self.deny(message)),
+            Err(Failure::Refusal(refusal)) => Err(refusal),
+        }
+    }
+
+    /// The entity of an own type, as the schema allows it.
+    fn own_entity(
+        &self,
+        role: &str,
+        entity: &QuestionEntity,
+    ) -> Result<Option<OwnEntity>, QuestionRefusal> {
+        let QuestionEntity::Own {
+            kind,
+            id,
+            properties,
+        } = entity
+        else {
+            return Ok(None);
+        };
+        let access_type = entity.access_type();
+        OwnEntity::new(
+            (&self.question_tables, self.entities()),
+            (role, self.access_types().name_of(&access_type)),
+            (kind, id),
+            properties,
+        )
+        .map(Some)
+    }
+
+    fn question_uid(&self, entity: &QuestionEntity) -> EntityUid {
+        let names = &self.schema_names;
+        match entity {
+            QuestionEntity::Principal(Principal::User(user)) => names.user(user.id),
+            QuestionEntity::Principal(Principal::Anonymous) => names.anonymous().clone(),
+            QuestionEntity::Dataset(dataset) => names.dataset(dataset.id),
+            QuestionEntity::Role(role) => names.role(role),
+            QuestionEntity::Own { kind, id, .. } => {
+                EntityUid::from_type_name_and_id(kind.clone(), EntityId::new(id))
+            }
+        }
+    }
+
+    /// The Cedar name of a side, as text.
+    fn question_name(&self, entity: &QuestionEntity) -> String {
+        match entity {
+            // Most questions are about these, and a UUID needs no escapes.
+            QuestionEntity::Principal(Principal::User(user)) => format!("User::\"{}\"", user.id),
+            QuestionEntity::Dataset(dataset) => format!("Dataset::\"{}\"", dataset.id),
+            other => self.question_uid(other).to_string(),
+        }
+    }
+
+    fn no_action(
+        &self,
+        name: &str,
+        (subject, resource): &(AccessType, AccessType),
+    ) -> QuestionRefusal {
+        let types = self.access_types();
+        QuestionRefusal::reason(format!(
+            "no action {} applies to a subject of type \"{}\" and a resource of type \"{}\"",
+            refusal::quoted(name),
+            types.name_of(subject),
+            types.name_of(resource)
+        ))
+    }
+}
+
+/// The question as [`Bundle::decide`] takes it, if it is about the catalog alone.
+fn catalog_pair<'a>(
+    subject: &'a QuestionEntity,
+    action: &NamedAction,
+    resource: &QuestionEntity,
+) -> Option<(&'a Principal, Action, Resource)> {
+    let QuestionEntity::Principal(principal) = subject else {
+        return None;
+    };
+    let action = action.standard?;
+    let resource = match resource {
+        QuestionEntity::Dataset(dataset) => Resource::Dataset(Arc::clone(dataset)),
+        QuestionEntity::Principal(Principal::User(user)) => Resource::User(Arc::clone(user)),
+        QuestionEntity::Role(role) => Resource::Role(role.clone()),
+        QuestionEntity::Own { kind, id, .. }
+            if id == SERVER_ID && kind.to_string() == SERVER_TYPE =>
+        {
+            Resource::Server
+        }
+        QuestionEntity::Principal(Principal::Anonymous) | QuestionEntity::Own { .. } => {
+            return None;
+        }
+    };
+    is_applicable(principal, action, &resource).then_some((principal, action, resource))
 }

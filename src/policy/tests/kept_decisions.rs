@@ -64,7 +64,7 @@ const CONDITIONS: [&str; 15] = [
     "when { false }",
 ];
 
-fn policies() -> impl Strategy<Value = Vec<String>> {
+pub(super) fn policies() -> impl Strategy<Value = Vec<String>> {
     let policy = (
         any::<bool>(),
         select(&PRINCIPAL_SCOPES[..]),
@@ -90,7 +90,7 @@ fn policies() -> impl Strategy<Value = Vec<String>> {
 }
 
 /// The bundle of those policies that validation takes; some can never apply.
-fn valid_bundle(policies: &[String]) -> Option<Bundle> {
+pub(super) fn valid_bundle(policies: &[String]) -> Option<Bundle> {
     let valid: Vec<&str> = policies
         .iter()
         .map(String::as_str)
@@ -99,7 +99,7 @@ fn valid_bundle(policies: &[String]) -> Option<Bundle> {
     bundle(&valid.join("\n")).ok()
 }
 
-fn principals() -> Vec<Principal> {
+pub(super) fn principals() -> Vec<Principal> {
     let of = |user| Principal::User(Arc::new(user));
     let disabled = crate::domain::principal::User {
         is_disabled: true,
@@ -115,7 +115,7 @@ fn principals() -> Vec<Principal> {
     ]
 }
 
-fn datasets() -> Vec<Resource> {
+pub(super) fn datasets() -> Vec<Resource> {
     let mut shared = dataset(Visibility::Restricted, RecordStatus::Published);
     shared.reader_users.insert(BEA);
     shared.share_ends.users.insert(BEA, SHARE_END);

@@ -11,6 +11,8 @@ mod keys;
 mod links;
 mod networks;
 mod oneself;
+mod own_questions;
+mod questions;
 mod rejected_folders;
 mod schema;
 mod shipped;

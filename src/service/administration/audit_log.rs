@@ -99,6 +99,14 @@ fn summarize(done: &str, filter: &AuditFilter) -> String {
             "client_request_id",
             filter.client_request_id.as_deref().map(quote),
         ),
+        (
+            "asked_principal",
+            filter.asked_principal.as_deref().map(quote),
+        ),
+        (
+            "asked_resource",
+            filter.asked_resource.as_deref().map(quote),
+        ),
         ("since", filter.since.map(format_millis)),
         ("until", filter.until.map(format_millis)),
     ];

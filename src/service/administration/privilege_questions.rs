@@ -13,8 +13,8 @@ use crate::domain::name::RoleName;
 use crate::domain::principal::{Tags, User};
 use crate::domain::resource::Resource;
 
-/// The administrative actions on the server.
-const SERVER_ACTIONS: [Action; 7] = [
+/// The actions on the server: administrative ones, and what a service may ask.
+const SERVER_ACTIONS: [Action; 10] = [
     Action::ViewUsers,
     Action::ViewDatasets,
     Action::ViewAudit,
@@ -22,6 +22,9 @@ const SERVER_ACTIONS: [Action; 7] = [
     Action::ReloadPolicies,
     Action::ViewKeys,
     Action::ViewIssuers,
+    Action::Evaluate,
+    Action::Search,
+    Action::AssumeContext,
 ];
 /// The administrative actions on a user.
 pub(super) const USER_ACTIONS: [Action; 2] = [Action::ViewUsers, Action::AdministerUsers];

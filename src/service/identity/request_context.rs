@@ -106,6 +106,9 @@ impl RequestContext {
             reason: None,
             request_id: Some(self.request_id.as_ref().to_owned()),
             client_request_id: self.client_request_id.as_deref().map(str::to_owned),
+            asked_principal: None,
+            asked_action: None,
+            asked_resource: None,
         }
     }
 }

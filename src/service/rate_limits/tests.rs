@@ -8,6 +8,7 @@ fn limited_to(mints: u32, clock: &Clock) -> RateLimits {
         mints: NonZeroU32::new(mints),
         requests: NonZeroU32::new(mints),
         downloads: None,
+        evaluations: NonZeroU32::new(mints),
     };
     RateLimits::new(rates, clock.clone())
 }
@@ -109,4 +110,25 @@ fn without_a_limit_any_number_is_allowed() {
     for _ in 0..1_000 {
         limits.count_address(address("192.0.2.1")).unwrap();
     }
+}
+
+#[test]
+fn a_batch_of_decisions_is_counted_whole_or_not_at_all() {
+    let clock = Clock::fixed_at(1_000_000);
+    let limits = limited_to(60, &clock);
+    let caller = Caller {
+        principal: crate::domain::principal::Principal::Anonymous,
+        authentication: crate::domain::caller::Authentication::None,
+        key: None,
+        address: ClientAddress::Known(address("2001:db8::1")),
+        is_foreign_page: false,
+    };
+    limits.check_evaluations(&caller, 50).unwrap();
+    let refused = limits.check_evaluations(&caller, 20);
+    assert_eq!(retry_after(&refused), Some(10));
+    limits.check_evaluations(&caller, 10).unwrap();
+    limits.charge_evaluations(&caller, 10);
+    clock.advance(10_000);
+    assert_eq!(retry_after(&limits.check_evaluations(&caller, 1)), Some(1));
+    assert!(limits.check_evaluations(&caller, 61).is_err());
 }

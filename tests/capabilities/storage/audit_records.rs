@@ -48,6 +48,9 @@ async fn every_field_of_an_audit_record_comes_back_as_it_was_written(db: TestDat
         reason: None,
         request_id: None,
         client_request_id: None,
+        asked_principal: None,
+        asked_action: None,
+        asked_resource: None,
     };
     let mut denied = record(1_700_000_000_002);
     denied.event = AuditEvent::Download;

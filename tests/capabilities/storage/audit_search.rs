@@ -37,6 +37,8 @@ fn some_records() -> Vec<AuditRecord> {
         record.jti = (at % 4 < 3).then(|| RecordId(user(at % 13).0));
         record.request_id = Some(format!("request-{}", at % 50));
         record.client_request_id = (at % 4 == 0).then(|| format!("trace-{}", at % 9));
+        record.asked_principal = (at % 9 == 0).then(|| format!("User::\"{}\"", at % 4));
+        record.asked_resource = (at % 8 == 0).then(|| format!("Todo::\"{}\"", at % 3));
         record.outcome = AuditOutcome::VARIANTS[index % AuditOutcome::VARIANTS.len()];
         record.event = AuditEvent::VARIANTS[index / 2 % AuditEvent::VARIANTS.len()];
         record.action = Action::VARIANTS
@@ -71,6 +73,14 @@ fn matches(filter: &AuditFilter, record: &AuditRecord) -> bool {
             .client_request_id
             .as_ref()
             .is_none_or(|id| record.client_request_id.as_ref() == Some(id))
+        && filter
+            .asked_principal
+            .as_ref()
+            .is_none_or(|name| record.asked_principal.as_ref() == Some(name))
+        && filter
+            .asked_resource
+            .as_ref()
+            .is_none_or(|name| record.asked_resource.as_ref() == Some(name))
         && filter.since.is_none_or(|since| record.unix_millis >= since)
         && filter.until.is_none_or(|until| record.unix_millis < until)
 }
@@ -109,6 +119,15 @@ fn some_filters() -> Vec<AuditFilter> {
     filters.push(AuditFilter {
         dataset_id: Some(DatasetId(one.0)),
         resource_user_id: Some(one),
+        ..AuditFilter::default()
+    });
+    filters.push(AuditFilter {
+        asked_principal: Some("User::\"1\"".to_owned()),
+        ..AuditFilter::default()
+    });
+    filters.push(AuditFilter {
+        asked_principal: Some("User::\"2\"".to_owned()),
+        asked_resource: Some("Todo::\"0\"".to_owned()),
         ..AuditFilter::default()
     });
     filters.push(AuditFilter {

@@ -198,5 +198,8 @@ pub(crate) fn record(unix_millis: u64) -> AuditRecord {
         reason: Some(String::from("because")),
         request_id: Some(String::from("req-1")),
         client_request_id: Some(String::from("trace-1")),
+        asked_principal: Some(String::from("User::\"bob\"")),
+        asked_action: Some(String::from("Todo::Action::\"update\"")),
+        asked_resource: Some(String::from("Todo::Item::\"1\"")),
     }
 }

@@ -146,6 +146,10 @@ impl AuditApi {
         request_id: Query<Option<String>>,
         /// Return only records of requests that came with this `X-Request-Id`.
         client_request_id: Query<Option<String>>,
+        /// Return only questions and searches about this subject, such as `User::"<uuid>"`.
+        asked_principal: Query<Option<String>>,
+        /// Return only questions and searches about this resource, such as `Dataset::"<uuid>"`.
+        asked_resource: Query<Option<String>>,
         /// Return only records from this time on, such as `2026-03-01T12:00:00Z`.
         since: Query<Option<TimestampMillis>>,
         /// Return only records before this time.
@@ -162,6 +166,8 @@ impl AuditApi {
             jti: jti.0,
             request_id: request_id.0,
             client_request_id: client_request_id.0,
+            asked_principal: asked_principal.0,
+            asked_resource: asked_resource.0,
             since: since.0.map(|TimestampMillis(millis)| millis),
             until: until.0.map(|TimestampMillis(millis)| millis),
         };
@@ -209,6 +215,10 @@ impl AuditApi {
         request_id: Query<Option<String>>,
         /// Return only records of requests that came with this `X-Request-Id`.
         client_request_id: Query<Option<String>>,
+        /// Return only questions and searches about this subject, such as `User::"<uuid>"`.
+        asked_principal: Query<Option<String>>,
+        /// Return only questions and searches about this resource, such as `Dataset::"<uuid>"`.
+        asked_resource: Query<Option<String>>,
         /// Return only records from this time on, such as `2026-03-01T12:00:00Z`.
         since: Query<Option<TimestampMillis>>,
         /// Return only records before this time.
@@ -225,6 +235,8 @@ impl AuditApi {
             jti: jti.0,
             request_id: request_id.0,
             client_request_id: client_request_id.0,
+            asked_principal: asked_principal.0,
+            asked_resource: asked_resource.0,
             since: since.0.map(|TimestampMillis(millis)| millis),
             until: until.0.map(|TimestampMillis(millis)| millis),
         };

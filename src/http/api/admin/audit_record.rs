@@ -175,6 +175,21 @@ fn decision_fields() -> Vec<(&'static str, MetaSchema)> {
             "client_request_id",
             nullable(text(), "The `X-Request-Id` that the client sent."),
         ),
+        (
+            "asked_principal",
+            nullable(
+                text(),
+                "The subject that a service asked about, as Cedar writes it; `type::*` for a search.",
+            ),
+        ),
+        (
+            "asked_action",
+            nullable(text(), "The action that a service asked about."),
+        ),
+        (
+            "asked_resource",
+            nullable(text(), "The resource that a service asked about."),
+        ),
     ]
 }
 
