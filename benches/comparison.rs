@@ -33,8 +33,9 @@ use cedargate::domain::principal::{Principal, Tags, User};
 use cedargate::domain::resource::Resource;
 use cedargate::policy::Bundle;
 use cedargate::policy::context_literals::ContextLiterals;
+use cedargate::service::policies::review::asked_contexts::ContextScope;
 use cedargate::service::policies::review::comparison::{
-    BundleComparison, ChangeGroup, ComparisonScope, DecisionChange, compare,
+    BundleComparison, ChangeGroup, DecisionChange, compare,
 };
 use cedargate::storage::{Catalog, UserRecord};
 use rand::rngs::StdRng;
@@ -84,7 +85,7 @@ fn main() {
 
     let copy = catalog.clone();
     let started = Instant::now();
-    let scope = ComparisonScope {
+    let scope = ContextScope {
         address: Some(AssumedAddress(Some(ADDRESS))),
         time: Some(UNIX_SECONDS),
         now: UNIX_SECONDS,

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import expect, sync_playwright
 
-from nginx import NGINX, Nginx
+from decision_point import TENANT, DecisionPoint
+from nginx import NGINX, NJS, Nginx
 from postgres import Cluster
 from server import BINARY, DEADLINE, PEERS, ROOT, WITHOUT_LIMITS, Server
 
@@ -37,6 +38,7 @@ def pytest_sessionstart():
     assert BINARY.exists(), f"{BINARY} is missing: run `make build` in {ROOT}"
     for tool in ("caddy", "chromium", "curl", "gdalinfo", "node", "ruby", "strace", "wrk", NGINX):
         assert shutil.which(tool), f"{tool} is missing: run `make install` in {ROOT}"
+    assert NJS.exists(), f"{NJS} is missing: run `make install` in {ROOT}"
 
 
 @pytest.fixture(scope="session")
@@ -47,6 +49,16 @@ def server(tmp_path_factory):
         yield server.start()
     finally:
         server.stop()
+
+
+@pytest.fixture(scope="session")
+def todo_point(tmp_path_factory):
+    """A decision point with the todo example, shared by all tests that leave it as it is."""
+    point = DecisionPoint(tmp_path_factory.mktemp("todo"), "authzen-todo", CEDARGATE_ISSUER=TENANT)
+    try:
+        yield point.start()
+    finally:
+        point.stop()
 
 
 @pytest.fixture

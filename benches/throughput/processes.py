@@ -192,6 +192,7 @@ class Gate(Process):
             "CEDARGATE_MINT_LIMIT_PER_MINUTE": "0",
             "CEDARGATE_REQUEST_LIMIT_PER_MINUTE": "0",
             "CEDARGATE_DOWNLOAD_LIMIT_PER_MINUTE": "0",
+            "CEDARGATE_EVALUATION_LIMIT_PER_MINUTE": "0",
             "CEDARGATE_SESSION_LIFETIME": "86400",
             **settings,
         }

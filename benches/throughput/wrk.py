@@ -75,6 +75,7 @@ class Scenario:
     headers: dict | Callable[[], dict] = field(default_factory=dict)
     connections: int = 32
     script: str | None = None
+    body: str | None = None
     on_disk: bool = False
     runs: list = field(default_factory=list)
     syscalls: dict | None = None
@@ -119,7 +120,7 @@ def check(scenario):
     if scenario.script:
         return
     path, headers = scenario.current()
-    status, body = scenario.server.request(scenario.method, path, headers)
+    status, body = scenario.server.request(scenario.method, path, headers, scenario.body)
     if not 200 <= status < 300:
         raise BenchError(
             f"{scenario.name}: {scenario.method} {path} answers {status}: {body[:300]}"
@@ -131,6 +132,8 @@ def drive(scenario, seconds, folder):
     path, headers = scenario.current()
     lines = [f'wrk.method = "{scenario.method}"']
     lines += [f'wrk.headers["{name}"] = "{value}"' for name, value in headers.items()]
+    if scenario.body is not None:
+        lines.append(f"wrk.body = [==[{scenario.body}]==]")
     script = Path(folder) / "script.lua"
     script.write_text("\n".join([*lines, scenario.script or "", DONE]))
     scenario.server.empty_log()

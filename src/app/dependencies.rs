@@ -16,6 +16,7 @@ use crate::policy::LiveBundle;
 use crate::service::access::Access;
 use crate::service::access::catalog_view::CatalogView;
 use crate::service::access::decisions::Decisions;
+use crate::service::access_api::{AccessApi, AccessApiDependencies};
 use crate::service::administration::{AdminDependencies, Administration};
 use crate::service::audit_trail::AuditTrail;
 use crate::service::catalog_cache::CatalogCache;
@@ -142,6 +143,15 @@ impl Dependencies {
             clock: clock.clone(),
             max_ttl: seconds(settings.token_lifetime),
         });
+        let access_api = Arc::new(AccessApi::new(AccessApiDependencies {
+            authenticator: Arc::clone(&authenticator),
+            rate_limits: Arc::clone(&rate_limits),
+            access: Arc::clone(&access),
+            database: database.clone(),
+            audit: Arc::clone(&audit),
+            clock: clock.clone(),
+            records: settings.evaluation_records,
+        }));
         let catalog_view = Arc::new(CatalogView {
             authenticator: Arc::clone(&authenticator),
             rate_limits: Arc::clone(&rate_limits),
@@ -174,6 +184,7 @@ impl Dependencies {
             body_gate,
             downloads,
             forward_auth,
+            access_api,
             catalog_view,
             key_ring,
             health,

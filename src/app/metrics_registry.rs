@@ -83,6 +83,11 @@ fn register_request_counters() {
         &decided,
     );
     register_counter(
+        "cedargate_access_evaluations_total",
+        "Decisions that services asked for (AuthZEN), with and without a record of their own.",
+        &labels("decision", &mut ["permit", "deny"].into_iter()),
+    );
+    register_counter(
         "cedargate_undecided_total",
         "Requests that ended before a decision: malformed credential, rate limit, or a dependency unavailable.",
         &labels(

@@ -27,7 +27,6 @@ mod print;
 mod serve;
 mod user;
 
-use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -79,7 +78,7 @@ enum Command {
     Keys(KeysCommand),
     /// Check, test, prove, compare, explain and format policies
     #[command(subcommand)]
-    Policy(PolicyCommand),
+    Policy(policy::PolicyCommand),
     /// Export and prune the audit records
     #[command(subcommand)]
     Audit(AuditCommand),
@@ -205,30 +204,6 @@ enum KeysCommand {
 }
 
 #[derive(Debug, Subcommand)]
-enum PolicyCommand {
-    /// Parse and validate the policies, their cases and their invariants
-    Check(policy::check::CheckArguments),
-    /// Compare the decisions of two policy folders over the whole catalog
-    Diff(policy::diff::DiffArguments),
-    /// Let an edit pass that loses or changes invariants or cases in force; the refusal names its revision
-    Accept(policy::accept::AcceptArguments),
-    /// Explain why a principal may or may not act on a dataset of the catalog
-    Explain(policy::explain::ExplainArguments),
-    /// Run the case files in the policy folder
-    Test(policy::test::TestArguments),
-    /// Prove the invariants for all possible requests; requires cvc5
-    Prove(policy::prove::ProveArguments),
-    /// Format the policy files in Cedar's layout; the schema is left as it is
-    Format {
-        /// The policy folder; default: the one in the settings
-        dir: Option<PathBuf>,
-        /// Write nothing; list the files that are not formatted
-        #[arg(long)]
-        check: bool,
-    },
-}
-
-#[derive(Debug, Subcommand)]
 enum AuditCommand {
     /// Print the audit records that match the filters, or all, as JSON Lines, the oldest first
     Export(audit::ExportArguments),
@@ -294,25 +269,7 @@ fn show_for_a_moment(show: impl FnOnce() + Send + 'static) {
 fn dispatch(command: Command, settings: &Settings) -> CommandResult {
     match command {
         Command::Config { json, markdown } => config::run(settings, json, markdown),
-        Command::Policy(PolicyCommand::Check(arguments)) => {
-            block_on(policy::check::run(settings, arguments))
-        }
-        Command::Policy(PolicyCommand::Test(arguments)) => policy::test::run(settings, &arguments),
-        Command::Policy(PolicyCommand::Prove(arguments)) => {
-            policy::prove::run(settings, &arguments)
-        }
-        Command::Policy(PolicyCommand::Format { dir, check }) => {
-            policy::format::run(settings, dir.as_deref(), check)
-        }
-        Command::Policy(PolicyCommand::Diff(arguments)) => {
-            block_on(policy::diff::run(settings, arguments))
-        }
-        Command::Policy(PolicyCommand::Accept(arguments)) => {
-            block_on(policy::accept::run(settings, arguments))
-        }
-        Command::Policy(PolicyCommand::Explain(arguments)) => {
-            block_on(policy::explain::run(settings, arguments))
-        }
+        Command::Policy(command) => policy::run(settings, command),
         Command::Serve { demo } => {
             let log = logging::start(settings)?;
             let result = block_on(serve::run(settings, demo));

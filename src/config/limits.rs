@@ -15,6 +15,12 @@ pub const MAX_BODY_SIZE: u64 = 16 * 1024;
 /// An API key may name 1000 datasets.
 pub const MAX_USER_BODY_SIZE: u64 = 64 * 1024;
 
+/// The most bytes of the body of one question of another service, or of a search (AuthZEN).
+pub const MAX_QUESTION_BODY_SIZE: u64 = 64 * 1024;
+
+/// The most bytes of the body of several questions.
+pub const MAX_EVALUATIONS_BODY_SIZE: u64 = 1024 * 1024;
+
 /// The most bytes of the body that describes a dataset, which may name 10,000 users and 10,000 roles.
 pub const MAX_DATASET_BODY_SIZE: u64 = 2 * 1024 * 1024;
 

@@ -1,5 +1,5 @@
-//! Direct routes: the mint, downloads, forward-auth and the key set, which are asked for more often than everything
-//! else, without the router.
+//! Direct routes: the mint, downloads, forward-auth, the key set and the evaluation of one question, which are asked
+//! for more often than everything else, without the router.
 //!
 //! The operations are those of the router, which has them too: it answers what is not asked in the usual form (a
 //! path with percent-encoding, a HEAD), so that one place knows the errors of a malformed request.
@@ -9,6 +9,7 @@ use poem::{Endpoint, IntoResponse, Request, Response};
 
 use crate::domain::id::DatasetId;
 
+use super::api::access::evaluation::{EvaluationApi, PATH as EVALUATION_PATH};
 use super::api::download::{DOWNLOAD_PATH_PARTS, DownloadApi};
 use super::api::forward_auth::ForwardAuthApi;
 use super::api::key_set::{KEY_SET_PATH, KeySetApi};
@@ -16,7 +17,7 @@ use super::api::mint::{MINT_PATH_PREFIX, MintApi};
 use super::server::forward_auth_statuses::FORWARD_AUTH_PATH;
 use super::server::request_handler::RequestHandler;
 
-/// A handler that answers the mint, downloads, forward-auth and the key set itself.
+/// A handler that answers the mint, downloads, forward-auth, the key set and the evaluation of one question itself.
 pub(super) struct DirectRoutes<E> {
     /// The mint.
     pub(super) mint: MintApi,
@@ -26,6 +27,8 @@ pub(super) struct DirectRoutes<E> {
     pub(super) forward_auth: ForwardAuthApi,
     /// The key set.
     pub(super) key_set: KeySetApi,
+    /// The evaluation of one question.
+    pub(super) evaluation: EvaluationApi,
     /// The router.
     pub(super) router: E,
 }
@@ -36,12 +39,14 @@ enum DirectOperation {
     Download(DatasetId),
     ForwardAuth,
     KeySet,
+    Evaluation,
 }
 
 impl DirectOperation {
     fn find(request: &Request) -> Option<Self> {
         let path = request.uri().path();
         match *request.method() {
+            Method::POST if path == EVALUATION_PATH => Some(Self::Evaluation),
             Method::POST => {
                 let id = path.strip_prefix(MINT_PATH_PREFIX)?;
                 id.parse().ok().map(Self::Mint)
@@ -70,6 +75,7 @@ impl<E: Endpoint> RequestHandler for DirectRoutes<E> {
             }
             Some(DirectOperation::ForwardAuth) => Box::pin(self.forward_auth.reply(request)).await,
             Some(DirectOperation::KeySet) => Ok(self.key_set.reply_last(request).into_response()),
+            Some(DirectOperation::Evaluation) => Box::pin(self.evaluation.reply(request)).await,
             None => self.router.handle(request).await,
         }
     }

@@ -3,6 +3,7 @@
 //! A handler has three steps: extract, call one service, reply.
 
 pub mod api;
+mod apis;
 pub mod conditional;
 mod direct_routes;
 pub mod docs;
@@ -11,56 +12,36 @@ pub mod metrics_page;
 pub mod openapi;
 pub mod reply;
 pub mod server;
+mod services;
 
 use std::sync::Arc;
-use std::time::Duration;
 
-use metrics_exporter_prometheus::PrometheusHandle;
 use poem::{EndpointExt, Route};
 use poem_openapi::OpenApiService;
 use serde_json::Value;
 
 use crate::config::limits::{
-    MAX_DATASET_BODY_SIZE, MAX_USER_BODY_SIZE, POLICY_CHECK_TIMEOUT, UPLOAD_TIMEOUT,
+    MAX_DATASET_BODY_SIZE, MAX_EVALUATIONS_BODY_SIZE, MAX_QUESTION_BODY_SIZE, MAX_USER_BODY_SIZE,
+    POLICY_CHECK_TIMEOUT, UPLOAD_TIMEOUT,
 };
-use crate::config::{AllowedOrigins, PathPatterns};
 use crate::domain::audit::AuditEvent;
-use crate::domain::clock::Clock;
-use crate::service::access::catalog_view::CatalogView;
-use crate::service::administration::Administration;
-use crate::service::health::Health;
-use crate::service::identity::api_keys::ApiKeys;
-use crate::service::identity::body_gate::BodyGate;
-use crate::service::identity::sessions::Sessions;
-use crate::service::tokens::download::Downloads;
-use crate::service::tokens::download_token::DownloadTokens;
-use crate::service::tokens::forward_auth::ForwardAuth;
-use crate::service::tokens::key_ring::KeyRing;
-use crate::service::tokens::key_schedule::KeySchedule;
 
-use api::admin::audit::AuditApi;
-use api::admin::credentials::AdminCredentialsApi;
-use api::admin::datasets::{self, AdminDatasetsApi};
-use api::admin::explanations::{self, ExplanationApi};
-use api::admin::files::{self, AdminFilesApi};
-use api::admin::identity_providers::IdentityProvidersApi;
-use api::admin::policies::{self, PoliciesApi};
-use api::admin::roles::AdminRolesApi;
-use api::admin::shares::AdminSharesApi;
-use api::admin::signing_keys::SigningKeysApi;
-use api::admin::users::{self, AdminUsersApi};
-use api::api_keys::{self, ApiKeysApi};
-use api::catalog::CatalogApi;
+use api::access;
+use api::access::evaluation::EvaluationApi;
+use api::access::metadata::AUTHZEN_CONFIGURATION_PATH;
+use api::admin::datasets;
+use api::admin::explanations;
+use api::admin::files;
+use api::admin::policies;
+use api::admin::users;
+use api::api_keys;
 use api::download::DownloadApi;
 use api::forward_auth::ForwardAuthApi;
-use api::health::HealthApi;
 use api::key_set::{KEY_SET_PATH, KeySetApi};
 use api::mint::{self, MintApi};
-use api::mint_batch::{self, MintBatchApi};
-use api::server_metadata::{
-    METADATA_PATHS, OPENID_CONFIGURATION_PATH, SERVER_METADATA_PATH, ServerMetadataApi,
-};
-use api::sessions::SessionApi;
+use api::mint_batch;
+use api::server_metadata::{OPENID_CONFIGURATION_PATH, SERVER_METADATA_PATH};
+use apis::{Apis, api_service};
 use direct_routes::DirectRoutes;
 use server::cors::Cors;
 use server::forward_auth_statuses::FORWARD_AUTH_PATH;
@@ -71,34 +52,7 @@ use server::own_origins::OwnOrigins;
 use server::request_handler::RequestHandler;
 use server::request_limits::{RequestLimits, RouteLimits};
 use server::request_middleware::RequestMiddleware;
-use server::trusted_proxies::TrustedProxies;
-
-/// The services that the operations call.
-#[derive(Clone)]
-pub struct Services {
-    /// Mints download tokens.
-    pub download_tokens: Arc<DownloadTokens>,
-    /// Logs in and out.
-    pub sessions: Arc<Sessions>,
-    /// Manages users, roles, datasets, policies and the audit log.
-    pub administration: Arc<Administration>,
-    /// Manages API keys.
-    pub api_keys: Arc<ApiKeys>,
-    /// Authenticates callers before their bodies are read.
-    pub body_gate: Arc<BodyGate>,
-    /// Downloads files.
-    pub downloads: Arc<Downloads>,
-    /// Decides for file servers.
-    pub forward_auth: Arc<ForwardAuth>,
-    /// Lists the datasets that a caller may discover.
-    pub catalog_view: Arc<CatalogView>,
-    /// Publishes the key set.
-    pub key_ring: Arc<KeyRing>,
-    /// Checks health.
-    pub health: Arc<Health>,
-    /// Renders the metrics.
-    pub metrics: PrometheusHandle,
-}
+pub use services::{HttpConfig, Services};
 
 /// The paths that programs ask for all the time.
 const PROBE_PATHS: [&str; 3] = [
@@ -108,149 +62,30 @@ const PROBE_PATHS: [&str; 3] = [
 ];
 
 /// What pages of all origins may read: it is for verifiers, wherever they run.
-const PUBLIC_PATHS: [&str; 3] = [
+const PUBLIC_PATHS: [&str; 4] = [
     KEY_SET_PATH,
     SERVER_METADATA_PATH,
     OPENID_CONFIGURATION_PATH,
+    AUTHZEN_CONFIGURATION_PATH,
+];
+
+/// The documents that stand at a well-known path before the path of the issuer too (RFC 8414 section 3.1).
+const METADATA_PATHS: [&str; 3] = [
+    SERVER_METADATA_PATH,
+    OPENID_CONFIGURATION_PATH,
+    AUTHZEN_CONFIGURATION_PATH,
 ];
 
 /// What is answered even where no connection is left: health, and what verifiers fetch, which costs as little as a
 /// refusal.
-const ALWAYS_ANSWERED: [&str; 5] = [
+const ALWAYS_ANSWERED: [&str; 6] = [
     api::health::PATHS[0],
     api::health::PATHS[1],
     KEY_SET_PATH,
     SERVER_METADATA_PATH,
     OPENID_CONFIGURATION_PATH,
+    AUTHZEN_CONFIGURATION_PATH,
 ];
-
-/// The settings of the HTTP floor.
-#[derive(Clone, Debug)]
-pub struct HttpConfig {
-    /// Proxies whose word about the client's address is believed.
-    pub trusted_proxies: TrustedProxies,
-    /// The paths that proxies ask about.
-    pub forward_auth_paths: PathPatterns,
-    /// The origins whose pages may read responses.
-    pub allowed_origins: AllowedOrigins,
-    /// The URL that clients use, whose own pages are no foreign ones.
-    pub issuer: String,
-    /// When signing keys change, and how long verifiers may cache the key set.
-    pub key_schedule: KeySchedule,
-    /// How long a request may take until its response begins.
-    pub request_timeout: Duration,
-    /// The largest file that may be uploaded, in bytes.
-    pub max_upload_size: u64,
-    /// How many bytes a minute of an uploaded file have to arrive.
-    pub min_bytes_per_minute: u32,
-    /// How long the proofs of a policy edit may take.
-    pub proof_timeout: Duration,
-    /// The time.
-    pub clock: Clock,
-}
-
-/// The APIs for callers, verifiers and operators, and those for administrators.
-type Apis = (CallerApis, AdminApis);
-type CallerApis = (
-    MintApi,
-    MintBatchApi,
-    SessionApi,
-    ApiKeysApi,
-    DownloadApi,
-    ForwardAuthApi,
-    CatalogApi,
-    KeySetApi,
-    ServerMetadataApi,
-    HealthApi,
-);
-type AdminApis = (
-    AdminUsersApi,
-    AdminRolesApi,
-    AdminCredentialsApi,
-    AdminDatasetsApi,
-    AdminFilesApi,
-    AdminSharesApi,
-    AuditApi,
-    PoliciesApi,
-    ExplanationApi,
-    SigningKeysApi,
-    IdentityProvidersApi,
-);
-
-fn admin_apis(administration: &Arc<Administration>, schedule: KeySchedule) -> AdminApis {
-    let administration = || Arc::clone(administration);
-    (
-        AdminUsersApi {
-            administration: administration(),
-        },
-        AdminRolesApi {
-            administration: administration(),
-        },
-        AdminCredentialsApi {
-            administration: administration(),
-        },
-        AdminDatasetsApi {
-            administration: administration(),
-        },
-        AdminFilesApi {
-            administration: administration(),
-        },
-        AdminSharesApi {
-            administration: administration(),
-        },
-        AuditApi {
-            administration: administration(),
-        },
-        PoliciesApi {
-            administration: administration(),
-        },
-        ExplanationApi {
-            administration: administration(),
-        },
-        SigningKeysApi {
-            administration: administration(),
-            schedule,
-        },
-        IdentityProvidersApi {
-            administration: administration(),
-        },
-    )
-}
-
-fn api_service(
-    services: &Services,
-    config: &HttpConfig,
-    forward_auth: ForwardAuthApi,
-) -> OpenApiService<Apis, ()> {
-    let caller_apis = (
-        MintApi::new(&services.download_tokens),
-        MintBatchApi {
-            tokens: Arc::clone(&services.download_tokens),
-        },
-        SessionApi {
-            sessions: Arc::clone(&services.sessions),
-        },
-        ApiKeysApi {
-            api_keys: Arc::clone(&services.api_keys),
-        },
-        DownloadApi::new(&services.downloads),
-        forward_auth,
-        CatalogApi {
-            view: Arc::clone(&services.catalog_view),
-        },
-        KeySetApi::new(&services.key_ring, config.key_schedule.key_set),
-        ServerMetadataApi::new(&config.issuer, config.key_schedule.key_set),
-        HealthApi {
-            health: Arc::clone(&services.health),
-        },
-    );
-    let apis = (
-        caller_apis,
-        admin_apis(&services.administration, config.key_schedule),
-    );
-    OpenApiService::new(apis, "Cedargate", env!("CARGO_PKG_VERSION"))
-        .description(openapi::DESCRIPTION)
-}
 
 /// The requests whose bodies may be larger or that may take longer than others.
 fn route_limits(config: &HttpConfig) -> RouteLimits {
@@ -267,6 +102,11 @@ fn route_limits(config: &HttpConfig) -> RouteLimits {
         extra_time: reload_time.saturating_mul(2),
         ..RequestLimits::default()
     };
+    // So short that many may be read at once.
+    let question = RequestLimits {
+        max_body_size: MAX_QUESTION_BODY_SIZE,
+        ..RequestLimits::default()
+    };
     let of_user = RequestLimits::with_large_body(MAX_USER_BODY_SIZE);
     let of_dataset = RequestLimits::with_large_body(MAX_DATASET_BODY_SIZE);
     RouteLimits::default()
@@ -276,6 +116,11 @@ fn route_limits(config: &HttpConfig) -> RouteLimits {
         .with(explanations::is_explanation, of_user)
         .with(api_keys::is_key_creation, of_user)
         .with(policies::is_policy_reload, reload)
+        .with(access::is_one_question, question)
+        .with(
+            access::is_batch,
+            RequestLimits::with_large_body(MAX_EVALUATIONS_BODY_SIZE),
+        )
 }
 
 /// All routes behind the request middleware.
@@ -291,6 +136,7 @@ pub fn routes(services: &Services, config: HttpConfig) -> impl RequestHandler + 
     let ignoring_queries: Vec<&str> = docs::PAGE_PATHS
         .into_iter()
         .chain([mint::PATH, FORWARD_AUTH_PATH])
+        .chain(access::PATHS)
         .collect();
     let operations = OperationTable::from_document(&document, &get_paths)
         .with_ignored_queries(&ignoring_queries)
@@ -306,6 +152,9 @@ pub fn routes(services: &Services, config: HttpConfig) -> impl RequestHandler + 
         download: DownloadApi::new(&services.downloads),
         forward_auth,
         key_set: KeySetApi::new(&services.key_ring, config.key_schedule.key_set),
+        evaluation: EvaluationApi {
+            access_api: Arc::clone(&services.access_api),
+        },
         router: route,
     };
     let cors = Cors::new(config.allowed_origins.clone(), &PUBLIC_PATHS, &operations);
@@ -321,8 +170,11 @@ pub fn routes(services: &Services, config: HttpConfig) -> impl RequestHandler + 
         refused_event: |path| match path {
             api::api_keys::PATH => AuditEvent::ApiKeyCreate,
             mint_batch::PATH => AuditEvent::Mint,
+            path if path.starts_with(access::SEARCH_PREFIX) => AuditEvent::Search,
+            path if access::is_access_path(path) => AuditEvent::Evaluate,
             _ => AuditEvent::Administer,
         },
+        echoes_any_id: |path| access::is_access_path(path) || path == AUTHZEN_CONFIGURATION_PATH,
         clock: config.clock,
     };
     OuterEndpoint {
@@ -347,11 +199,17 @@ fn service_document(service: &OpenApiService<Apis, ()>, issuer: &str) -> Value {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use poem::http::Method;
 
     use crate::config::limits::MAX_BODY_SIZE;
+    use crate::config::{AllowedOrigins, PathPatterns};
+    use crate::domain::clock::Clock;
     use crate::domain::key_set_lifetime::KeySetLifetime;
     use crate::http::server::operations::BodyKind;
+    use crate::http::server::trusted_proxies::TrustedProxies;
+    use crate::service::tokens::key_schedule::KeySchedule;
 
     use super::*;
 

@@ -37,6 +37,8 @@ pub enum ApiTag {
     /// Your API keys, with which programs get tokens without a password.
     #[oai(rename = "API keys")]
     ApiKeys,
+    /// Decisions for other services: the Authorization API 1.0 (AuthZEN).
+    Access,
     /// Users, roles, datasets, the audit log and the policies, for callers whom the policies permit.
     Administration,
     /// Health, and decisions for proxies: for operators.
@@ -44,12 +46,13 @@ pub enum ApiTag {
 }
 
 /// The tags in the order in which people need them; the docs UI shows them so.
-const TAG_ORDER: [ApiTag; 7] = [
+const TAG_ORDER: [ApiTag; 8] = [
     ApiTag::Auth,
     ApiTag::Datasets,
     ApiTag::KeySet,
     ApiTag::Sessions,
     ApiTag::ApiKeys,
+    ApiTag::Access,
     ApiTag::Administration,
     ApiTag::Operators,
 ];
@@ -63,6 +66,14 @@ const PASSWORD_FLOW: &str = "/components/securitySchemes/OAuth2PasswordBearer/fl
 const FORWARD_AUTH: &str = "/paths/~1auth~1verify/get";
 /// The id of that operation.
 const FORWARD_AUTH_ID: &str = "verify_proxied_request";
+/// The ids of the operations of the Authorization API, which ignore a query: it knows no 422.
+const ACCESS_IDS: [&str; 5] = [
+    "evaluate",
+    "evaluate_each",
+    "search_subjects",
+    "search_resources",
+    "search_actions",
+];
 /// The path of the login.
 const LOGIN_PATH: &str = "/auth/login";
 
@@ -195,9 +206,8 @@ fn mark_strict_bodies(document: &mut Value) {
 /// Every operation that looks at its query refuses parameters that it does not have.
 fn add_unknown_parameter_responses(document: &mut Value) {
     let looks_at_query = |operation: &&mut Value| {
-        operation
-            .get("operationId")
-            .is_none_or(|id| id != FORWARD_AUTH_ID)
+        let id = operation.get("operationId").and_then(Value::as_str);
+        id.is_none_or(|id| id != FORWARD_AUTH_ID && !ACCESS_IDS.contains(&id))
     };
     for operation in operations(document).filter(looks_at_query) {
         let responses = operation.get_mut("responses");

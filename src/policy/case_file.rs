@@ -23,7 +23,7 @@ use super::json_span::{error_span, message_without_position, value_start};
 use super::networks::Networks;
 use super::short_case::{ShortCaseParser, has_short_case, is_short};
 use super::situation::Situations;
-use super::sources::SourceFiles;
+use super::sources::{SourceFiles, is_entities_file};
 use super::unknown_address::UNKNOWN_ADDRESS_VALUE;
 
 /// The suffix of case files; `public.cases.json` is beside `public.cedar`.
@@ -334,7 +334,8 @@ impl CaseParser<'_> {
         })
     }
 
-    /// The entities of a file in the folder of the case file or below it.
+    /// The entities of a file in the folder of the case file or below it; none of its own if that is a file of the
+    /// bundle, whose entities every case has under its own.
     fn parse_entity_file(&self, path: &str) -> Result<Entities, Box<SourceDiagnostic>> {
         let path = path.strip_prefix("./").unwrap_or(path);
         let name = match self.file.rsplit_once('/') {
@@ -348,6 +349,10 @@ impl CaseParser<'_> {
             return Err(Box::new(problem.with_help(help)));
         };
         let label = self.sources.label(&name);
+        if is_entities_file(&name) {
+            return Entities::from_entities([], Some(self.schema))
+                .map_err(|error| self.problem("entities", &error));
+        }
         entity_file::parse(&label, text, self.schema).map_err(|problems| {
             let first = problems.into_iter().next();
             Box::new(first.unwrap_or_else(|| SourceDiagnostic::for_file(&label, "no entities")))

@@ -8,7 +8,7 @@ use comfy_table::{Table, presets};
 use serde::Serialize;
 
 use crate::domain::decision::Revision;
-use crate::domain::diagnostic::sorted;
+use crate::domain::diagnostic::{SourceDiagnostic, sorted};
 use crate::domain::shown::join_shown;
 
 use super::bundle::{Bundle, PolicyInfo};
@@ -61,12 +61,33 @@ impl CaseFiles {
         })
     }
 
+    /// Parses every case, with the entities of the bundle under its own.
+    fn parse_for(&self, bundle: &Bundle) -> Result<Vec<Case>, BundleError> {
+        let mut problems = Vec::new();
+        let mut cases = Vec::new();
+        for case in self.parse(&bundle.schema, &bundle.networks)? {
+            let (file, line, name) = (case.file.clone(), case.line, case.name.clone());
+            match case.over(&bundle.entities) {
+                Ok(case) => cases.push(case),
+                Err(reason) => {
+                    let label = format!("{}:{line}", self.sources.label(&file));
+                    let message = format!("case {name:?}: {reason}");
+                    problems.push(SourceDiagnostic::for_file(&label, message));
+                }
+            }
+        }
+        if problems.is_empty() {
+            return Ok(cases);
+        }
+        Err(BundleError::Invalid { problems })
+    }
+
     /// Runs every case against a bundle.
     ///
     /// Fails with every case that is malformed or does not fit the bundle's schema. A valid case that
     /// does not pass is a failure in the report.
     pub fn run(&self, bundle: &Bundle) -> Result<CaseReport, BundleError> {
-        let cases = self.parse(&bundle.schema, &bundle.networks)?;
+        let cases = self.parse_for(bundle)?;
         let expected = cases.iter().flat_map(|case| &case.reason);
         let expected: BTreeSet<&str> = expected.map(String::as_str).collect();
         let run = |case| run_case(case, &expected, bundle);
@@ -97,10 +118,7 @@ impl CaseFiles {
 
     /// What the cases do not cover in a bundle. Fails as [`CaseFiles::run`] does.
     pub fn coverage(&self, bundle: &Bundle) -> Result<Coverage, BundleError> {
-        Ok(measure_coverage(
-            &self.parse(&bundle.schema, &bundle.networks)?,
-            bundle,
-        ))
+        Ok(measure_coverage(&self.parse_for(bundle)?, bundle))
     }
 }
 

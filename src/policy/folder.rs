@@ -116,7 +116,7 @@ impl PolicyFolder {
 
     /// The cases.
     pub fn cases(&self) -> Result<CaseFiles, BundleError> {
-        CaseFiles::new(self.cases.clone())
+        CaseFiles::new(self.cases.clone().with_entities_of(&self.bundle))
     }
 
     /// The invariants.

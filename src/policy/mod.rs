@@ -24,7 +24,7 @@
 //! - [`complexity`]: limits on the complexity of policies and schemas.
 //! - [`mod@format`]: the layout of policy files.
 //! - Cases: `case_file` parses them, `short_case` those that name entities of a `situation`, with
-//!   `case_changes`; `typed_json` reads the words in both.
+//!   `case_changes`; `case_entities` lays them over those of the bundle; `typed_json` reads the words in both.
 //! - Parsing: `sources` reads files, `source_policy` parses one, `file_parser` is shared by `policies` and
 //!   the invariants, `links` fills templates, `networks` reads the named networks, `case_file` and `json_span` parse
 //!   JSON, `case_sources` reads one case file with what it names, `validation` runs
@@ -71,6 +71,7 @@ pub mod uncovered;
 
 mod case_answer;
 mod case_changes;
+mod case_entities;
 mod case_file;
 mod case_result;
 mod case_sources;

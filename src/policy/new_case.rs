@@ -113,6 +113,7 @@ impl Bundle {
         };
         let json = expecting(CaseDecision::Deny, &BTreeSet::new(), 0);
         let case = case_file::parse_one(FILE_NAME, &json, &self.schema, &self.networks)?;
+        let case = case.over(&self.entities)?;
         let answer = CaseAnswer::evaluate(self, &case.request, &case.entities);
         let json = expecting(
             answer.decision,

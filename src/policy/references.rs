@@ -5,6 +5,7 @@
 
 use std::collections::BTreeSet;
 
+use cedar_policy::Policy;
 use serde_json::Value;
 
 use crate::domain::action::Action;
@@ -14,6 +15,7 @@ use crate::domain::name::RoleName;
 
 use super::attributes::AttributeReferences;
 use super::bundle::Bundle;
+use super::pair_traits::lists_no_members;
 
 /// What policies refer to.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -39,7 +41,7 @@ impl Bundle {
     #[must_use]
     pub fn administers_by_readers(&self) -> bool {
         *self.administers_by_readers.get_or_init(|| {
-            let references = self.references_for(Action::Administer);
+            let references = self.references_for(&[Action::Administer]);
             references.has_attribute("reader_users") || references.has_attribute("reader_roles")
         })
     }
@@ -49,7 +51,7 @@ impl Bundle {
     #[must_use]
     pub fn administers_by_attributes(&self) -> bool {
         *self.administers_by_attributes.get_or_init(|| {
-            let references = self.references_for(Action::Administer);
+            let references = self.references_for(&[Action::Administer]);
             let mut own = self.declared_attributes().names(AttributeOwner::Dataset);
             references.has_tags
                 || references.is_everything
@@ -57,23 +59,32 @@ impl Bundle {
         })
     }
 
-    fn references_for(&self, action: Action) -> PolicyReferences {
-        let mut references = PolicyReferences::default();
-        let action = self.schema_names.action(action);
-        for policy in self.policy_index.policies_for(&action) {
-            match policy.to_json() {
-                Ok(policy) => references.collect(&policy),
-                Err(_) => references.is_everything = true,
-            }
-        }
-        references
+    /// What the policies for some actions refer to in their scopes and conditions.
+    #[must_use]
+    pub fn references_for(&self, actions: &[Action]) -> PolicyReferences {
+        let actions = actions
+            .iter()
+            .map(|action| self.schema_names.action(*action));
+        let actions: Vec<_> = actions.collect();
+        let policies = actions
+            .iter()
+            .flat_map(|action| self.policy_index.policies_for(action));
+        self.references_of(policies)
     }
 
     /// What the policies refer to in their scopes and conditions.
     #[must_use]
     pub fn references(&self) -> PolicyReferences {
-        let mut references = PolicyReferences::default();
-        for policy in self.policies.set.policies() {
+        self.references_of(self.policies.set.policies())
+    }
+
+    fn references_of<'p>(&self, policies: impl Iterator<Item = &'p Policy>) -> PolicyReferences {
+        // A type that lists its members refuses all others, so that it tells apart what no policy names.
+        let mut references = PolicyReferences {
+            is_everything: !lists_no_members(&self.schema),
+            ..PolicyReferences::default()
+        };
+        for policy in policies {
             match policy.to_json() {
                 Ok(policy) => references.collect(&policy),
                 Err(_) => references.is_everything = true,

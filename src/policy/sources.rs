@@ -168,6 +168,15 @@ impl SourceFiles {
         self.iter().filter(|(name, _)| is_entities_file(name))
     }
 
+    /// The same files, with the files of entities of `others` that are not among them.
+    pub(super) fn with_entities_of(mut self, others: &Self) -> Self {
+        for (name, text) in others.entities() {
+            let text = Arc::clone(text);
+            self.texts.entry(name.to_owned()).or_insert(text);
+        }
+        self
+    }
+
     /// The problems of files that could not be used.
     pub(super) fn problems(&self) -> &[SourceDiagnostic] {
         &self.problems

@@ -19,7 +19,7 @@ use tokio::time::MissedTickBehavior;
 use crate::domain::api_key::{ApiKey, KeyDigest, KeyPrefix};
 use crate::domain::dataset::Dataset;
 use crate::domain::id::{ApiKeyId, DatasetId, SessionId, UserId};
-use crate::domain::name::RoleName;
+use crate::domain::name::{RoleName, Username};
 use crate::domain::principal::User;
 use crate::domain::session::Session;
 use crate::storage::{Database, ExternalUser, StorageError, StoredApiKey};
@@ -51,6 +51,8 @@ pub struct CatalogCache {
     database: Database,
     versions: CatalogVersions,
     users: Cache<(i64, UserId), Arc<User>>,
+    /// The ids of users by the SHA-256 of their names.
+    usernames: Cache<(i64, UsernameDigest), Arc<UserId>>,
     sessions: Cache<(i64, SessionId), Arc<Session>>,
     datasets: DatasetCache,
     /// Ids that no dataset has, so that an id that was asked about before costs the same whether or not it
@@ -65,6 +67,7 @@ pub struct CatalogCache {
 
 /// A user of an identity provider: the SHA-256 of issuer and subject.
 type SubjectDigest = [u8; 32];
+type UsernameDigest = [u8; 32];
 
 /// An API key and the digest of its text; callers share the key.
 pub struct CachedApiKey {
@@ -83,6 +86,7 @@ impl CatalogCache {
             datasets: DatasetCache::new(database.clone()),
             database,
             users: weighed_cache(MAX_USERS_SIZE, |user: &Arc<User>| user.approximate_size()),
+            usernames: Cache::new(MAX_CACHED_ENTRIES),
             sessions: Cache::new(MAX_CACHED_ENTRIES),
             unknown_datasets: Cache::new(MAX_CACHED_ENTRIES),
             api_keys: weighed_cache(MAX_KEYS_SIZE, |cached: &Arc<CachedApiKey>| {
@@ -101,6 +105,19 @@ impl CatalogCache {
             self.database.find_user(id)
         })
         .await
+    }
+
+    /// The user with a name, or nothing.
+    pub async fn user_by_name(&self, name: &Username) -> Result<Option<Arc<User>>, ServiceError> {
+        let key: UsernameDigest = Sha256::digest(name.as_str()).into();
+        let id = get_or_load(&self.usernames, self.versions.catalog(), key, || {
+            self.database.find_user_id(name)
+        })
+        .await?;
+        match id {
+            Some(id) => self.user(*id).await,
+            None => Ok(None),
+        }
     }
 
     /// The user of an identity provider with this subject, or nothing.
@@ -229,6 +246,7 @@ impl CatalogCache {
         let (changes, result) = self.versions.refresh(prepare).await;
         if changes.catalog {
             self.users.invalidate_all();
+            self.usernames.invalidate_all();
             self.unknown_datasets.invalidate_all();
             self.api_keys.invalidate_all();
             self.api_keys_by_id.invalidate_all();

@@ -107,6 +107,12 @@ pub enum ServiceError {
         /// Why, and what to do.
         detail: String,
     },
+    /// A question of a service is malformed beyond what its form shows.
+    #[error("{detail}")]
+    QuestionInvalid {
+        /// What is wrong with it.
+        detail: &'static str,
+    },
     /// A field has an invalid value.
     #[error("{field}: {detail}")]
     Invalid {

@@ -3,6 +3,7 @@
 //! Each service holds exactly what it uses. HTTP and the command line call it; it does not know them.
 
 pub mod access;
+pub mod access_api;
 pub mod administration;
 pub mod audit_prune;
 mod audit_queue;

@@ -7,6 +7,8 @@
     reason = "tests say what they expect"
 )]
 
+mod access_api;
+mod access_lists;
 mod admin_credentials;
 mod admin_datasets;
 mod admin_delegation;
@@ -72,6 +74,7 @@ mod policy_proof;
 mod policy_reach;
 mod policy_reload;
 mod policy_save_case;
+mod policy_who;
 mod problems;
 mod query_parameters;
 mod rate_limits;

@@ -7,6 +7,7 @@ from pathlib import Path
 from server import free_port, until
 
 NGINX = "/usr/sbin/nginx"
+NJS = Path("/usr/lib/nginx/modules/ngx_http_js_module.so")
 
 CONFIG = """
 {user}

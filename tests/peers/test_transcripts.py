@@ -16,8 +16,8 @@ def test_the_commands_of_a_page_print_what_the_page_says(page, make_server):
     assert not told, "\n\n".join([*told, "see transcripts.py for how to update the page"])
 
 
-def test_the_ten_tasks_of_an_author_are_on_the_page():
-    assert WITH_TRANSCRIPTS == ["docs/policy-authors.md"]
+def test_the_ten_tasks_of_an_author_and_the_way_to_a_decision_are_on_the_pages():
+    assert WITH_TRANSCRIPTS == ["docs/authzen.md", "docs/policy-authors.md"]
 
 
 def test_a_transcript_has_commands_with_here_documents_and_patterns_in_what_they_print():

@@ -13,14 +13,16 @@ use crate::domain::client_address::AssumedAddress;
 use crate::domain::clock::Clock;
 use crate::domain::diagnostic::SourceDiagnostic;
 use crate::policy::Bundle;
+use crate::policy::bundle_entities::EntityChanges;
 use crate::policy::context_literals::ContextLiterals;
 use crate::policy::edited_attributes::EditedAttributes;
 use crate::policy::folder::PolicyFolder;
 use crate::policy::mentions::EntityMentions;
 use crate::policy::safeguards::SafeguardChanges;
 use crate::service::policies::reload::{CatalogFit, EditReview, load_active_folder};
+use crate::service::policies::review::asked_contexts::ContextScope;
 use crate::service::policies::review::catalog_names::find_catalog_names;
-use crate::service::policies::review::comparison::{BundleComparison, ComparisonScope, compare};
+use crate::service::policies::review::comparison::{BundleComparison, compare};
 
 use super::save_cases::{check_case_file_name, save_cases};
 use super::{acceptance_note, print_warnings};
@@ -48,7 +50,7 @@ pub(in crate::cli) struct DiffArguments {
     /// Add a case for each group of changes to a case file, whose name must end in .cases.json
     #[arg(long, value_name = "FILE")]
     save_cases: Option<PathBuf>,
-    /// Exit with code 3 if a decision changes, or an invariant is changed or removed
+    /// Exit with code 3 if a decision or an entity changes, or an invariant is changed or removed
     #[arg(long)]
     fail_on_change: bool,
     /// Print JSON
@@ -75,12 +77,13 @@ pub(in crate::cli) async fn run(settings: &Settings, arguments: DiffArguments) -
     let (catalog, names) = (catalog?, names?);
     let mut warnings = to.warnings().to_vec();
     warnings.extend(mentions.warnings(Some(&names)));
-    let scope = ComparisonScope {
+    let scope = ContextScope {
         address: arguments.address,
         time: arguments.time.map(|time| time.timestamp()),
         now: Clock::system().unix_seconds(),
         literals,
     };
+    let entities = EntityChanges::new(from.entities(), to.entities());
     let progress = print::progress("comparing");
     progress.set_length(u64::try_from(catalog.datasets.len()).unwrap_or(u64::MAX));
     let fit = CatalogFit::of_catalog(edited, &catalog);
@@ -97,12 +100,16 @@ pub(in crate::cli) async fn run(settings: &Settings, arguments: DiffArguments) -
         }
     }
     let is_passed = !arguments.fail_on_change
-        || !(comparison.has_changes() || review.changes.touches_invariants() || !fit.is_fit());
+        || !(comparison.has_changes()
+            || !entities.is_empty()
+            || review.changes.touches_invariants()
+            || !fit.is_fit());
     if arguments.json {
         print_json(&DiffReport {
             comparison,
             warnings: &warnings,
             safeguards: &review.changes,
+            entities: &entities,
             catalog: CatalogReport {
                 misfits: fit.misfit_lines(),
                 undeclared: fit.undeclared_lines(),
@@ -123,7 +130,7 @@ pub(in crate::cli) async fn run(settings: &Settings, arguments: DiffArguments) -
         if review.needs_acceptance {
             print::note(acceptance_note(&review.edit.to));
         }
-        for line in review.changes.lines() {
+        for line in review.changes.lines().into_iter().chain(entities.line()) {
             print_data(line)?;
         }
         print_data(comparison.render().trim_end())?;
@@ -139,6 +146,7 @@ struct DiffReport<'a> {
     /// What in the policies after can never match or is not in the catalog, so that nothing changes by it.
     warnings: &'a [SourceDiagnostic],
     safeguards: &'a SafeguardChanges,
+    entities: &'a EntityChanges,
     catalog: CatalogReport,
     /// What has to be accepted, if the policy gate refuses the edit otherwise.
     accept: Option<&'a String>,

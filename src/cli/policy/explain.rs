@@ -41,6 +41,9 @@ const ASKED_ARGUMENTS: [&str; 8] = [
     "time",
 ];
 
+/// The most datasets whose ids are compared with an unknown one.
+const MAX_SIMILAR: u32 = 10_000;
+
 /// The arguments of `policy explain`.
 #[derive(Debug, clap::Args)]
 pub(in crate::cli) struct ExplainArguments {
@@ -78,7 +81,7 @@ pub(in crate::cli) struct ExplainArguments {
     json: bool,
 }
 
-fn parse_action(text: &str) -> Result<Action, String> {
+pub(super) fn parse_action(text: &str) -> Result<Action, String> {
     match text.parse() {
         Ok(action) if Action::DATASET_ACTIONS.contains(&action) => Ok(action),
         Ok(_) => Err("not an action on datasets; use read, discover or administer".to_owned()),
@@ -248,7 +251,7 @@ fn entity_error(entities: &EntityFile, error: &EntityFileError) -> CommandError 
     )
 }
 
-async fn find_principal(
+pub(super) async fn find_principal(
     database: &Database,
     principal: PrincipalName,
 ) -> Result<Principal, CommandError> {
@@ -263,9 +266,20 @@ async fn find_principal(
     Ok(Principal::User(Arc::new(user)))
 }
 
-async fn find_dataset(database: &Database, id: DatasetId) -> Result<Dataset, CommandError> {
-    database.find_dataset(id).await?.ok_or_else(|| {
-        CommandError::new(format!("there is no dataset {id}"))
-            .with_hint("cedargate dataset list shows all datasets")
-    })
+pub(super) async fn find_dataset(
+    database: &Database,
+    id: DatasetId,
+) -> Result<Dataset, CommandError> {
+    if let Some(dataset) = database.find_dataset(id).await? {
+        return Ok(dataset);
+    }
+    let titles = database.list_titles(MAX_SIMILAR).await?;
+    let known: Vec<String> = titles.iter().map(|(id, _)| id.to_string()).collect();
+    Err(
+        CommandError::new(format!("there is no dataset {id}")).with_suggestion(
+            &id.to_string(),
+            known.iter().map(String::as_str),
+            "cedargate dataset list shows all datasets",
+        ),
+    )
 }

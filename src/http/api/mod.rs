@@ -1,5 +1,6 @@
 //! The APIs for callers, verifiers and operators: one file an API.
 
+pub mod access;
 pub mod admin;
 pub mod api_keys;
 pub mod attributes;

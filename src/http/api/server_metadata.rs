@@ -21,9 +21,6 @@ pub const SERVER_METADATA_PATH: &str = "/.well-known/oauth-authorization-server"
 /// The other path of the metadata, for libraries that know no other (RFC 8414 section 5).
 pub const OPENID_CONFIGURATION_PATH: &str = "/.well-known/openid-configuration";
 
-/// The paths of the metadata.
-pub const METADATA_PATHS: [&str; 2] = [SERVER_METADATA_PATH, OPENID_CONFIGURATION_PATH];
-
 /// The metadata API.
 pub struct ServerMetadataApi {
     document: PreparedDocument,

@@ -1,6 +1,7 @@
 //! Extractors: what a handler takes from a request.
 
 mod authorization;
+pub mod authzen_body;
 mod body_mismatch;
 pub mod credentials;
 pub mod file_body;

@@ -11,6 +11,7 @@ use strum::VariantNames;
 
 use crate::domain::action::Action;
 use crate::domain::audit::{AuditEvent, AuditOutcome};
+use crate::domain::client_address::AssumedAddress;
 use crate::domain::dataset::{RecordStatus, Visibility};
 use crate::domain::id::{ApiKeyId, DatasetId, RecordId, SessionId, UserId};
 use crate::domain::name::{MAX_NAME_LENGTH, NameError, RoleName, Username};
@@ -76,6 +77,7 @@ impl_string_type!(SessionId, "string_uuid", uuid_schema());
 impl_string_type!(Username, "string_name", name_schema());
 impl_string_type!(RoleName, "string_name", name_schema());
 impl_string_type!(RawName, "string_name", name_schema());
+impl_string_type!(AssumedAddress, "string", MetaSchema::new("string"));
 impl_string_type!(RawDatasetId, "string", MetaSchema::new("string"));
 impl_string_type!(Action, "string_action", enum_schema::<Action>());
 impl_string_type!(RecordId, "string_uuid", uuid_schema());

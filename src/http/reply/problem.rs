@@ -257,7 +257,9 @@ impl From<ServiceError> for Problem {
     fn from(error: ServiceError) -> Self {
         let detail = error.to_string();
         match error {
-            ServiceError::MultipleCredentials => Self::new(StatusCode::BAD_REQUEST, detail),
+            ServiceError::MultipleCredentials | ServiceError::QuestionInvalid { .. } => {
+                Self::new(StatusCode::BAD_REQUEST, detail)
+            }
             ServiceError::CredentialRejected { .. } | ServiceError::TokenOfOtherDataset => {
                 Self::new(StatusCode::UNAUTHORIZED, detail)
                     .with_challenge(r#"Bearer realm="cedargate", error="invalid_token""#)

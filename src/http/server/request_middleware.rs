@@ -30,7 +30,7 @@ use super::operations::{BodyKind, OperationTable};
 use super::outcome::run_within;
 use super::own_origins::OwnOrigins;
 use super::request_handler::RequestHandler;
-use super::request_id::received_request_id;
+use super::request_id::{X_REQUEST_ID, echoed_request_id, received_request_id};
 use super::request_info::RequestInfo;
 use super::request_limits::{RequestLimits, RouteLimits, apply_limits, content_length};
 use super::trusted_proxies::TrustedProxies;
@@ -57,6 +57,8 @@ pub struct RequestMiddleware {
     pub body_gate: Option<Arc<BodyGate>>,
     /// As what a refusal at the gate is on record.
     pub refused_event: fn(&str) -> AuditEvent,
+    /// Which paths send back the request id that came, also one that is unfit for the log.
+    pub echoes_any_id: fn(&str) -> bool,
     /// The time, for request ids.
     pub clock: Clock,
 }
@@ -86,6 +88,9 @@ impl<H: RequestHandler> RequestHandler for RequestEndpoint<H> {
             path: Arc::from(request.uri().path()),
             is_probe: self.middleware.is_probe(request),
         };
+        let raw_id = (self.middleware.echoes_any_id)(&asked.path)
+            .then(|| echoed_request_id(request.headers()))
+            .flatten();
         let info = self.middleware.request_info(request);
         let ids = RequestIds {
             request_id: Arc::clone(&info.request_id),
@@ -96,6 +101,9 @@ impl<H: RequestHandler> RequestHandler for RequestEndpoint<H> {
         // A client finds the id that it sent; the log and the audit record have ours beside it.
         let echoed_id = ids.client_request_id.as_ref().unwrap_or(&ids.request_id);
         set_common_headers(response.headers_mut(), echoed_id);
+        if let Some(raw_id) = raw_id {
+            response.headers_mut().insert(X_REQUEST_ID, raw_id);
+        }
         RequestIds::in_scope(Some(ids), || log_access(&asked, &response));
         Ok(response)
     }
@@ -332,6 +340,7 @@ mod tests {
             operations: Arc::default(),
             body_gate: None,
             refused_event: |_| AuditEvent::Administer,
+            echoes_any_id: |_| false,
             clock: Clock::fixed_at(0),
         }
     }

@@ -1,8 +1,9 @@
 //! Entities of a bundle: what its `*.entities.json` files say about entities of the author's own types.
 //!
 //! - `parse` reads the files, `entity_json` one entity of them and `entity_name` its name and parents; `hierarchy` finds all ancestors.
-//! - `classes` numbers the entities that no policy tells apart.
+//! - `changes` says what an edit does to them; `classes` numbers the entities that no policy tells apart.
 
+mod changes;
 mod classes;
 mod entity_json;
 mod entity_name;
@@ -26,6 +27,7 @@ use crate::domain::diagnostic::SourceDiagnostic;
 
 use super::sources::SourceFiles;
 
+pub use changes::{ChangedEntities, EntityChanges};
 use classes::Unclassed;
 pub use entity_name::{MAX_ENTITY_ID_LENGTH, MAX_ENTITY_PARENTS};
 pub use parse::MAX_ENTITIES;

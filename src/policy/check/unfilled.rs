@@ -1,22 +1,29 @@
-//! Unfilled declarations: what an author adds to the schema and Cedargate never fills in.
+//! Unfilled declarations: what an author adds to the schema and nothing ever fills in.
 //!
-//! The catalog fills attributes of `Dataset` and `User`, as far as it has values of their types. A policy that asks for
-//! another one is valid, and never applies.
+//! The catalog fills attributes of `Dataset` and `User`, as far as it has values of their types. Attributes, parents and
+//! contexts of the author's own types and actions come from the bundle's entities and from whoever asks. A policy that
+//! asks for anything else is valid, and never applies.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use cedar_policy::Schema;
+use cedar_policy::{EntityTypeName, Schema};
+use cedar_policy_core::ast::EntityType;
 use cedar_policy_core::validator::ValidatorSchema;
 use cedar_policy_core::validator::types::Type;
 
+use strum::VariantNames;
+
+use crate::domain::action::Action;
 use crate::domain::attributes::AttributeOwner;
 use crate::domain::diagnostic::SourceDiagnostic;
 use crate::policy::address::NETWORKS;
 use crate::policy::bundle::{Bundle, parse_schema};
+use crate::policy::schema_names::{TypeOrigin, type_origin};
 use crate::policy::sources::{SCHEMA_FILE, SourceFiles};
 
 const HELP_ENTITY: &str = "declare it as an attribute of Dataset or User, which the catalog fills";
-const HELP_CONTEXT: &str = "Cedargate fills the context in itself; what is to be compared can be an attribute of Dataset or User";
+const HELP_CONTEXT: &str = "Cedargate fills the context of its own actions in itself; what is to be compared can be an \
+    attribute of Dataset or User, or belong to the context of an action of your own";
 const HELP_MEMBER: &str =
     "users are members of roles alone: use roles, or an attribute of Dataset or User";
 const HELP_TYPE: &str = "give it another type, or remove it";
@@ -98,14 +105,14 @@ fn attributes_without_values(bundle: &Bundle) -> Vec<Unfilled> {
     unfillable.chain(required).collect()
 }
 
-/// Attributes of other entity types.
+/// Attributes of other entity types that Cedargate fills.
 fn attributes_of_others(schema: &Schema) -> Vec<Unfilled> {
-    let schema: &ValidatorSchema = schema.as_ref();
     let filled = AttributeOwner::ALL.map(AttributeOwner::type_name);
     let mut found = BTreeSet::new();
-    for entity in schema.entity_types() {
+    for entity in AsRef::<ValidatorSchema>::as_ref(schema).entity_types() {
         let type_name = entity.name().to_string();
-        if !filled.contains(&type_name.as_str()) {
+        let is_of_author = is_of_author(schema, entity.name());
+        if !is_of_author && !filled.contains(&type_name.as_str()) {
             let names = entity.attributes().keys();
             found.extend(names.map(|name| (type_name.clone(), name.to_string())));
         }
@@ -118,7 +125,12 @@ fn attributes_of_others(schema: &Schema) -> Vec<Unfilled> {
     of_others.collect()
 }
 
-/// Members of the context that Cedargate does not know.
+/// Whether a type is one of the author's own, which files of entities and whoever asks fill.
+fn is_of_author(schema: &Schema, kind: &EntityType) -> bool {
+    type_origin(schema, &EntityTypeName::from(kind.clone())) == TypeOrigin::Author
+}
+
+/// Members of the contexts of Cedargate's own actions that it does not know.
 fn context_attributes(schema: &Schema, shipped: &Schema) -> Vec<Unfilled> {
     let mut known = context_names(shipped);
     // The file of networks declares it, not the schema.
@@ -134,9 +146,11 @@ fn context_attributes(schema: &Schema, shipped: &Schema) -> Vec<Unfilled> {
 
 fn context_names(schema: &Schema) -> BTreeSet<String> {
     let schema: &ValidatorSchema = schema.as_ref();
-    let contexts = schema
-        .actions()
-        .filter_map(|action| schema.context_type(action));
+    let of_cedargate = schema.actions().filter(|action| {
+        let id: &str = action.eid().as_ref();
+        action.entity_type().to_string() == "Action" && Action::VARIANTS.contains(&id)
+    });
+    let contexts = of_cedargate.filter_map(|action| schema.context_type(action));
     let names = contexts.filter_map(|context| match context {
         Type::Record { attrs, .. } => Some(attrs.keys().map(ToString::to_string)),
         _ => None,
@@ -148,11 +162,16 @@ fn context_names(schema: &Schema) -> BTreeSet<String> {
 fn memberships(schema: &Schema, shipped: &Schema) -> Vec<Unfilled> {
     let known = members(shipped);
     let own = members(schema);
+    let types = AsRef::<ValidatorSchema>::as_ref(schema).entity_types();
+    let of_author = types.filter(|entity| is_of_author(schema, entity.name()));
+    let of_author: BTreeSet<String> = of_author.map(|entity| entity.name().to_string()).collect();
     let mut found = Vec::new();
     for (group, members) in own {
         let known = known.get(&group);
         for member in members {
-            if known.is_none_or(|known| !known.contains(&member)) {
+            // Files of entities say what those of the author are in.
+            let is_of_author = of_author.contains(&member);
+            if !is_of_author && known.is_none_or(|known| !known.contains(&member)) {
                 found.push(Unfilled {
                     message: format!("nothing makes a {member} a member of a {group}"),
                     name: group.clone(),

@@ -16,8 +16,8 @@ use crate::policy::sources::{SCHEMA_FILE, SourceFiles};
 /// What can follow the names of a declaration on its line.
 const NAME_TERMINATORS: [&str; 8] = [" in ", "=", "{", "[", ";", " appliesTo", " enum", " tags"];
 
-const UNUSED_ACTION_HELP: &str = "Cedargate requests only its own actions: use this one in a policy as \
-    a group of them, or remove it";
+const UNUSED_ACTION_HELP: &str = "it applies to nothing, so nobody can ask for it: use it in a policy as a group \
+    of actions, give it an appliesTo, or remove it";
 
 /// The declarations of a schema by kind and name, each with the names in it.
 type Declarations = BTreeMap<(DeclarationKind, String), BTreeSet<String>>;
@@ -27,6 +27,8 @@ enum DeclarationKind {
     Entity,
     Action,
     CommonType,
+    /// An action that applies to a principal and a resource, so that it can be asked for.
+    AskedAction,
 }
 
 /// A warning for each unused declaration that is not in the shipped schema.
@@ -44,7 +46,8 @@ pub(super) fn warnings(bundle: &Bundle) -> Vec<SourceDiagnostic> {
         return Vec::new();
     };
     let is_own = |key: &&(DeclarationKind, String)| {
-        key.0 != DeclarationKind::CommonType && !shipped.contains_key(*key)
+        let is_declaration = [DeclarationKind::Entity, DeclarationKind::Action].contains(&key.0);
+        is_declaration && !shipped.contains_key(*key)
     };
     let own: Vec<&(DeclarationKind, String)> = declared.keys().filter(is_own).collect();
     if own.is_empty() {
@@ -57,9 +60,7 @@ pub(super) fn warnings(bundle: &Bundle) -> Vec<SourceDiagnostic> {
         .map(|(kind, name)| {
             let (keyword, noun, help) = match kind {
                 DeclarationKind::Action => ("action", "action", UNUSED_ACTION_HELP),
-                DeclarationKind::Entity | DeclarationKind::CommonType => {
-                    ("entity", "entity type", "use it in a policy or remove it")
-                }
+                _ => ("entity", "entity type", "use it in a policy or remove it"),
             };
             let message = format!("{noun} `{name}` is never used");
             match declaration_span(text, keyword, name) {
@@ -80,6 +81,8 @@ fn is_used(
     let (kind, name) = key;
     let is_any_used = |names: &BTreeSet<String>| names.iter().any(|name| used.contains(name));
     used.contains(name)
+        || (*kind == DeclarationKind::Action
+            && declared.contains_key(&(DeclarationKind::AskedAction, name.clone())))
         || declared
             .iter()
             .any(|(other, names)| other != key && names.contains(name))
@@ -109,6 +112,14 @@ fn parse_declarations(text: &str) -> Option<Declarations> {
                 }
                 found.insert((kind, name.clone()), names);
                 if let Some(applies) = declaration.get("appliesTo") {
+                    let has_any = |part: &str| {
+                        let types = applies.get(part).and_then(Value::as_array);
+                        types.is_some_and(|types| !types.is_empty())
+                    };
+                    if has_any("principalTypes") && has_any("resourceTypes") {
+                        let key = (DeclarationKind::AskedAction, name.clone());
+                        found.insert(key, BTreeSet::new());
+                    }
                     let types =
                         found.entry((DeclarationKind::CommonType, format!("action {name}")));
                     collect_names(applies, types.or_default());

@@ -28,6 +28,7 @@ use super::bundle::Bundle;
 use super::case_file::is_case_file;
 use super::folder::PolicyFolder;
 use super::links;
+use super::reach::RequestTypes;
 use super::source_policy::{self, policies_in_order};
 use super::sources::SourceFiles;
 
@@ -56,9 +57,11 @@ impl EntityMentions {
     #[must_use]
     pub fn of_folder(folder: &PolicyFolder, bundle: &Bundle) -> Self {
         let mut mentions = Vec::new();
-        collect_policies(bundle, &mut mentions);
+        let types = RequestTypes::new(&bundle.schema);
+        collect_policies(&types, bundle, &mut mentions);
         collect_links(&bundle.sources, &mut mentions);
-        collect_invariants(folder.invariant_sources(), &mut mentions);
+        collect_entities(bundle, &mut mentions);
+        collect_invariants(&types, folder.invariant_sources(), &mut mentions);
         let mut cases = JsonMentions::default();
         for (name, text) in folder.case_sources().iter() {
             let source = MentionSource {
@@ -193,7 +196,7 @@ impl EntityMentions {
     }
 }
 
-fn collect_policies(bundle: &Bundle, mentions: &mut Vec<Mention>) {
+fn collect_policies(types: &RequestTypes, bundle: &Bundle, mentions: &mut Vec<Mention>) {
     let set = &bundle.policies.set;
     let policies = set.policies().filter(|policy| policy.is_static());
     let policies = policies.map(|policy| (policy.id(), policy.as_ref().template()));
@@ -210,7 +213,13 @@ fn collect_policies(bundle: &Bundle, mentions: &mut Vec<Mention>) {
             continue;
         };
         let owner = format!("policy `{id}`");
-        policy_mentions::collect(policy, (MentionPlace::Policy, &owner), &source, mentions);
+        policy_mentions::collect(
+            types,
+            policy,
+            (MentionPlace::Policy, &owner),
+            &source,
+            mentions,
+        );
     }
 }
 
@@ -239,7 +248,28 @@ fn collect_links(sources: &SourceFiles, mentions: &mut Vec<Mention>) {
     }
 }
 
-fn collect_invariants(sources: &SourceFiles, mentions: &mut Vec<Mention>) {
+/// What the files of entities name.
+fn collect_entities(bundle: &Bundle, mentions: &mut Vec<Mention>) {
+    let mut sources: BTreeMap<&str, Option<MentionSource>> = BTreeMap::new();
+    for named in bundle.entities().named_of_catalog() {
+        let file = named.file.as_str();
+        let source = sources.entry(file);
+        let source = source
+            .or_insert_with(|| source_of(&bundle.sources, file))
+            .clone();
+        let kind = MentionKind::of_type(&named.uid.type_name().to_string());
+        mentions.extend(kind.zip(source).map(|(kind, source)| Mention {
+            kind,
+            text: named.uid.id().unescaped().to_owned(),
+            place: MentionPlace::Policy,
+            owner: format!("the entity {}", named.owner),
+            source,
+            span: named.span.clone(),
+        }));
+    }
+}
+
+fn collect_invariants(types: &RequestTypes, sources: &SourceFiles, mentions: &mut Vec<Mention>) {
     for (name, text) in sources.policies() {
         let Some(source) = source_of(sources, name) else {
             continue;
@@ -251,7 +281,7 @@ fn collect_invariants(sources: &SourceFiles, mentions: &mut Vec<Mention>) {
             let id = written.annotation("id").unwrap_or_default();
             let owner = format!("invariant `{id}`");
             let place = (MentionPlace::Invariant, owner.as_str());
-            policy_mentions::collect(policy.as_ref().template(), place, &source, mentions);
+            policy_mentions::collect(types, policy.as_ref().template(), place, &source, mentions);
         }
     }
 }

@@ -1,9 +1,9 @@
 //! Mentions in policies: the entities of scopes and conditions, and what is compared with `username`.
 
-use cedar_policy_core::ast::{BinaryOp, EntityUID, Expr, ExprKind, Literal, Template, Var};
+use cedar_policy_core::ast::{BinaryOp, EntityUID, Expr, ExprKind, Literal, Template};
 use cedar_policy_core::parser::Loc;
 
-use crate::policy::reach::string_literals;
+use crate::policy::reach::{RequestTypes, ScopeTypes, string_literals};
 
 use super::mention::{Mention, MentionKind, MentionPlace, MentionSource};
 
@@ -12,6 +12,7 @@ const USERNAME: &str = "username";
 
 /// Adds what a policy, a template or an invariant names.
 pub(super) fn collect(
+    types: &RequestTypes,
     policy: &Template,
     (place, owner): (MentionPlace, &str),
     source: &MentionSource,
@@ -28,6 +29,7 @@ pub(super) fn collect(
             span: span.map_or(0..0, |location| location.start()..location.end()),
         });
     };
+    let scope = ScopeTypes::new(types, policy).of_its_actions(types);
     let principal = policy.principal_constraint().as_inner().get_euid();
     let resource = policy.resource_constraint().as_inner().get_euid();
     for uid in principal.into_iter().chain(resource) {
@@ -50,7 +52,9 @@ pub(super) fn collect(
                 arg2,
             } => {
                 let pairs = [(arg1, arg2), (arg2, arg1)];
-                let compared = pairs.into_iter().find(|(name, _)| is_username(name));
+                let compared = pairs
+                    .into_iter()
+                    .find(|(name, _)| is_username(name, &scope));
                 for (text, location) in compared
                     .iter()
                     .flat_map(|(_, texts)| string_literals(texts))
@@ -68,17 +72,11 @@ fn entity(uid: &EntityUID) -> Option<(MentionKind, &str)> {
     Some((kind, uid.eid().as_ref()))
 }
 
-/// `principal.username` or `resource.username`, or one of them in a set.
-fn is_username(expression: &Expr) -> bool {
+/// `principal.username` or `resource.username` of a user, or one of them in a set.
+fn is_username(expression: &Expr, scope: &ScopeTypes) -> bool {
     match expression.expr_kind() {
-        ExprKind::GetAttr { expr, attr } => {
-            let is_user = matches!(
-                expr.expr_kind(),
-                ExprKind::Var(Var::Principal | Var::Resource)
-            );
-            attr == USERNAME && is_user
-        }
-        ExprKind::Set(elements) => elements.iter().any(is_username),
+        ExprKind::GetAttr { expr, attr } => attr == USERNAME && scope.may_be_user(expr),
+        ExprKind::Set(elements) => elements.iter().any(|element| is_username(element, scope)),
         _ => false,
     }
 }

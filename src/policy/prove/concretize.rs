@@ -72,9 +72,10 @@ impl CaseDraft {
         Ok(draft)
     }
 
-    /// Parses the case as it will be parsed from a case file.
+    /// Parses the case as it will be parsed from a case file, with the entities of the bundle under its own.
     pub(super) fn parse(&self, bundle: &Bundle) -> Result<Case, String> {
-        case_file::parse_one(FILE_NAME, &self.json, &bundle.schema, &bundle.networks)
+        let case = case_file::parse_one(FILE_NAME, &self.json, &bundle.schema, &bundle.networks)?;
+        case.over(&bundle.entities)
     }
 
     /// The case as JSON.

@@ -81,6 +81,12 @@ impl Counterexample {
         let draft = draft.and_then(|draft| {
             let draft = draft.concretize(bundle, violation.literals, violation.is_violated);
             let case = draft.parse(bundle)?;
+            // A proof is about all entities that there can be, and a case about those of the bundle.
+            if !(violation.is_violated)(&case.request, &case.entities) {
+                return Err(
+                    "with the entities of the bundle, the request violates nothing".to_owned(),
+                );
+            }
             Ok((draft, case))
         });
         Some(match draft {

@@ -109,7 +109,7 @@ fn unmatched_pattern(
     pattern: &Pattern,
     scope: &ScopeTypes,
 ) -> Option<UnreachablePart> {
-    if let Some(KnownTexts::Authentication) = known_texts(expression) {
+    if let Some(KnownTexts::Authentication) = known_texts(expression, scope) {
         let words = authentication_words(scope);
         let is_matched = words.iter().any(|word| pattern.wildcard_match(word));
         return (!is_matched).then(|| {
@@ -118,7 +118,7 @@ fn unmatched_pattern(
             UnreachablePart::new(like.source_loc(), reason).with_help(help)
         });
     }
-    if !is_username(expression) {
+    if !is_username(expression, scope) {
         return None;
     }
     // What is between the wildcards, in normal form.
@@ -175,18 +175,17 @@ fn sql_pattern(like: &Expr, pattern: &Pattern) -> Option<UnreachablePart> {
     Some(finding.with_help(format!("write `like \"{meant}\"`")))
 }
 
-/// `principal.username` or `resource.username`.
-fn is_username(expression: &Expr) -> bool {
+/// `principal.username` or `resource.username` of a user.
+fn is_username(expression: &Expr, scope: &ScopeTypes) -> bool {
     matches!(expression.expr_kind(), ExprKind::GetAttr { expr, attr }
-        if attr == "username"
-            && matches!(expr.expr_kind(), ExprKind::Var(Var::Principal | Var::Resource)))
+        if attr == "username" && scope.may_be_user(expr))
 }
 
 fn unknown_texts(one: &Expr, other: &Expr, scope: &ScopeTypes) -> Vec<UnreachablePart> {
     let pairs = [(one, other), (other, one)];
     let known = pairs
         .into_iter()
-        .find_map(|(known, texts)| Some((known_texts(known)?, texts)));
+        .find_map(|(known, texts)| Some((known_texts(known, scope)?, texts)));
     let Some((known, texts)) = known else {
         return Vec::new();
     };
@@ -265,7 +264,7 @@ impl KnownTexts {
 }
 
 /// Which texts an expression can have, if they are known.
-fn known_texts(expression: &Expr) -> Option<KnownTexts> {
+fn known_texts(expression: &Expr, scope: &ScopeTypes) -> Option<KnownTexts> {
     match Enumeration::of_expression(expression) {
         Some(Enumeration::Authentication) => return Some(KnownTexts::Authentication),
         Some(Enumeration::KeyAction) => return Some(KnownTexts::KeyActions),
@@ -278,11 +277,7 @@ fn known_texts(expression: &Expr) -> Option<KnownTexts> {
     };
     let is_context = |part: &Expr| matches!(part.expr_kind(), ExprKind::Var(Var::Context));
     let is_key = matches!(expr.expr_kind(), ExprKind::GetAttr { expr, attr } if attr == "key" && is_context(expr));
-    let is_user = matches!(
-        expr.expr_kind(),
-        ExprKind::Var(Var::Principal | Var::Resource)
-    );
-    if attr == "issuer" && is_user {
+    if attr == "issuer" && scope.may_be_user(expr) {
         return Some(KnownTexts::Issuer);
     }
     (attr == "datasets" && is_key).then_some(KnownTexts::KeyDatasets)

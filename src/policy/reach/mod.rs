@@ -46,6 +46,8 @@ pub(super) fn findings(
             found.push(UnreachablePart::impossible(&parts));
         }
     }
+    // `issuer` and `username` of an own type are the author's.
+    let scope = scope.of_its_actions(types);
     found.extend(
         policy
             .non_scope_constraints()

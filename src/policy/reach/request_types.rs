@@ -1,6 +1,7 @@
-//! Request types: which types of principals and resources Cedargate asks about, with which actions.
+//! Request types: which types of principals and resources requests have, with which actions.
 //!
-//! A schema may declare more: types, actions and groups of an author. No request has them.
+//! Cedargate asks for its own actions, and other services ask for those of the author (Authorization API 1.0). No
+//! request has an action that applies to nothing, such as a group.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -10,10 +11,8 @@ use strum::VariantNames;
 
 use crate::domain::action::Action;
 
-/// The types of principals that requests have.
-const PRINCIPALS: [&str; 2] = ["Anonymous", "User"];
-/// The types of resources that requests have.
-const RESOURCES: [&str; 4] = ["Dataset", "Role", "Server", "User"];
+/// The type of the server as a whole, which is the resource of Cedargate's own actions alone.
+const SERVER_TYPE: &str = "Server";
 const ACTION_TYPE: &str = "Action";
 
 /// A principal or a resource, the two parts of a scope that are alike.
@@ -33,7 +32,7 @@ impl ScopePart {
     }
 }
 
-/// An action that Cedargate asks about.
+/// An action that requests have.
 #[derive(Debug)]
 pub(super) struct AskedAction {
     pub(super) uid: EntityUID,
@@ -57,7 +56,7 @@ impl AskedAction {
     }
 }
 
-/// The requests that Cedargate makes, by their types.
+/// The requests that there are, by their types.
 #[derive(Debug)]
 pub(in crate::policy) struct RequestTypes {
     pub(super) actions: Vec<AskedAction>,
@@ -71,21 +70,28 @@ impl RequestTypes {
     /// The requests under a schema.
     pub(in crate::policy) fn new(schema: &Schema) -> Self {
         let groups = schema.action_entities().ok();
-        let only = |types: &mut dyn Iterator<Item = &EntityType>, names: &[&str]| {
-            let known = types.filter(|name| names.contains(&name.to_string().as_str()));
-            known.cloned().collect::<BTreeSet<EntityType>>()
-        };
         let mut actions = Vec::new();
-        for uid in schema.actions().filter(|uid| is_asked(uid.as_ref())) {
-            let of_action = groups.as_ref().and_then(|groups| groups.ancestors(uid));
-            let of_action = of_action.into_iter().flatten();
+        for uid in schema.actions() {
+            let is_own = is_of_cedargate(uid.as_ref());
+            let is_asked = |kind: &EntityType| is_own || kind.to_string() != SERVER_TYPE;
+            let known = |types: &mut dyn Iterator<Item = &EntityType>| {
+                let known = types.filter(|kind| is_asked(kind));
+                known.cloned().collect::<BTreeSet<EntityType>>()
+            };
             let principals = schema.principals_for_action(uid).into_iter().flatten();
             let resources = schema.resources_for_action(uid).into_iter().flatten();
+            let principals = known(&mut principals.map(AsRef::as_ref));
+            let resources = known(&mut resources.map(AsRef::as_ref));
+            if !is_own && (principals.is_empty() || resources.is_empty()) {
+                continue;
+            }
+            let of_action = groups.as_ref().and_then(|groups| groups.ancestors(uid));
+            let of_action = of_action.into_iter().flatten();
             actions.push(AskedAction {
                 uid: uid.as_ref().clone(),
                 groups: of_action.map(|group| group.as_ref().clone()).collect(),
-                principals: only(&mut principals.map(AsRef::as_ref), &PRINCIPALS),
-                resources: only(&mut resources.map(AsRef::as_ref), &RESOURCES),
+                principals,
+                resources,
             });
         }
         let ancestors = schema.entity_types().map(|name| {
@@ -131,7 +137,8 @@ impl RequestTypes {
     }
 }
 
-fn is_asked(uid: &EntityUID) -> bool {
+/// Whether it is one of the actions of which Cedargate knows what they mean.
+fn is_of_cedargate(uid: &EntityUID) -> bool {
     let id: &str = uid.eid().as_ref();
     uid.entity_type().to_string() == ACTION_TYPE && Action::VARIANTS.contains(&id)
 }

@@ -7,8 +7,8 @@
 use std::collections::BTreeSet;
 
 use cedar_policy_core::ast::{
-    ActionConstraint, EntityReference, EntityType, EntityUID, PrincipalOrResourceConstraint,
-    Template,
+    ActionConstraint, EntityReference, EntityType, EntityUID, Expr, ExprKind,
+    PrincipalOrResourceConstraint, Template, Var,
 };
 
 use uuid::Uuid;
@@ -42,6 +42,29 @@ impl ScopeTypes {
             },
             is_exact: matches!(policy.action_constraint(), ActionConstraint::Eq(_)),
         }
+    }
+
+    /// The same scope with the types alone that requests with its actions have; all of them if none has.
+    pub(in crate::policy) fn of_its_actions(self, types: &RequestTypes) -> Self {
+        let (principals, resources) = self.asked_types(types);
+        if principals.is_empty() || resources.is_empty() {
+            return self;
+        }
+        Self {
+            principals,
+            resources,
+            ..self
+        }
+    }
+
+    /// Whether an expression is the principal or the resource of a request, and may be a user of the catalog.
+    pub(in crate::policy) fn may_be_user(&self, expression: &Expr) -> bool {
+        let types = match expression.expr_kind() {
+            ExprKind::Var(Var::Principal) => &self.principals,
+            ExprKind::Var(Var::Resource) => &self.resources,
+            _ => return false,
+        };
+        types.iter().any(|kind| kind.to_string() == "User")
     }
 
     /// Whether a request of these types is in the scope.

@@ -11,8 +11,10 @@ use crate::domain::audit::{AuditOutcome, AuditRecord};
 use crate::domain::caller::{Caller, DecisionContext, UNSPECIFIED_ADDRESS};
 use crate::domain::clock::Clock;
 use crate::domain::decision::Decision;
+use crate::domain::id::DatasetId;
 use crate::domain::request_ids::RequestIds;
 use crate::domain::resource::Resource;
+use crate::domain::text_enum::TextEnum as _;
 use crate::policy::{Bundle, LiveBundle};
 use crate::service::error::ServiceError;
 use crate::service::fair_turns::{FairTurns, Turn, TurnLimits};
@@ -118,6 +120,16 @@ impl Authorizer {
     #[must_use]
     pub fn decide(&self, action: Action, resource: &Resource) -> Decision {
         let mut decision = self.ask_policies(action, resource);
+        self.report_errors(&decision, action.as_str(), resource.dataset_id());
+        if self.key_scope_violation(action, resource).is_some() {
+            decision.is_permitted = false;
+            decision.determining_policies.clear();
+        }
+        decision
+    }
+
+    /// Counts and logs the evaluation errors of a decision about an action.
+    pub fn report_errors(&self, decision: &Decision, action: &str, dataset_id: Option<DatasetId>) {
         for error in &decision.errors {
             metrics::counter!("cedargate_policy_evaluation_errors_total").increment(1);
             if self.error_count.fetch_add(1, Ordering::Relaxed) >= MAX_LOGGED_ERRORS {
@@ -125,17 +137,12 @@ impl Authorizer {
             }
             tracing::error!(
                 error,
-                %action,
-                dataset_id = resource.dataset_id().map(tracing::field::display),
+                action,
+                dataset_id = dataset_id.map(tracing::field::display),
                 revision = %decision.revision,
                 "policy evaluation error; the action is denied"
             );
         }
-        if self.key_scope_violation(action, resource).is_some() {
-            decision.is_permitted = false;
-            decision.determining_policies.clear();
-        }
-        decision
     }
 
     /// Asks the policies. What they permit to an anonymous page of a foreign origin, they must permit

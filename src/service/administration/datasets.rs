@@ -187,7 +187,7 @@ impl Administration {
     ///
     /// A caller who may list datasets cannot tell one that it may not administer from one that does
     /// not exist; any other caller is denied either way.
-    async fn load_for_admin(
+    pub(super) async fn load_for_admin(
         &self,
         operation: &AdminOperation,
         id: DatasetId,

@@ -4,6 +4,7 @@
 //! transaction with its record ([`mod@operation`], [`mod@attempts`]). Whoever has access to the database itself, at the
 //! command line, needs no permission, and its changes are on record too.
 
+pub mod access_lists;
 mod api_keys;
 mod attempts;
 mod attribute_input;

@@ -101,6 +101,9 @@ impl BodyGate {
             self.rate_limits.check_request(&caller)?;
             let detail = match event {
                 AuditEvent::ApiKeyCreate => "API keys belong to a user: sign in and try again",
+                AuditEvent::Evaluate | AuditEvent::Search => {
+                    "asking for decisions requires signing in"
+                }
                 _ => "administration requires signing in",
             };
             return Err(ServiceError::CredentialMissing {

@@ -8,6 +8,7 @@ pub mod body_gate;
 mod change_rate;
 mod external_tokens;
 pub mod federated_users;
+pub mod folded_credential;
 pub mod identity_providers;
 mod login;
 pub mod login_throttle;

@@ -7,7 +7,8 @@ use crate::domain::caller::Caller;
 use crate::domain::id::DatasetId;
 use crate::service::error::ServiceError;
 use crate::service::folded_records::FoldedCredential;
-use crate::service::identity::authentication::{Authenticator, CredentialSource};
+use crate::service::identity::authentication::Authenticator;
+use crate::service::identity::folded_credential::folded_credential;
 use crate::service::identity::request_context::{Credential, RequestContext};
 use crate::service::rate_limits::RateLimits;
 
@@ -73,18 +74,4 @@ fn missing_credential(
              /auth/download-token/{dataset_id} and put it on ?token="
         ),
     })
-}
-
-/// The credential in a header, as records tell them apart.
-fn folded_credential(caller: &Caller, source: Option<&CredentialSource>) -> FoldedCredential {
-    match (source, &caller.key, caller.principal.user_id()) {
-        (Some(CredentialSource::Session(session)), _, _) => FoldedCredential::Session(session.id),
-        (None, Some(key), _) => FoldedCredential::ApiKey(key.id),
-        (Some(CredentialSource::ExternalToken(_)), _, Some(user_id)) => {
-            FoldedCredential::ExternalToken(user_id)
-        }
-        (Some(CredentialSource::ExternalToken(_)), _, None) | (None, None, _) => {
-            FoldedCredential::None
-        }
-    }
 }

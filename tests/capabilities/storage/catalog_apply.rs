@@ -4,9 +4,10 @@ use std::collections::BTreeSet;
 
 use cedargate::domain::dataset::Dataset;
 use cedargate::domain::id::UserId;
+use cedargate::domain::share_ends::ShareEnds;
 use cedargate::storage::{
-    ApplyLease, CatalogChange, CommitConditions, CommitOutcome, Database, DatasetFilter, Directory,
-    SignInConditions, StagedDataset,
+    ApplyLease, CatalogChange, CommitConditions, CommitOutcome, Database, DatasetColumns,
+    DatasetFilter, Directory, SignInConditions, StagedDataset,
 };
 
 use serde_json::json;
@@ -63,7 +64,27 @@ async fn datasets(database: &Database) -> Vec<Dataset> {
     let filter = DatasetFilter::default();
     let listed = database.list_datasets_with_names(&filter, None, 100).await;
     assert_eq!(listed.unwrap().len(), catalog.datasets.len());
+    check_facts(database, &catalog.datasets).await;
     catalog.datasets
+}
+
+/// The facts are the same as what the whole catalog has, without files, and without the columns that are left out.
+async fn check_facts(database: &Database, datasets: &[Dataset]) {
+    for (tags, attributes) in [(true, true), (true, false), (false, true), (false, false)] {
+        let columns = DatasetColumns { tags, attributes };
+        let facts = database.read_dataset_facts(columns).await.unwrap();
+        let expected = datasets.iter().cloned().map(|mut dataset| {
+            dataset.file = None;
+            if !tags {
+                dataset.tags.clear();
+            }
+            if !attributes {
+                dataset.attributes.clear();
+            }
+            dataset
+        });
+        assert_eq!(facts, expected.collect::<Vec<_>>());
+    }
 }
 
 fn sorted(mut datasets: Vec<Dataset>) -> Vec<Dataset> {
@@ -77,7 +98,10 @@ fn shared(title: &str, user: UserId) -> Dataset {
         owner: Some(user),
         reader_users: [user].into(),
         reader_roles: roles(&["hydrology"]),
-        share_ends: cedargate::domain::share_ends::ShareEnds::default(),
+        share_ends: ShareEnds {
+            users: [(user, 4_102_444_800)].into(),
+            ..ShareEnds::default()
+        },
         tags: tags("theme", &["elevation"]),
         attributes: attributes(&json!({"licence": "CC0", "levels": [1, 2]})),
         ..dataset(title, None)

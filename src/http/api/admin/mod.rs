@@ -1,5 +1,6 @@
 //! The administrative APIs: one file an API.
 
+pub mod access_lists;
 pub mod audit;
 pub mod audit_record;
 pub mod credentials;

@@ -1,5 +1,6 @@
 //! Files of entities: what is refused and where, what an entity has, and that nothing tells a class apart.
 
+mod checks;
 mod classes;
 mod requests;
 

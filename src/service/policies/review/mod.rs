@@ -1,6 +1,11 @@
 //! Policy review: what policies decide and what an edit would change, before it is in force.
 
+pub mod access_lists;
+pub mod asked_contexts;
 pub mod catalog_names;
 pub mod comparison;
 pub mod context;
 pub mod explanation;
+#[cfg(test)]
+mod generated;
+mod projection;

@@ -10,8 +10,8 @@ use crate::domain::principal::Principal;
 use crate::domain::resource::Resource;
 use crate::policy::Bundle;
 
-use super::asked_contexts::{AskedContexts, CallerKind, ContextSet};
 use super::change::{ChangeExample, DecisionChange};
+use crate::service::policies::review::asked_contexts::{AskedContexts, CallerKind, ContextSet};
 
 /// The actions that are compared.
 pub(super) const ACTIONS: [Action; 3] = Action::DATASET_ACTIONS;

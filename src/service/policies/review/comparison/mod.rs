@@ -5,20 +5,14 @@
 //! users are denied whatever the policies say, and take no part.
 //!
 //! Each of them is decided in every context that the policies can tell apart (`asked_contexts`), so that an edit cannot
-//! hide behind the address, the time or the API key of whoever asks; `sections` has the names of sets of contexts. Where
-//! nothing changes, `ineffective` says why.
+//! hide behind the address, the time or the API key of whoever asks. Where nothing changes, `ineffective` says why.
 
-mod address_regions;
-mod asked_contexts;
 mod change;
 mod deciding;
 mod examples;
 mod ineffective;
-mod projection;
 mod report;
-mod sections;
 mod text;
-mod time_regions;
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
@@ -30,19 +24,19 @@ use crate::domain::name::RoleName;
 use crate::domain::principal::{Principal, User};
 use crate::policy::Bundle;
 use crate::policy::attributes::AttributeReferences;
+use crate::policy::context_literals::ContextLiterals;
 use crate::policy::references::PolicyReferences;
 use crate::storage::Catalog;
 
-use asked_contexts::{AskedContexts, ContextSet};
-use deciding::{ACTIONS, ActionChanges, Decider};
-use ineffective::find_ineffective;
-use projection::{
+use super::asked_contexts::names::name_contexts;
+use super::asked_contexts::{AskedContexts, ContextScope, ContextSet};
+use super::projection::{
     AttributeViews, PrincipalProjection, ResourceProjection, is_reader_by_other_role,
 };
+use deciding::{ACTIONS, ActionChanges, Decider};
+use ineffective::find_ineffective;
 use report::merge_groups;
-use sections::name_contexts;
 
-pub use asked_contexts::{AskedContext, ComparisonScope};
 pub use change::{ChangeExample, DecisionChange};
 pub use ineffective::IneffectivePolicy;
 pub use report::{BundleComparison, ChangeGroup};
@@ -73,7 +67,7 @@ pub fn compare(
     from: &Bundle,
     to: &Bundle,
     catalog: Catalog,
-    scope: &ComparisonScope,
+    scope: &ContextScope,
     mut advance: impl FnMut(),
 ) -> BundleComparison {
     // What has ended is no share: projections compare what is left at the time asked about, or now.
@@ -114,14 +108,12 @@ impl<'a> ComparisonRun<'a> {
         to: &'a Bundle,
         users: Vec<Arc<User>>,
         datasets: &[Arc<Dataset>],
-        scope: &ComparisonScope,
+        scope: &ContextScope,
     ) -> Self {
         let mut references = from.references().union(to.references());
         let of_users = users.iter().map(|user| &user.attributes);
         let of_datasets = datasets.iter().map(|dataset| &dataset.attributes);
-        let literals = scope
-            .literals_of(from, to)
-            .and_attributes(of_users.chain(of_datasets));
+        let literals = literals_of(from, to, scope).and_attributes(of_users.chain(of_datasets));
         // A key for a dataset has the id of the dataset as a text.
         let texts = literals.key_texts.iter();
         let in_texts = texts.filter_map(|text| text.parse().ok());
@@ -350,13 +342,22 @@ impl<'a> ComparisonRun<'a> {
     }
 }
 
+/// What policies and invariants compare the context with: first of all the policies that an edit changes.
+fn literals_of(from: &Bundle, to: &Bundle, scope: &ContextScope) -> ContextLiterals {
+    let changed = to.differing_literals(from);
+    let policies = changed
+        .and(to.context_literals())
+        .and(from.context_literals());
+    policies.and(scope.literals.clone())
+}
+
 fn attribute_views<'a>(
     from: &'a Bundle,
     to: &'a Bundle,
     references: &'a PolicyReferences,
 ) -> AttributeViews<'a> {
     AttributeViews {
-        schemas: [from, to].map(Bundle::declared_attributes),
+        schemas: vec![from.declared_attributes(), to.declared_attributes()],
         references,
     }
 }

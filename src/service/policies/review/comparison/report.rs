@@ -13,10 +13,10 @@ use crate::domain::name::{RoleName, Username};
 use crate::domain::principal::User;
 use crate::domain::shown::join_shown;
 
-use super::asked_contexts::{AskedContext, AskedContexts, ContextSet};
 use super::change::{ChangeExample, DecisionChange};
 use super::ineffective::IneffectivePolicy;
-use super::sections::name_contexts;
+use crate::service::policies::review::asked_contexts::names::name_contexts;
+use crate::service::policies::review::asked_contexts::{AskedContext, AskedContexts, ContextSet};
 
 /// The most users of a group that the text names.
 const MAX_SHOWN_USERS: usize = 5;

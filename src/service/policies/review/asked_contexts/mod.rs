@@ -1,9 +1,15 @@
-//! The contexts that a comparison asks in: on both sides of everything that the policies compare the context with.
+//! The contexts that a review asks in: on both sides of everything that the policies compare the context with.
 //!
 //! A decision can change only where a request crosses a literal of either bundle, so one context on each side of each is
 //! enough: inside and outside of each network, before, at and after each time and time of day, and as each kind of caller
-//! that policies can tell apart. There are at most [`MAX_CONTEXTS`], those about the first literals.
+//! that policies can tell apart. There are at most [`MAX_CONTEXTS`], those about the first literals. [`names`] has the
+//! names of sets of them.
 
+mod address_regions;
+pub(super) mod names;
+mod time_regions;
+
+use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 
@@ -18,15 +24,14 @@ use crate::domain::dataset::Dataset;
 use crate::domain::id::{ApiKeyId, UserId};
 use crate::domain::principal::Principal;
 use crate::domain::rfc3339::format_seconds;
-use crate::policy::Bundle;
 use crate::policy::context_literals::ContextLiterals;
 use crate::service::policies::review::context::AssumedCaller;
 
-use super::address_regions::{AddressRegion, address_regions};
-use super::time_regions::{TimeRegion, instant_regions, time_of_day_regions};
+use address_regions::{AddressRegion, address_regions};
+use time_regions::{TimeRegion, instant_regions, time_of_day_regions};
 
-/// The most contexts that a comparison asks in: the bits of a [`ContextSet`].
-pub(super) const MAX_CONTEXTS: usize = 128;
+/// The most contexts that a review asks in: the bits of a [`ContextSet`].
+pub(in crate::service::policies::review) const MAX_CONTEXTS: usize = 128;
 
 /// The address of this machine, which is as good as any other if policies read none.
 const LOOPBACK: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
@@ -35,35 +40,24 @@ const LOOPBACK: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 const ORDINARY_TIME: i64 = 1_767_268_800;
 
 /// Some of the contexts, a bit for each.
-pub(super) type ContextSet = u128;
+pub(in crate::service::policies::review) type ContextSet = u128;
 
-/// The address and time that a comparison is confined to; what is not given is asked on all sides.
+/// The address and time that a review is confined to; what is not given is asked on all sides.
 #[derive(Clone, Debug)]
-pub struct ComparisonScope {
+pub struct ContextScope {
     /// The only client address.
     pub address: Option<AssumedAddress>,
     /// The only time, in seconds since 1970 UTC.
     pub time: Option<i64>,
     /// The time now, in seconds since 1970 UTC, which is asked for if no other time is needed.
     pub now: i64,
-    /// What else the context is compared with, besides by the policies: by the invariants.
+    /// What else the context is compared with, besides by the policies: by the invariants of a folder.
     pub literals: ContextLiterals,
-}
-
-impl ComparisonScope {
-    /// What policies and invariants compare the context with: first of all the policies that an edit changes.
-    pub(super) fn literals_of(&self, from: &Bundle, to: &Bundle) -> ContextLiterals {
-        let changed = to.differing_literals(from);
-        let policies = changed
-            .and(to.context_literals())
-            .and(from.context_literals());
-        policies.and(self.literals.clone())
-    }
 }
 
 /// How a user calls.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum CallerKind {
+pub(in crate::service::policies::review) enum CallerKind {
     /// Signed in with a password, or with a token of an identity provider.
     SignedIn,
     /// With an API key that is restricted to nothing.
@@ -75,14 +69,14 @@ pub(super) enum CallerKind {
 }
 
 /// The contexts, as the product of addresses, times and callers.
-pub(super) struct AskedContexts {
-    pub(super) addresses: Vec<AddressRegion>,
-    pub(super) networks: Vec<IpNet>,
-    pub(super) instants: Vec<TimeRegion>,
-    pub(super) times_of_day: Vec<TimeRegion>,
-    pub(super) callers: Vec<CallerKind>,
+pub(in crate::service::policies::review) struct AskedContexts {
+    pub(in crate::service::policies::review) addresses: Vec<AddressRegion>,
+    pub(in crate::service::policies::review) networks: Vec<IpNet>,
+    pub(in crate::service::policies::review) instants: Vec<TimeRegion>,
+    pub(in crate::service::policies::review) times_of_day: Vec<TimeRegion>,
+    pub(in crate::service::policies::review) callers: Vec<CallerKind>,
     /// Whether something was left out because it was too much.
-    pub(super) is_cut: bool,
+    pub(in crate::service::policies::review) is_cut: bool,
     now: i64,
     /// The time now of examples, which are the same whenever they are made.
     example_now: i64,
@@ -101,7 +95,10 @@ pub struct AskedContext {
 
 impl AskedContexts {
     /// The contexts on all sides of some literals, the most important ones first, within a scope.
-    pub(super) fn new(literals: &ContextLiterals, scope: &ComparisonScope) -> Self {
+    pub(in crate::service::policies::review) fn new(
+        literals: &ContextLiterals,
+        scope: &ContextScope,
+    ) -> Self {
         let (mut networks, mut instants) = (literals.networks.clone(), literals.instants.clone());
         let mut times_of_day = literals.times_of_day.clone();
         let mut is_cut = false;
@@ -127,7 +124,7 @@ impl AskedContexts {
 
     fn of_all(
         literals: &ContextLiterals,
-        scope: &ComparisonScope,
+        scope: &ContextScope,
         (networks, instants, times_of_day): (&[IpNet], &[i64], &[i64]),
     ) -> Self {
         let addresses = match scope.address {
@@ -158,7 +155,7 @@ impl AskedContexts {
     }
 
     /// How many addresses, times, times of day and kinds of callers there are.
-    pub(super) fn sizes(&self) -> [usize; 4] {
+    pub(in crate::service::policies::review) fn sizes(&self) -> [usize; 4] {
         [
             self.addresses.len(),
             self.instants.len(),
@@ -167,12 +164,12 @@ impl AskedContexts {
         ]
     }
 
-    pub(super) fn len(&self) -> usize {
+    pub(in crate::service::policies::review) fn len(&self) -> usize {
         self.sizes().into_iter().fold(1, usize::saturating_mul)
     }
 
     /// All contexts.
-    pub(super) fn all(&self) -> ContextSet {
+    pub(in crate::service::policies::review) fn all(&self) -> ContextSet {
         let unused = MAX_CONTEXTS.saturating_sub(self.len());
         ContextSet::MAX
             .checked_shr(u32::try_from(unused).unwrap_or_default())
@@ -180,12 +177,16 @@ impl AskedContexts {
     }
 
     /// The address, time and caller of each context, in the order of the bits.
-    pub(super) fn iter(&self) -> impl Iterator<Item = (AssumedAddress, i64, CallerKind)> {
+    pub(in crate::service::policies::review) fn iter(
+        &self,
+    ) -> impl Iterator<Item = (AssumedAddress, i64, CallerKind)> {
         self.at(self.now)
     }
 
     /// The same with times that do not depend on the time now.
-    pub(super) fn examples(&self) -> impl Iterator<Item = (AssumedAddress, i64, CallerKind)> {
+    pub(in crate::service::policies::review) fn examples(
+        &self,
+    ) -> impl Iterator<Item = (AssumedAddress, i64, CallerKind)> {
         self.at(self.example_now)
     }
 
@@ -202,7 +203,7 @@ impl AskedContexts {
     }
 
     /// The contexts as they are reported.
-    pub(super) fn report(&self) -> Vec<AskedContext> {
+    pub(in crate::service::policies::review) fn report(&self) -> Vec<AskedContext> {
         let asked = self.iter().map(|(address, second, caller)| AskedContext {
             address,
             time: format_seconds(second),
@@ -238,7 +239,7 @@ fn callers(literals: &ContextLiterals) -> Vec<CallerKind> {
 
 impl CallerKind {
     /// The kind in words that follow "calling" or "as".
-    pub(super) fn words(self) -> &'static str {
+    pub(in crate::service::policies::review) fn words(self) -> &'static str {
         match self {
             Self::SignedIn => "without an API key",
             Self::UnlimitedKey => "with an unrestricted API key",
@@ -248,8 +249,17 @@ impl CallerKind {
         }
     }
 
+    /// Whether the scope of the caller's key, if it has one, contains an action on the dataset that is asked about.
+    pub(in crate::service::policies::review) fn may_ask(self, action: Action) -> bool {
+        match self {
+            Self::SignedIn | Self::UnlimitedKey | Self::KeyForDataset => true,
+            Self::KeyForActions(chosen) => KeyScope::new(Some(chosen_actions(chosen)), None)
+                .is_ok_and(|scope| scope.violation(action, None).is_none()),
+        }
+    }
+
     /// The context of a principal that calls so.
-    pub(super) fn context(
+    pub(in crate::service::policies::review) fn context(
         self,
         principal: &Principal,
         dataset: &Dataset,
@@ -278,16 +288,10 @@ impl CallerKind {
             Self::SignedIn => return None,
             Self::UnlimitedKey => (1, None, None),
             Self::KeyForActions(chosen) => {
-                let all = Action::DATASET_ACTIONS.into_iter().zip(chosen);
-                let actions = all.filter(|(_, is_chosen)| *is_chosen);
                 let bits = chosen
                     .iter()
                     .fold(1, |bits, bit| bits * 2 + u128::from(*bit));
-                (
-                    bits * 2,
-                    Some(actions.map(|(action, _)| action).collect()),
-                    None,
-                )
+                (bits * 2, Some(chosen_actions(chosen)), None)
             }
             Self::KeyForDataset => (dataset.id.0.as_u128(), None, Some([dataset.id].into())),
         };
@@ -295,4 +299,12 @@ impl CallerKind {
         let id = ApiKeyId(uuid::Uuid::from_u128(number));
         AssumedCaller::assumed_key(id, user_id, scope)
     }
+}
+
+/// The chosen ones of the actions on datasets.
+fn chosen_actions(chosen: [bool; 3]) -> BTreeSet<Action> {
+    let all = Action::DATASET_ACTIONS.into_iter().zip(chosen);
+    all.filter(|(_, is_chosen)| *is_chosen)
+        .map(|(action, _)| action)
+        .collect()
 }

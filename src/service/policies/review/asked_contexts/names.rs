@@ -5,14 +5,17 @@
 use crate::domain::shown::join_or;
 
 use super::address_regions::name_addresses;
-use super::asked_contexts::{AskedContexts, CallerKind, ContextSet};
 use super::time_regions::{name_instants, name_times_of_day};
+use super::{AskedContexts, CallerKind, ContextSet};
 
 /// The most products in the name of a set.
 const MAX_NAMES: usize = 4;
 
 /// The names of the products that make up a set; none if it is all contexts, or empty.
-pub(super) fn name_contexts(asked: &AskedContexts, set: ContextSet) -> Vec<String> {
+pub(in crate::service::policies::review) fn name_contexts(
+    asked: &AskedContexts,
+    set: ContextSet,
+) -> Vec<String> {
     if set == 0 || set == asked.all() {
         return Vec::new();
     }

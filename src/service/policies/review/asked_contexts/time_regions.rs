@@ -8,7 +8,7 @@ const DAY: i64 = 86_400;
 
 /// Whole seconds from `begin` until before `end`; of a day, it may end after midnight.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct TimeRegion {
+pub(in crate::service::policies::review) struct TimeRegion {
     begin: Option<i64>,
     end: Option<i64>,
 }

@@ -19,31 +19,39 @@ use crate::domain::principal::{Tags, User};
 use crate::policy::attributes::{AttributeReferences, DeclaredAttributes};
 use crate::policy::references::PolicyReferences;
 
-/// What both sides of a comparison can observe of attributes that their schemas declare.
+/// What the sides of a review can observe of attributes that their schemas declare.
 pub(super) struct AttributeViews<'a> {
-    /// The schemas before and after.
-    pub(super) schemas: [&'a DeclaredAttributes; 2],
-    /// What the policies of either side refer to.
+    /// The schema of each side: one, or those before and after an edit.
+    pub(super) schemas: Vec<&'a DeclaredAttributes>,
+    /// What the policies of any side refer to.
     pub(super) references: &'a PolicyReferences,
 }
 
 /// The attributes that policies read, and whether all of them fit each schema: what does not fit is denied whatever
 /// policies read.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 struct VisibleAttributes {
     values: Attributes,
-    fits: [bool; 2],
+    fits: Vec<bool>,
 }
 
 impl AttributeViews<'_> {
     fn visible(&self, owner: AttributeOwner, attributes: &Attributes) -> VisibleAttributes {
+        let declares_any = |schema: &&DeclaredAttributes| schema.names(owner).next().is_some();
+        if !self.schemas.iter().any(declares_any) {
+            return VisibleAttributes::default();
+        }
         let read = attributes.iter();
         let read = read.filter(|(name, _)| self.references.has_attribute(name));
         VisibleAttributes {
             values: read
                 .map(|(name, value)| (name.clone(), value.clone()))
                 .collect(),
-            fits: self.schemas.map(|schema| schema.fits(owner, attributes)),
+            fits: self
+                .schemas
+                .iter()
+                .map(|schema| schema.fits(owner, attributes))
+                .collect(),
         }
     }
 

@@ -18,7 +18,7 @@ const OUTSIDE: [IpAddr; 5] = [
 
 /// Addresses that no literal tells apart.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct AddressRegion {
+pub(in crate::service::policies::review) struct AddressRegion {
     /// One of them.
     pub(super) sample: AssumedAddress,
     /// For each network whether they are in it.
