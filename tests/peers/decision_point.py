@@ -34,7 +34,8 @@ class DecisionPoint(Server):
 
     def __init__(self, folder, example, **settings):
         limits = {**WITHOUT_LIMITS, "CEDARGATE_EVALUATION_LIMIT_PER_MINUTE": "0"}
-        super().__init__(folder, **{**limits, **settings})
+        # test_docs.py has the proofs of the examples.
+        super().__init__(folder, **{**limits, "CEDARGATE_GATE_PROOFS": "off", **settings})
         self.policies = self.folder / "policies"
         shutil.copytree(ROOT / "policies", self.policies)
         examples = ROOT / "docs" / "examples"

@@ -131,6 +131,19 @@ def test_what_is_no_file_is_refused(run_check, make):
     assert "odd.entities.json" in done.stdout + done.stderr
 
 
+def test_a_problem_at_the_end_of_a_very_long_line_is_told(run_check):
+    # As json.dump writes it: one line.
+    entities = [entity(ACCOUNT, f"{number}") for number in range(3_000)]
+    done = run_check(one_line=json.dumps([*entities, entities[-1]]))
+    assert done.returncode == 3, done.stderr
+    assert "twice" in only_problem(json.loads(done.stdout))["message"]
+    shown = subprocess.run(
+        [BINARY, "policy", "check", done.args[-1]], capture_output=True, text=True, timeout=DEADLINE
+    )
+    assert shown.returncode == 3, shown.stderr
+    assert "twice" in shown.stderr and len(shown.stderr) < 20_000
+
+
 @pytest.mark.parametrize("length", [1, 2, 5_000])
 def test_a_cycle_is_told_at_its_first_entity(check, length):
     ring = [entity(GROUP, f"{n}", f"{(n + 1) % length}") for n in range(length)]

@@ -445,6 +445,23 @@ def test_every_denial_is_on_record(pdp):
         assert record["asked_resource"] == 'Certification::Document::"record-1"'
 
 
+def test_no_record_has_what_callers_say_of_others(pdp):
+    secret = "078-05-1120"
+    resource = {**ARCHIVED, "properties": {"status": {"text": secret}}}
+    context = {"soft": secret, "diagnosis": secret}
+    items = [
+        changed(resource=resource),
+        changed(action={"name": "delete"}, context=context),
+        changed(action={"name": "read", "properties": {"soft": secret}}),
+        changed(subject={"type": "user", "id": "alice", "properties": {"role": secret}}),
+    ]
+    pdp.answer(EVALUATIONS, {"evaluations": items})
+    for item in items:
+        pdp.answer(EVALUATION, item)
+    assert secret not in pdp.run("audit", "export").stdout
+    assert secret not in pdp.log_text()
+
+
 def test_other_methods_and_paths_are_a_405_or_404(pdp):
     for path in PATHS:
         for method in ("GET", "PUT", "DELETE"):

@@ -186,12 +186,7 @@ class Bundles(DecisionPoint):
     """A server whose own policies and entities are replaced again and again."""
 
     def __init__(self, folder):
-        super().__init__(
-            folder,
-            "authzen-certification",
-            CEDARGATE_GATE_PROOFS="off",
-            CEDARGATE_GATE_CASES="off",
-        )
+        super().__init__(folder, "authzen-certification", CEDARGATE_GATE_CASES="off")
         schema = self.policies / "schema.cedarschema"
         schema.write_text(schema.read_text() + SCHEMA)
 

@@ -1,8 +1,10 @@
 """Mint and download on PostgreSQL, and outages of it."""
 
+import random
+
 import pytest
 
-from demo import MEMBER, PUBLIC, RESTRICTED, file_of
+from demo import ADMIN, MEMBER, PUBLIC, RESTRICTED, file_of
 from server import assert_problem, claims_unverified, until
 
 
@@ -102,3 +104,23 @@ def test_the_password_of_the_database_is_never_printed(make_server):
     failed = server.run("serve", "--demo", check=False)
     assert failed.returncode == 1
     assert "error:" in failed.stderr and "hush-hush" not in failed.stdout + failed.stderr
+
+
+def test_questions_about_long_ids_are_on_record_on_postgres(postgres_server):
+    server = postgres_server
+    # Random letters of four bytes each: what an index cannot compress.
+    letters = random.Random(1).choices(range(0x20000, 0x2A6D6), k=1_024)
+    question = {
+        "subject": {"type": "user", "id": MEMBER},
+        "action": {"name": "read"},
+        "resource": {"type": "dataset", "id": "".join(map(chr, letters))},
+    }
+    admin = {"Authorization": f"Bearer {server.login(ADMIN)}"}
+    for resource in (question["resource"], {"type": "dataset", "id": RESTRICTED}):
+        asked = {**question, "resource": resource}
+        answer = server.post("/access/v1/evaluation", json=asked, headers=admin)
+        assert answer.status_code == 200, answer.text
+        assert answer.json()["decision"] is (resource["id"] == RESTRICTED)
+    assert server.get("/health/ready").json()["status"] == "ready"
+    asked = [record for record in server.audit() if record["event"] == "evaluate"]
+    assert [record["outcome"] for record in asked] == ["denied", "granted"]
