@@ -152,6 +152,15 @@ impl AccessTypes {
             return Err(problems);
         }
         found.add_unnamed(&declared);
+        for (text, kind) in &declared {
+            // An own type that is named like the word of the catalog takes it too.
+            let is_it = found.by_name.get(text) == Some(&AccessType::of(kind));
+            let message = taken_catalog_name(text, &AccessType::of(kind), text).filter(|_| is_it);
+            warnings.extend(message.map(|message| {
+                let key = (DeclarationKind::Entity, "", text.as_str());
+                places.problem(key, message).into_warning()
+            }));
+        }
         Ok(found)
     }
 
