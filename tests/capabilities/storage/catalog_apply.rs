@@ -207,6 +207,7 @@ async fn a_dataset_changed_after_the_commit_stays_as_it_was_changed(db: TestData
     for dataset in &mut changed {
         dataset.title.push_str(", again");
         dataset.reader_users.clear();
+        dataset.share_ends = ShareEnds::default();
     }
     let removed = changed.pop().unwrap().id;
     let change = CatalogChange {
@@ -243,6 +244,7 @@ async fn users_and_roles_removed_after_the_commit_leave_its_datasets(db: TestDat
             dataset.owner = None;
         }
         dataset.reader_users.clear();
+        dataset.share_ends = ShareEnds::default();
         dataset.reader_roles.remove(&role("geology"));
     }
     assert_eq!(datasets(&db.database).await, staged.after);
