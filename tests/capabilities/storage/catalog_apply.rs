@@ -12,6 +12,7 @@ use cedargate::storage::{
 
 use serde_json::json;
 
+use super::dataset_facts::check_facts;
 use crate::support::test_database::{
     TestDatabase, attributes, dataset, role, roles, tags, user, write_change,
 };
@@ -66,25 +67,6 @@ async fn datasets(database: &Database) -> Vec<Dataset> {
     assert_eq!(listed.unwrap().len(), catalog.datasets.len());
     check_facts(database, &catalog.datasets).await;
     catalog.datasets
-}
-
-/// The facts are the same as what the whole catalog has, without files, and without the columns that are left out.
-async fn check_facts(database: &Database, datasets: &[Dataset]) {
-    for (tags, attributes) in [(true, true), (true, false), (false, true), (false, false)] {
-        let columns = DatasetColumns { tags, attributes };
-        let facts = database.read_dataset_facts(columns).await.unwrap();
-        let expected = datasets.iter().cloned().map(|mut dataset| {
-            dataset.file = None;
-            if !tags {
-                dataset.tags.clear();
-            }
-            if !attributes {
-                dataset.attributes.clear();
-            }
-            dataset
-        });
-        assert_eq!(facts, expected.collect::<Vec<_>>());
-    }
 }
 
 fn sorted(mut datasets: Vec<Dataset>) -> Vec<Dataset> {
