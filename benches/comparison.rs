@@ -1,4 +1,4 @@
-//! The cost and the correctness of `policy diff` at size: `cargo bench --bench comparison`.
+//! The cost and the correctness of `policy diff`, `policy who` and `policy what` at size: `cargo bench --bench comparison`.
 //!
 //! With 100,000 datasets and 1,000 users in memory, the shipped policies are compared with an edit of
 //! them that reads tags, roles, owners and names. Then pairs are sampled, as many among the changes as
@@ -33,6 +33,9 @@ use cedargate::domain::principal::{Principal, Tags, User};
 use cedargate::domain::resource::Resource;
 use cedargate::policy::Bundle;
 use cedargate::policy::context_literals::ContextLiterals;
+use cedargate::service::policies::review::access_lists::{
+    DatasetGroup, DatasetsQuery, PrincipalGroup, PrincipalsQuery, list_datasets, list_principals,
+};
 use cedargate::service::policies::review::asked_contexts::ContextScope;
 use cedargate::service::policies::review::comparison::{
     BundleComparison, ChangeGroup, DecisionChange, compare,
@@ -100,12 +103,51 @@ fn main() {
         comparison.changed,
         comparison.groups.len(),
     );
+    list_access(&to, &catalog, &scope);
     let started = Instant::now();
     let changed = spot_check(&mut rng, &from, &to, &catalog, &comparison);
     println!(
         "{SAMPLE} pairs decided by both bundles in {:.2?}: all as compared, {changed} of them changes",
         started.elapsed()
     );
+}
+
+/// Asks who may read a dataset, and what a user may do, and checks that the answers agree.
+fn list_access(bundle: &Bundle, catalog: &Catalog, scope: &ContextScope) {
+    let users = catalog.users.iter();
+    let users: Vec<_> = users.map(|record| Arc::new(record.user.clone())).collect();
+    let (user, dataset) = (&users[users.len() / 2], &catalog.datasets[0]);
+    let query = PrincipalsQuery {
+        action: Action::Read,
+        dataset: dataset.clone(),
+        scope: scope.clone(),
+    };
+    let started = Instant::now();
+    let who = list_principals(bundle, &query, users.clone());
+    println!(
+        "who may read a dataset in {:.2?}: {} users in {} groups",
+        started.elapsed(),
+        who.permitted,
+        who.groups.len()
+    );
+    let query = DatasetsQuery {
+        actions: ACTIONS.to_vec(),
+        principal: Principal::User(Arc::clone(user)),
+        scope: scope.clone(),
+    };
+    let datasets = catalog.datasets.clone();
+    let started = Instant::now();
+    let what = list_datasets(bundle, &query, datasets);
+    let counts = what.actions.iter().map(|one| one.permitted.to_string());
+    println!(
+        "what a user may do in {:.2?}: {} datasets",
+        started.elapsed(),
+        counts.collect::<Vec<_>>().join(", ")
+    );
+    let is_listed = |group: &DatasetGroup| group.datasets.iter().any(|one| one.id == dataset.id);
+    let by_user = what.actions[0].groups.iter().any(is_listed);
+    let has_user = |group: &PrincipalGroup| group.users.iter().any(|one| one.id == user.id);
+    assert_eq!(by_user, who.groups.iter().any(has_user));
 }
 
 fn edited() -> Bundle {

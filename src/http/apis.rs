@@ -32,7 +32,8 @@ use super::api::mint::MintApi;
 use super::api::mint_batch::MintBatchApi;
 use super::api::server_metadata::ServerMetadataApi;
 use super::api::sessions::SessionApi;
-use super::{HttpConfig, Services, openapi};
+use super::openapi;
+use super::services::{HttpConfig, Services};
 
 /// The APIs for callers, verifiers and operators, and those for administrators.
 pub(super) type Apis = (CallerApis, AdminApis);

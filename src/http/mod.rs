@@ -12,11 +12,10 @@ pub mod metrics_page;
 pub mod openapi;
 pub mod reply;
 pub mod server;
+mod services;
 
 use std::sync::Arc;
-use std::time::Duration;
 
-use metrics_exporter_prometheus::PrometheusHandle;
 use poem::{EndpointExt, Route};
 use poem_openapi::OpenApiService;
 use serde_json::Value;
@@ -25,21 +24,7 @@ use crate::config::limits::{
     MAX_DATASET_BODY_SIZE, MAX_EVALUATIONS_BODY_SIZE, MAX_QUESTION_BODY_SIZE, MAX_USER_BODY_SIZE,
     POLICY_CHECK_TIMEOUT, UPLOAD_TIMEOUT,
 };
-use crate::config::{AllowedOrigins, PathPatterns};
 use crate::domain::audit::AuditEvent;
-use crate::domain::clock::Clock;
-use crate::service::access::catalog_view::CatalogView;
-use crate::service::access_api::AccessApi;
-use crate::service::administration::Administration;
-use crate::service::health::Health;
-use crate::service::identity::api_keys::ApiKeys;
-use crate::service::identity::body_gate::BodyGate;
-use crate::service::identity::sessions::Sessions;
-use crate::service::tokens::download::Downloads;
-use crate::service::tokens::download_token::DownloadTokens;
-use crate::service::tokens::forward_auth::ForwardAuth;
-use crate::service::tokens::key_ring::KeyRing;
-use crate::service::tokens::key_schedule::KeySchedule;
 
 use api::access;
 use api::access::evaluation::EvaluationApi;
@@ -67,36 +52,7 @@ use server::own_origins::OwnOrigins;
 use server::request_handler::RequestHandler;
 use server::request_limits::{RequestLimits, RouteLimits};
 use server::request_middleware::RequestMiddleware;
-use server::trusted_proxies::TrustedProxies;
-
-/// The services that the operations call.
-#[derive(Clone)]
-pub struct Services {
-    /// Mints download tokens.
-    pub download_tokens: Arc<DownloadTokens>,
-    /// Logs in and out.
-    pub sessions: Arc<Sessions>,
-    /// Manages users, roles, datasets, policies and the audit log.
-    pub administration: Arc<Administration>,
-    /// Manages API keys.
-    pub api_keys: Arc<ApiKeys>,
-    /// Authenticates callers before their bodies are read.
-    pub body_gate: Arc<BodyGate>,
-    /// Downloads files.
-    pub downloads: Arc<Downloads>,
-    /// Decides for file servers.
-    pub forward_auth: Arc<ForwardAuth>,
-    /// Decides for other services.
-    pub access_api: Arc<AccessApi>,
-    /// Lists the datasets that a caller may discover.
-    pub catalog_view: Arc<CatalogView>,
-    /// Publishes the key set.
-    pub key_ring: Arc<KeyRing>,
-    /// Checks health.
-    pub health: Arc<Health>,
-    /// Renders the metrics.
-    pub metrics: PrometheusHandle,
-}
+pub use services::{HttpConfig, Services};
 
 /// The paths that programs ask for all the time.
 const PROBE_PATHS: [&str; 3] = [
@@ -130,31 +86,6 @@ const ALWAYS_ANSWERED: [&str; 6] = [
     OPENID_CONFIGURATION_PATH,
     AUTHZEN_CONFIGURATION_PATH,
 ];
-
-/// The settings of the HTTP floor.
-#[derive(Clone, Debug)]
-pub struct HttpConfig {
-    /// Proxies whose word about the client's address is believed.
-    pub trusted_proxies: TrustedProxies,
-    /// The paths that proxies ask about.
-    pub forward_auth_paths: PathPatterns,
-    /// The origins whose pages may read responses.
-    pub allowed_origins: AllowedOrigins,
-    /// The URL that clients use, whose own pages are no foreign ones.
-    pub issuer: String,
-    /// When signing keys change, and how long verifiers may cache the key set.
-    pub key_schedule: KeySchedule,
-    /// How long a request may take until its response begins.
-    pub request_timeout: Duration,
-    /// The largest file that may be uploaded, in bytes.
-    pub max_upload_size: u64,
-    /// How many bytes a minute of an uploaded file have to arrive.
-    pub min_bytes_per_minute: u32,
-    /// How long the proofs of a policy edit may take.
-    pub proof_timeout: Duration,
-    /// The time.
-    pub clock: Clock,
-}
 
 /// The requests whose bodies may be larger or that may take longer than others.
 fn route_limits(config: &HttpConfig) -> RouteLimits {
@@ -268,11 +199,17 @@ fn service_document(service: &OpenApiService<Apis, ()>, issuer: &str) -> Value {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use poem::http::Method;
 
     use crate::config::limits::MAX_BODY_SIZE;
+    use crate::config::{AllowedOrigins, PathPatterns};
+    use crate::domain::clock::Clock;
     use crate::domain::key_set_lifetime::KeySetLifetime;
     use crate::http::server::operations::BodyKind;
+    use crate::http::server::trusted_proxies::TrustedProxies;
+    use crate::service::tokens::key_schedule::KeySchedule;
 
     use super::*;
 

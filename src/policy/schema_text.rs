@@ -168,11 +168,7 @@ impl<'a> DeclarationScan<'a> {
 
     /// Reads the names of a declaration and passes over the rest of it.
     fn names(&mut self, kind: DeclarationKind, annotations: &[(String, Range<usize>)]) {
-        loop {
-            let (Some((Token::Word(name), span)) | Some((Token::Quoted(name), span))) = self.take()
-            else {
-                break;
-            };
+        while let Some((Token::Word(name) | Token::Quoted(name), span)) = self.take() {
             self.found.push(SchemaDeclaration {
                 kind,
                 namespace: self.namespace.clone(),

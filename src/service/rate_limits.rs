@@ -12,7 +12,6 @@
 
 use std::net::{IpAddr, Ipv6Addr};
 use std::num::NonZeroU32;
-use std::time::Duration;
 
 use crate::domain::caller::Caller;
 use crate::domain::clock::Clock;
@@ -20,6 +19,7 @@ use crate::domain::id::UserId;
 
 use super::error::ServiceError;
 
+pub use self::buckets::CountedMints;
 use self::buckets::{Buckets, RateLimitKey, Share};
 
 mod buckets;
@@ -52,30 +52,6 @@ pub struct RateLimits {
     network_downloads: Buckets,
     refused_downloads: Buckets,
     evaluations: Buckets,
-}
-
-/// How many of several mints the limit allows, and when the others are.
-#[derive(Clone, Copy, Debug)]
-pub struct CountedMints {
-    /// How many are allowed and counted; the others are not counted.
-    pub allowed: u32,
-    /// When the first of the others is allowed, and how much later each further one is.
-    refused: Option<(Duration, Duration)>,
-}
-
-impl CountedMints {
-    /// The error for the mint at `index`, counted from 0, unless it is allowed.
-    ///
-    /// It names the time after which all mints up to this one are allowed.
-    pub fn check(&self, index: u32) -> Result<(), ServiceError> {
-        match (index.checked_sub(self.allowed), self.refused) {
-            (Some(others_before), Some((wait, interval))) => {
-                let later = interval.saturating_mul(others_before);
-                Err(ServiceError::limit_exceeded(wait.saturating_add(later)))
-            }
-            (None, _) | (_, None) => Ok(()),
-        }
-    }
 }
 
 impl RateLimits {

@@ -45,14 +45,18 @@ async fn every_operation_with_a_body_names_the_types_that_it_takes() {
                 }
                 let response = server.http.execute(request).await.unwrap();
                 let response = TestResponse::read(response).await;
-                let detail = response.problem(415);
+                // The standard of services knows no 415.
+                let is_of_services = path.starts_with("/access/");
+                let detail = response.problem(if is_of_services { 400 } else { 415 });
                 for kind in &types {
                     assert!(
                         detail.contains(kind.as_str()),
                         "{method} {path} {sent:?}: {detail}"
                     );
                 }
-                assert_eq!(response.header("accept"), types.join(", "));
+                if !is_of_services {
+                    assert_eq!(response.header("accept"), types.join(", "));
+                }
             }
             tried += 1;
         }

@@ -81,6 +81,7 @@ async fn tags_come_in_the_order_in_which_people_need_them() {
         "Key set",
         "Sessions",
         "API keys",
+        "Access",
         "Administration",
         "Operators",
     ];

@@ -9,14 +9,17 @@ use crate::cli::outcome::CommandError;
 use crate::domain::action::Action;
 use crate::domain::audit::{AuditEvent, AuditFilter, AuditOutcome, AuditRecord};
 use crate::domain::caller::DecisionContext;
+use crate::domain::client_address::AssumedAddress;
 use crate::domain::dataset::Dataset;
-use crate::domain::id::RecordId;
+use crate::domain::id::{RecordId, UserId};
 use crate::domain::principal::Principal;
+use crate::domain::principal_name::PrincipalName;
 use crate::domain::resource::Resource;
 use crate::domain::rfc3339;
 use crate::policy::Bundle;
 use crate::policy::explain::ValueVisibility;
 use crate::policy::new_case::NewCase;
+use crate::service::policies::review::context::{AssumedCaller, ReviewContext};
 use crate::service::policies::review::explanation::{ExplanationReport, explain_in};
 use crate::storage::{AuditOrder, Database};
 
@@ -71,17 +74,55 @@ pub(super) async fn find_record(
     }
     let about_dataset =
         |record: &AuditRecord| action_of(record).is_some() && record.dataset_id.is_some();
+    let is_of_service = found
+        .iter()
+        .any(|record| record.event == AuditEvent::Evaluate);
     found.into_iter().find(about_dataset).ok_or_else(|| {
+        let hint = if is_of_service {
+            "what a service said of its own types is not on record: ask POST /access/v1/evaluation again"
+        } else {
+            "read, discover and administer of a dataset can be explained"
+        };
         CommandError::new(format!(
             "the audit record of {what} is not about an action on a dataset"
         ))
-        .with_hint("read, discover and administer of a dataset can be explained")
+        .with_hint(hint)
     })
+}
+
+/// Whom a record is about: whoever asked, or the subject that a service asked about.
+#[derive(Clone, Copy)]
+enum RecordedPrincipal {
+    Anonymous,
+    User(UserId),
+}
+
+impl RecordedPrincipal {
+    fn of(record: &AuditRecord) -> Option<Self> {
+        if record.event != AuditEvent::Evaluate {
+            return Some(record.user_id.map_or(Self::Anonymous, Self::User));
+        }
+        match record.asked_principal.as_deref()?.parse().ok()? {
+            PrincipalName::Anonymous => Some(Self::Anonymous),
+            PrincipalName::Id(id) => Some(Self::User(id)),
+            PrincipalName::Username(_) => None,
+        }
+    }
+}
+
+/// The action that a service asked about, if it is one of Cedargate's on a user and a dataset.
+fn asked_action(record: &AuditRecord) -> Option<Action> {
+    RecordedPrincipal::of(record)?;
+    let name = record.asked_action.as_deref()?;
+    let name = name.strip_prefix("Action::\"")?.strip_suffix('"')?;
+    let action = name.parse().ok()?;
+    Some(action).filter(|it| Action::DATASET_ACTIONS.contains(it))
 }
 
 /// The action on a dataset that a record is about.
 fn action_of(record: &AuditRecord) -> Option<Action> {
     match (record.event, record.action) {
+        (AuditEvent::Evaluate, _) => asked_action(record),
         (_, Some(action)) => Some(action).filter(|it| Action::DATASET_ACTIONS.contains(it)),
         (AuditEvent::Mint | AuditEvent::Download | AuditEvent::Verify, None) => Some(Action::Read),
         (_, None) => None,
@@ -101,9 +142,9 @@ impl RecordedQuestion {
             ))
             .with_hint("what users and datasets were is not kept")
         };
-        let principal = match record.user_id {
-            None => Principal::Anonymous,
-            Some(id) => match database.find_user(id).await? {
+        let principal = match RecordedPrincipal::of(record) {
+            None | Some(RecordedPrincipal::Anonymous) => Principal::Anonymous,
+            Some(RecordedPrincipal::User(id)) => match database.find_user(id).await? {
                 Some(user) => Principal::User(Arc::new(user)),
                 None => return Err(gone(format!("the user {id}"))),
             },
@@ -114,6 +155,14 @@ impl RecordedQuestion {
         let Some(dataset) = database.find_dataset(dataset_id).await? else {
             return Err(gone(format!("the dataset {dataset_id}")));
         };
+        if record.event == AuditEvent::Evaluate {
+            return Ok(Self::of_service(
+                principal,
+                action,
+                Arc::new(dataset),
+                record,
+            ));
+        }
         let mut notes = Vec::new();
         let key = match record.key_id {
             None => None,
@@ -138,6 +187,30 @@ impl RecordedQuestion {
             record: record.clone(),
             notes,
         })
+    }
+
+    /// A question that a service asked: the circumstances that it named are not on record.
+    fn of_service(
+        principal: Principal,
+        action: Action,
+        dataset: Arc<Dataset>,
+        record: &AuditRecord,
+    ) -> Self {
+        let circumstances = ReviewContext {
+            address: AssumedAddress(None),
+            unix_millis: record.unix_millis,
+            caller: AssumedCaller::default(),
+        };
+        let note = "A service asked; the circumstances that it named are not on record: explained at an unknown \
+                    address, signed in as usual.";
+        Self {
+            context: circumstances.for_principal(&principal),
+            principal,
+            action,
+            dataset,
+            record: record.clone(),
+            notes: vec![note.to_owned()],
+        }
     }
 
     /// The explanation, with what was decided then and what is no longer known.

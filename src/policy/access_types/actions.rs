@@ -21,6 +21,8 @@ const MAX_ACTIONS_OF_NAME: usize = 256;
 pub(in crate::policy) struct NamedAction {
     /// Its Cedar name.
     pub(in crate::policy) uid: EntityUid,
+    /// The same as text.
+    pub(in crate::policy) cedar_name: String,
     /// The action of the catalog, if it is one.
     pub(in crate::policy) standard: Option<Action>,
     /// Its AuthZEN names: those of `@authzen`, else its id.
@@ -67,7 +69,7 @@ impl NamedActions {
             .filter(|alias| alias.kind == DeclarationKind::Action)
             .map(|alias| ((alias.namespace.clone(), &*alias.name), &alias.names));
         let aliases: BTreeMap<(String, &str), &Vec<String>> = of_actions.collect();
-        let names = |types: &mut dyn Iterator<Item = &cedar_policy_core::ast::EntityType>| {
+        let cedar_types = |types: &mut dyn Iterator<Item = &cedar_policy_core::ast::EntityType>| {
             types.cloned().map(EntityTypeName::from).collect()
         };
         let mut found = Self::default();
@@ -76,18 +78,19 @@ impl NamedActions {
             let namespace = uid.type_name().namespace();
             let id: &str = uid.id().as_ref();
             let standard = namespace.is_empty().then(|| id.parse().ok()).flatten();
-            let named = aliases.get(&(namespace, id));
+            let given = aliases.get(&(namespace, id));
             found.all.push(NamedAction {
+                cedar_name: uid.to_string(),
                 standard,
-                names: named.map_or_else(|| vec![id.to_owned()], |names| (*names).clone()),
-                principals: names(&mut action.applies_to_principals()),
-                resources: names(&mut action.applies_to_resources()),
+                names: given.map_or_else(|| vec![id.to_owned()], |names| (*names).clone()),
+                principals: cedar_types(&mut action.applies_to_principals()),
+                resources: cedar_types(&mut action.applies_to_resources()),
                 uid,
             });
         }
         found
             .all
-            .sort_by_cached_key(|action| action.uid.to_string());
+            .sort_by(|one, other| one.cedar_name.cmp(&other.cedar_name));
         for (at, action) in found.all.iter().enumerate() {
             for name in &action.names {
                 found.by_name.entry(name.clone()).or_default().push(at);
@@ -167,7 +170,7 @@ impl NamedActions {
                 if let Some((other, (subject, resource))) = shared.next() {
                     let message = format!(
                         "the AuthZEN action {name:?} of a {subject} and a {resource} is {} and {}",
-                        other.uid, one.uid
+                        other.cedar_name, one.cedar_name
                     );
                     let help = "give each a name of its own with @authzen";
                     // An action of the catalog keeps its name.

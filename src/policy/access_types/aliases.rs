@@ -122,9 +122,8 @@ pub(super) fn aliases(
                         names,
                     }),
                     Err(message) => {
-                        problems.push(places.problem(key, message).with_help(
-                            "write @authzen(\"user\"), or several as \"user, identity\"",
-                        ))
+                        let help = "write @authzen(\"user\"), or several as \"user, identity\"";
+                        problems.push(places.problem(key, message).with_help(help));
                     }
                 }
             }

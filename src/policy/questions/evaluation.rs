@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use cedar_policy::entities_errors::EntitiesError;
 use cedar_policy::{Context, Entities, Entity, EntityUid, Request, RestrictedExpression};
 use cedar_policy_core::ast;
 use cedar_policy_core::entities::{Entities as CoreEntities, NoEntitiesSchema, TCComputation};
@@ -222,7 +221,7 @@ impl Bundle {
         {
             added.extend(own.build(self.entities())?);
         }
-        let entities = with_closed(&facts.entities, added).map_err(Failure::of_cedar)?;
+        let entities = with_closed(&facts.entities, added)?;
         Ok(QuestionFacts {
             principal: subject_uid,
             resource: resource_uid,
@@ -235,7 +234,7 @@ impl Bundle {
 ///
 /// What an own entity is in is what its file says: the roles of a user that it is in are not looked up, whether the user
 /// is a side of the question or not.
-fn with_closed(entities: &Entities, added: Vec<Entity>) -> Result<Entities, EntitiesError> {
+fn with_closed(entities: &Entities, added: Vec<Entity>) -> Result<Entities, Failure> {
     if added.is_empty() {
         return Ok(entities.clone());
     }
@@ -249,6 +248,6 @@ fn with_closed(entities: &Entities, added: Vec<Entity>) -> Result<Entities, Enti
         None::<&NoEntitiesSchema>,
         TCComputation::AssumeAlreadyComputed,
         Extensions::all_available(),
-    )?;
-    Ok(all.into())
+    );
+    Ok(all.map_err(Failure::of_cedar)?.into())
 }

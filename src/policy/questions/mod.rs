@@ -64,12 +64,12 @@ impl Bundle {
             .access_types()
             .find_action(&action.name, &types.0, &types.1);
         let names = AskedNames {
-            principal: self.question_uid(subject).to_string(),
+            principal: self.question_name(subject),
             action: found.map_or_else(
                 || format!("{:?}", action.name),
-                |found| found.uid.to_string(),
+                |found| found.cedar_name.clone(),
             ),
-            resource: self.question_uid(resource).to_string(),
+            resource: self.question_name(resource),
         };
         let answer = match found {
             Some(found) => {
@@ -199,6 +199,16 @@ impl Bundle {
             QuestionEntity::Own { kind, id, .. } => {
                 EntityUid::from_type_name_and_id(kind.clone(), EntityId::new(id))
             }
+        }
+    }
+
+    /// The Cedar name of a side, as text.
+    fn question_name(&self, entity: &QuestionEntity) -> String {
+        match entity {
+            // Most questions are about these, and a UUID needs no escapes.
+            QuestionEntity::Principal(Principal::User(user)) => format!("User::\"{}\"", user.id),
+            QuestionEntity::Dataset(dataset) => format!("Dataset::\"{}\"", dataset.id),
+            other => self.question_uid(other).to_string(),
         }
     }
 

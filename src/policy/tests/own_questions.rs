@@ -51,9 +51,9 @@ const POLICIES: [&str; 14] = [
     r#"permit (principal in Team::"all", action == Action::"write_record", resource);"#,
     r#"permit (principal, action == Action::"move_record", resource in Shelf::"old");"#,
     r#"permit (principal == Person::"cee", action, resource is Record) when { resource.status == State::"active" };"#,
-    r#"permit (principal is Person, action, resource is Record) when { resource has owner && resource.owner == principal };"#,
-    r#"permit (principal is Person, action, resource is Record) when { resource has readers && resource.readers.contains(principal) };"#,
-    r#"permit (principal is Person, action, resource) when { principal has level && principal.level > 4 };"#,
+    r"permit (principal is Person, action, resource is Record) when { resource has owner && resource.owner == principal };",
+    r"permit (principal is Person, action, resource is Record) when { resource has readers && resource.readers.contains(principal) };",
+    r"permit (principal is Person, action, resource) when { principal has level && principal.level > 4 };",
     r#"permit (principal is Person, action == Action::"greet", resource) when { principal has boss && principal.boss == resource };"#,
     r#"permit (principal is Person, action == Action::"greet", resource) when { resource in Team::"all" && resource has email };"#,
     r#"permit (principal is Person, action == Action::"write_record", resource)
@@ -61,7 +61,7 @@ const POLICIES: [&str; 14] = [
     r#"forbid (principal is Person, action == Action::"write_record", resource) when { context has soft && !context.soft };"#,
     r#"forbid (principal is Person, action, resource is Record) when { resource.status == State::"archived" };"#,
     r#"forbid (principal is Person, action, resource) when { principal.hasTag("room") && principal.getTag("room") == "7" };"#,
-    r#"forbid (principal is Person, action, resource) when { principal has level && principal.level * 4611686018427387904 > 0 };"#,
+    r"forbid (principal is Person, action, resource) when { principal has level && principal.level * 4611686018427387904 > 0 };",
 ];
 
 /// A question: ids and properties of both sides, the action, and the context.

@@ -53,6 +53,7 @@ impl AccessApi {
         let credential = folded_credential(&caller, source.as_ref());
         let authorizer = self.access.authorizer(&caller)?;
         if !authorizer.bundle().declares(action) {
+            self.rate_limits.check_request(&caller)?;
             record.outcome = AuditOutcome::Denied;
             record.reason = Some(format!(
                 "the schema of the policies does not declare the action {action}"
@@ -61,6 +62,8 @@ impl AccessApi {
         }
         let decision = authorizer.decide_and_record(action, &Resource::Server, record);
         if !decision.is_permitted {
+            // The limit of services is too high for records of those who are none.
+            self.rate_limits.check_request(&caller)?;
             return Err(ServiceError::AdministrationDenied { action });
         }
         Ok(Asker {
@@ -172,7 +175,7 @@ impl Asker {
             .clone_from(&decision.determining_policies);
         record.errors.clone_from(&decision.errors);
         if let Some(refusal) = refusal {
-            record.reason = Some(refusal.message.clone());
+            record.reason = Some(without_value(&refusal.message).to_owned());
             return match refusal.status {
                 Some(status) => AccessAnswer::failed(status, refusal.message),
                 None => AccessAnswer::refused(refusal.message),
@@ -188,4 +191,10 @@ impl Asker {
                 .then(|| AdminReason::new(&decision)),
         }
     }
+}
+
+/// A message without the value that it found: what services say of people is not on record.
+fn without_value(message: &str) -> &str {
+    let before = message.split_once(", found ").map(|(before, _)| before);
+    before.unwrap_or(message)
 }

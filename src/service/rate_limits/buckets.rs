@@ -12,14 +12,36 @@ use crate::domain::clock::Clock;
 use crate::domain::id::UserId;
 use crate::service::error::ServiceError;
 
-use super::CountedMints;
-
 /// How many buckets are kept; the least used are evicted first.
 const MAX_BUCKETS: u64 = 100_000;
 /// A bucket that is not used for this long is full again and can be dropped.
 const BUCKET_TTL: Duration = Duration::from_secs(150);
 /// How long a bucket takes to fill.
 const FILL_TIME: Duration = Duration::from_mins(1);
+
+/// How many of several mints the limit allows, and when the others are.
+#[derive(Clone, Copy, Debug)]
+pub struct CountedMints {
+    /// How many are allowed and counted; the others are not counted.
+    pub allowed: u32,
+    /// When the first of the others is allowed, and how much later each further one is.
+    refused: Option<(Duration, Duration)>,
+}
+
+impl CountedMints {
+    /// The error for the mint at `index`, counted from 0, unless it is allowed.
+    ///
+    /// It names the time after which all mints up to this one are allowed.
+    pub fn check(&self, index: u32) -> Result<(), ServiceError> {
+        match (index.checked_sub(self.allowed), self.refused) {
+            (Some(others_before), Some((wait, interval))) => {
+                let later = interval.saturating_mul(others_before);
+                Err(ServiceError::limit_exceeded(wait.saturating_add(later)))
+            }
+            (None, _) | (_, None) => Ok(()),
+        }
+    }
+}
 
 /// Whose bucket it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

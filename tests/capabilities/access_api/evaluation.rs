@@ -17,7 +17,8 @@ async fn a_service_asks_about_users_and_datasets_of_the_catalog() {
         (&mo, "read", RESTRICTED, true),
         ("otto", "read", RESTRICTED, false),
         ("otto", "discover", RESTRICTED, true),
-        ("olivia", "administer", PRIVATE, true),
+        ("ada", "administer", PRIVATE, true),
+        ("olivia", "administer", PRIVATE, false),
         ("anonymous", "read", PUBLIC, true),
         ("anonymous", "read", PRIVATE, false),
         ("dora", "read", PUBLIC, false),
@@ -184,4 +185,18 @@ async fn a_schema_without_the_actions_of_services_refuses_them_and_is_healthy() 
     let policies = ada.get("/admin/policies").await.json();
     let warnings = policies["in_force"]["warnings"].to_string();
     assert!(warnings.contains("AuthZEN"), "{warnings}");
+}
+
+#[tokio::test]
+async fn whoever_may_not_ask_fills_the_log_no_faster_than_with_other_requests() {
+    let limit = ("CEDARGATE_REQUEST_LIMIT_PER_MINUTE", "5".to_owned());
+    let access = AccessServer::start_with(vec![limit]).await;
+    let mo = access.server.session("mo").await;
+    let asked = question(("user", "mo"), "read", ("dataset", PUBLIC));
+    for _ in 0..5 {
+        access.ask_as(&mo, EVALUATION, &asked).await.problem(403);
+    }
+    access.ask_as(&mo, EVALUATION, &asked).await.problem(429);
+    assert_eq!(access.evaluate(&asked).await["decision"], true);
+    assert_eq!(access.asked().await.len(), 6);
 }

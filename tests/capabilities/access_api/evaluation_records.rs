@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 
 use super::{AccessServer, EVALUATIONS, question};
 use crate::support::admin_client::AdminClient;
+use crate::support::cli::cedargate;
 use crate::support::server::RESTRICTED;
 
 #[tokio::test]
@@ -32,7 +33,13 @@ async fn a_question_is_on_record_with_who_asked_about_whom() {
     for (member, value) in expected.as_object().unwrap() {
         assert_eq!(records[0][member], *value, "{member}");
     }
-    assert!(!records[0].to_string().contains("hunter2"));
+    let mut ill_typed = question(("person", "alice"), "view", ("record", "r0"));
+    ill_typed["subject"]["properties"] = json!({"level": "hunter2"});
+    let told = access.evaluate(&ill_typed).await;
+    assert!(told.to_string().contains("hunter2"), "{told}");
+    let all = access.asked().await;
+    assert!(!json!(all).to_string().contains("hunter2"), "{all:?}");
+    assert!(all[2]["reason"].as_str().unwrap().contains("`level`"));
     assert_eq!(records[1]["outcome"], "denied");
     assert_eq!(records[1]["determining_policies"], json!(["secret"]));
     assert_eq!(records[1]["asked_action"], "Docs::Action::\"viewRecord\"");
@@ -40,7 +47,7 @@ async fn a_question_is_on_record_with_who_asked_about_whom() {
         (format!("asked_principal=User::\"{mo}\""), 1),
         ("asked_resource=Docs::Record::\"r1\"".to_owned(), 1),
         ("asked_resource=Docs::Record::\"r2\"".to_owned(), 0),
-        ("event=evaluate&action=evaluate".to_owned(), 2),
+        ("event=evaluate&action=evaluate".to_owned(), 3),
     ] {
         let found = ada.list_all(&format!("/admin/audit?{filter}"), 10).await;
         assert_eq!(found.len(), count, "{filter}");
@@ -97,4 +104,46 @@ async fn of_a_sample_every_so_many_permits_are_on_record_and_every_denial() {
     let found = outcomes(&access).await;
     let count = |outcome: &str| found.iter().filter(|(found, _)| found == outcome).count();
     assert_eq!((count("granted"), count("denied")), (4, 6));
+}
+
+#[tokio::test]
+async fn what_a_service_was_told_about_the_catalog_is_explained_from_its_record() {
+    let access = AccessServer::start().await;
+    for user in ["mo", "otto"] {
+        let asked = question(("user", user), "read", ("dataset", RESTRICTED));
+        access.evaluate(&asked).await;
+    }
+    access
+        .evaluate(&question(("person", "alice"), "view", ("record", "r0")))
+        .await;
+    let records = access.asked().await;
+    let explain = |record: &Value| {
+        let (data, policies) = (access.server.folder.path(), access.policies.path());
+        let environment = [
+            ("CEDARGATE_DATA_DIR", data.to_str().unwrap()),
+            ("CEDARGATE_POLICY_DIR", policies.to_str().unwrap()),
+        ];
+        let id = record["id"].as_str().unwrap();
+        cedargate(data, &["policy", "explain", "--record", id], &environment)
+    };
+    for (record, verdict) in records
+        .iter()
+        .zip(["PERMITTED: mo, read", "DENIED: otto, read"])
+    {
+        let explained = explain(record);
+        assert!(explained.data.contains(verdict), "{}", explained.data);
+        assert!(
+            explained
+                .data
+                .contains("circumstances that it named are not on record")
+        );
+        assert!(!explained.data.contains("would be another one now"));
+    }
+    let own = explain(&records[2]);
+    assert_eq!(own.code, 1);
+    assert!(
+        own.messages.contains("/access/v1/evaluation"),
+        "{}",
+        own.messages
+    );
 }

@@ -97,7 +97,7 @@ async fn a_search_finds_users_and_datasets_of_the_catalog() {
         assert_eq!(found.contains(&dataset.to_owned()), expected, "{dataset}");
     }
     assert!(found.is_sorted());
-    let asked = question(("user", "olivia"), "x", ("dataset", PRIVATE));
+    let asked = question(("user", "ada"), "x", ("dataset", PRIVATE));
     let found = search_all(&access, ACTION, &asked, 2).await;
     assert_eq!(found, ["administer", "discover", "read"]);
     let records = access.asked().await;

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use poem_openapi::Object;
 use poem_openapi::types::Any;
+use poem_openapi::{Enum, Object};
 use serde::Serialize;
 use serde_json::Value;
 
@@ -84,12 +84,24 @@ pub struct EvaluationItem {
     pub context: Option<Any<Value>>,
 }
 
+/// When a batch ends.
+#[derive(Enum)]
+#[oai(rename_all = "snake_case")]
+pub enum EvaluationsSemanticName {
+    /// When all questions are decided; this is the default.
+    ExecuteAll,
+    /// With the first deny.
+    DenyOnFirstDeny,
+    /// With the first permit.
+    PermitOnFirstPermit,
+}
+
 /// How a batch is evaluated.
 #[derive(Object)]
 pub struct EvaluationOptions {
-    /// When the batch ends: `execute_all`, `deny_on_first_deny` or `permit_on_first_permit`.
+    /// When the batch ends.
     #[oai(skip_serializing_if_is_none)]
-    pub evaluations_semantic: Option<String>,
+    pub evaluations_semantic: Option<EvaluationsSemanticName>,
 }
 
 /// Several questions. Members beside `evaluations` are the defaults of each; without `evaluations` they are the one

@@ -2,6 +2,7 @@
 
 pub mod evaluation;
 pub mod information_model;
+mod members;
 pub mod metadata;
 pub mod question_reader;
 pub mod reply;

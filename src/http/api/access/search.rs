@@ -16,7 +16,7 @@ use crate::service::access_api::search::{AccessSearch, SearchKind, SearchPage};
 
 use super::evaluation::AccessStatuses;
 use super::information_model::{AccessAction, AccessEntity, Properties, SearchedEntity};
-use super::question_reader::Members;
+use super::members::Members;
 use super::reply::AccessOk;
 
 /// The path of the search for subjects.

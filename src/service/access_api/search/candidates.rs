@@ -15,8 +15,8 @@ use crate::service::access_api::resolve::ANONYMOUS;
 use crate::service::error::ServiceError;
 use crate::storage::UserFilter;
 
-use super::MAX_CANDIDATES;
-
+/// How many candidates one page looks at.
+pub(super) const MAX_CANDIDATES: usize = 20_000;
 /// How many users or datasets are read at a time.
 const MAX_READ: u32 = 500;
 

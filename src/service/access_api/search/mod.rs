@@ -3,13 +3,14 @@
 //! A page is what evaluation would say of each candidate, in the order of their ids. It ends when it is full, or when
 //! a bound of its work is reached: then it may have few results, or none, and still a token.
 
+mod access_search;
 mod candidates;
 mod scan;
 pub mod token;
 
 use std::sync::Arc;
 
-use serde_json::{Map, Value};
+use serde_json::Map;
 
 use crate::domain::access_question::{AskedAction, AskedEntity};
 use crate::domain::action::Action;
@@ -22,52 +23,13 @@ use crate::service::identity::request_context::RequestContext;
 use super::AccessApi;
 use super::admission::Asker;
 use super::resolve::ResolvedEntity;
+pub use access_search::{AccessSearch, SearchKind, SearchPage};
+use candidates::MAX_CANDIDATES;
 use scan::{ScanState, ScanWork, ScannedQuestion, collect_texts};
 use token::PagePosition;
 
 /// As how many decisions a search counts, and so does each further part of the catalog that it reads.
 const SEARCH_COST: u32 = 10;
-/// How many candidates one page looks at.
-const MAX_CANDIDATES: usize = 20_000;
-
-/// What is searched.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum SearchKind {
-    /// Subjects who may.
-    Subjects,
-    /// Resources on which it may be done.
-    Resources,
-    /// Actions that may be done.
-    Actions,
-}
-
-/// A search; the id of what is searched is empty.
-#[derive(Clone, Debug)]
-pub struct AccessSearch {
-    /// What is searched.
-    pub kind: SearchKind,
-    /// Who would do it.
-    pub subject: AskedEntity,
-    /// What would be done; none if actions are searched.
-    pub action: Option<AskedAction>,
-    /// What it would be done to.
-    pub resource: AskedEntity,
-    /// The circumstances.
-    pub context: Map<String, Value>,
-    /// The token of the page before.
-    pub token: Option<String>,
-    /// How many results a page has at most.
-    pub limit: Option<u64>,
-}
-
-/// A page of results.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct SearchPage {
-    /// The ids of entities, or the names of actions.
-    pub results: Vec<String>,
-    /// The token of the next page; empty if there is none.
-    pub next_token: String,
-}
 
 impl AccessApi {
     /// Searches; the page leaves only when its record is durable.
@@ -138,7 +100,7 @@ impl AccessApi {
         };
         let kind = asker.bundle().access_types().find(&searched.type_name);
         let (Some(kind), Ok(entity), Some(action)) = (kind, &known.entity, &search.action) else {
-            return Ok(SearchPage::empty());
+            return Ok(SearchPage::default());
         };
         if position.limit == 0 {
             return Ok(SearchPage {
@@ -174,7 +136,7 @@ impl AccessApi {
                 })
                 .await?;
             let Some((scanned, is_complete)) = scanned.into_iter().next() else {
-                return Ok(SearchPage::empty());
+                return Ok(SearchPage::default());
             };
             state = scanned;
             if is_complete && page.is_last {
@@ -193,15 +155,6 @@ impl AccessApi {
                     next_token: position.encode(),
                 });
             }
-        }
-    }
-}
-
-impl SearchPage {
-    fn empty() -> Self {
-        Self {
-            results: Vec::new(),
-            next_token: String::new(),
         }
     }
 }
@@ -244,7 +197,7 @@ fn search_actions(
     mut position: PagePosition,
 ) -> SearchPage {
     let (Ok(subject), Ok(resource)) = (&subject.entity, &resource.entity) else {
-        return SearchPage::empty();
+        return SearchPage::default();
     };
     let bundle = asker.bundle();
     let mut names: Vec<&str> = bundle

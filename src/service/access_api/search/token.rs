@@ -11,7 +11,7 @@ use sha2::{Digest, Sha256};
 use crate::domain::access_question::{AskedAction, AskedEntity};
 use crate::service::error::ServiceError;
 
-use super::{AccessSearch, SearchKind};
+use super::access_search::{AccessSearch, SearchKind};
 
 /// The version of the form.
 const VERSION: u8 = 1;

@@ -4,13 +4,17 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use proptest::prelude::*;
+use uuid::Uuid;
 
 use super::classes::AccessClasses;
 use super::*;
 use crate::domain::action::Action;
-use crate::domain::dataset::Dataset;
-use crate::domain::principal::{Principal, User};
+use crate::domain::attributes::Attributes;
+use crate::domain::dataset::{Dataset, RecordStatus, Visibility};
+use crate::domain::id::{DatasetId, UserId};
+use crate::domain::principal::{Principal, Tags, User};
 use crate::domain::resource::Resource;
+use crate::domain::share_ends::ShareEnds;
 use crate::policy::Bundle;
 use crate::policy::context_literals::ContextLiterals;
 use crate::service::policies::review::asked_contexts::names::name_contexts;
@@ -186,4 +190,51 @@ proptest! {
             }
         }
     }
+}
+
+/// A schema whose type lists its roles refuses everybody with another one, although no policy names a role.
+#[test]
+fn users_with_a_role_that_the_schema_does_not_list_are_told_apart() {
+    let folder = tempfile::tempdir().unwrap();
+    let shipped = include_str!("../../../../../policies/schema.cedarschema");
+    let listing = shipped.replace("entity Role;", r#"entity Role enum ["admin", "a"];"#);
+    assert_ne!(listing, shipped);
+    std::fs::write(folder.path().join("schema.cedarschema"), listing).unwrap();
+    let public = include_str!("../../../../../policies/public.cedar");
+    std::fs::write(folder.path().join("public.cedar"), public).unwrap();
+    let bundle = Bundle::load(folder.path()).unwrap();
+    let user = |number: u128, role: &str| {
+        Arc::new(User {
+            id: UserId(Uuid::from_u128(number)),
+            username: format!("u{number}").parse().unwrap(),
+            issuer: None,
+            roles: [role.parse().unwrap()].into(),
+            claims: Tags::new(),
+            attributes: Attributes::new(),
+            display_name: None,
+            is_disabled: false,
+        })
+    };
+    let users = vec![user(1, "a"), user(2, "b"), user(3, "a")];
+    let query = PrincipalsQuery {
+        action: Action::Read,
+        dataset: Dataset {
+            id: DatasetId(Uuid::from_u128(9)),
+            title: "Tides".to_owned(),
+            visibility: Visibility::Public,
+            record_status: RecordStatus::Published,
+            owner: None,
+            reader_users: BTreeSet::new(),
+            reader_roles: BTreeSet::new(),
+            share_ends: ShareEnds::default(),
+            tags: Tags::new(),
+            attributes: Attributes::new(),
+            file: None,
+        },
+        scope: scope(),
+    };
+    let (of_users, of_anonymous) = grants_of_principals(&bundle, &query, users);
+    let permitted: Vec<bool> = of_users.iter().map(|one| one.access.is_always).collect();
+    assert_eq!(permitted, [true, false, true]);
+    assert!(of_anonymous.is_always);
 }
