@@ -206,7 +206,7 @@ enum KeysCommand {
 #[derive(Debug, Subcommand)]
 enum AuditCommand {
     /// Print the audit records that match the filters, or all, as JSON Lines, the oldest first
-    Export(audit::ExportArguments),
+    Export(Box<audit::ExportArguments>),
     /// Delete the records before a time, in batches beside a running server, and record it
     Prune {
         /// A time such as 2026-01-01T00:00:00Z, at least an hour ago
@@ -298,7 +298,7 @@ fn dispatch(command: Command, settings: &Settings) -> CommandResult {
         }
         Command::Keys(command) => block_on(dispatch_keys(settings, command)),
         Command::Audit(AuditCommand::Export(arguments)) => {
-            block_on(audit::export(settings, arguments))
+            block_on(audit::export(settings, *arguments))
         }
         Command::Audit(AuditCommand::Prune { before, dry_run }) => {
             block_on(audit::prune(settings, &before, dry_run))

@@ -6,6 +6,7 @@
 //!
 //! - [`bundle`]: loads and validates a folder. [`live`]: the bundle in force.
 //! - [`attributes`]: the attributes that the author's schema declares, and their values in the catalog.
+//! - [`bundle_entities`]: what the files of a folder say about entities of the author's own types.
 //! - [`edited_attributes`]: what an edit of the schema means for values that the catalog has.
 //! - [`folder`]: everything in a policy folder, read once, for the bundle, its cases and its invariants.
 //! - [`cases`]: the test cases beside the policies. [`case_failures`]: the failed ones by their causes. [`coverage`]:

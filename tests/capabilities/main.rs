@@ -62,6 +62,7 @@ mod middleboxes;
 mod mint;
 mod mint_batch;
 mod openapi;
+mod own_types;
 mod policy_causes;
 mod policy_check;
 mod policy_diff;

@@ -12,8 +12,11 @@ use cedar_policy_core::validator::types::{EntityKind, Type};
 
 use crate::domain::attributes::AttributeOwner;
 
-use super::EntityClass;
 use super::entity_json::named_in;
+
+/// Entities of one type that no policy tells apart: which class of them it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct EntityClass(pub u32);
 
 /// What policies, templates and the catalog tell apart by name.
 #[derive(Default)]

@@ -19,7 +19,7 @@ use crate::domain::suggest::did_you_mean;
 use crate::policy::json_span::{error_span, message_without_position, value_span};
 use crate::policy::typed_json::{expand, expand_members};
 
-use super::finding::{Finding, SpannedUid};
+use super::finding::{EntityFinding, SpannedUid};
 
 /// The deepest nesting of lists and objects in an entity.
 const MAX_NESTING: usize = 24;
@@ -68,29 +68,29 @@ pub(super) struct EntityReader<'a> {
 
 impl EntityReader<'_> {
     /// The entity, if its name is valid; and what is wrong.
-    pub(super) fn read(&self, value: &RawValue) -> (Option<WrittenEntity>, Vec<Finding>) {
+    pub(super) fn read(&self, value: &RawValue) -> (Option<WrittenEntity>, Vec<EntityFinding>) {
         let mut findings = Vec::new();
         let entity = self.entity(value, &mut findings);
         (entity, findings)
     }
 
-    fn entity(&self, value: &RawValue, findings: &mut Vec<Finding>) -> Option<WrittenEntity> {
+    fn entity(&self, value: &RawValue, findings: &mut Vec<EntityFinding>) -> Option<WrittenEntity> {
         let span = value_span(value, self.text);
         let whole: Value = match serde_json::from_str(value.get()) {
             Ok(whole) => whole,
             Err(error) => {
-                findings.push(Finding::new(span, message_without_position(&error)));
+                findings.push(EntityFinding::new(span, message_without_position(&error)));
                 return None;
             }
         };
         if !whole.is_object() {
-            let finding = Finding::new(self.start(value), "an entity is an object");
+            let finding = EntityFinding::new(self.start(value), "an entity is an object");
             findings.push(finding.with_help(HELP_FORM));
             return None;
         }
         if nesting(&whole) > MAX_NESTING {
             let message = format!("the entity is nested deeper than {MAX_NESTING}");
-            findings.push(Finding::new(self.start(value), message));
+            findings.push(EntityFinding::new(self.start(value), message));
             return None;
         }
         let members: EntityMembers<'_> = match serde_json::from_str(value.get()) {
@@ -98,7 +98,7 @@ impl EntityReader<'_> {
             Err(error) => {
                 let inside = error_span(&error, value.get());
                 let span = span.start + inside.start..span.start + inside.end;
-                let finding = Finding::new(span, message_without_position(&error));
+                let finding = EntityFinding::new(span, message_without_position(&error));
                 findings.push(finding.with_help(HELP_FORM));
                 return None;
             }
@@ -112,13 +112,20 @@ impl EntityReader<'_> {
         let attributes = self.members(members.attrs, "attrs", findings);
         let tags = self.members(members.tags, "tags", findings);
         let known = self.known_attributes(attributes, declared, findings);
+        let count = findings.len();
         let json = json!({
             "uid": uid_json(&name.uid),
             "parents": parents.iter().map(|parent| uid_json(&parent.uid)).collect::<Vec<_>>(),
             "attrs": self.values(&known, declared, findings),
             "tags": self.tag_values(&tags, declared, findings),
         });
-        let entity = self.parse(json, (&name, &known, &tags), findings);
+        // Cedar would say of the same value that it is wrong.
+        let is_told = findings.len() > count;
+        let entity = if is_told {
+            None
+        } else {
+            self.parse(json, (&name, &known, &tags), findings)
+        };
         let named = entity.as_ref().map(|entity| {
             let of = |members: &Members<'_>, name: &str| {
                 let member = members.get(name);
@@ -146,14 +153,14 @@ impl EntityReader<'_> {
         &self,
         value: Option<&'v RawValue>,
         what: &str,
-        findings: &mut Vec<Finding>,
+        findings: &mut Vec<EntityFinding>,
     ) -> Members<'v> {
         let Some(value) = value else {
             return Members::new();
         };
         serde_json::from_str(value.get()).unwrap_or_else(|_| {
             let message = format!("`{what}` is not an object");
-            findings.push(Finding::new(self.start(value), message));
+            findings.push(EntityFinding::new(self.start(value), message));
             Members::new()
         })
     }
@@ -163,7 +170,7 @@ impl EntityReader<'_> {
         &self,
         attributes: Members<'v>,
         declared: &ValidatorEntityType,
-        findings: &mut Vec<Finding>,
+        findings: &mut Vec<EntityFinding>,
     ) -> Members<'v> {
         let (known, unknown): (Members<'v>, Members<'v>) = attributes
             .into_iter()
@@ -175,7 +182,7 @@ impl EntityReader<'_> {
                 .map(ToString::to_string)
                 .collect();
             let message = format!("a {} has no attribute `{name}`", declared.name());
-            let finding = Finding::new(self.member_name(&name, value), message);
+            let finding = EntityFinding::new(self.member_name(&name, value), message);
             findings.push(
                 match did_you_mean(&name, names.iter().map(String::as_str)) {
                     Some(help) => finding.with_help(help),
@@ -191,18 +198,47 @@ impl EntityReader<'_> {
         &self,
         known: &Members<'_>,
         declared: &ValidatorEntityType,
-        findings: &mut Vec<Finding>,
+        findings: &mut Vec<EntityFinding>,
     ) -> Map<String, Value> {
         let mut values = Map::new();
         for (name, raw) in known {
             let value: Value = serde_json::from_str(raw.get()).unwrap_or_default();
             let one = Map::from_iter([(name.clone(), value)]);
             match expand_members(one, declared.attributes(), &find_id) {
-                Ok(expanded) => values.extend(expanded),
-                Err(message) => findings.push(Finding::new(value_span(raw, self.text), message)),
+                Ok(expanded) => {
+                    for value in expanded.values() {
+                        findings.extend(self.unknown_members(value, raw));
+                    }
+                    values.extend(expanded);
+                }
+                Err(message) => {
+                    findings.push(EntityFinding::new(value_span(raw, self.text), message))
+                }
             }
         }
         values
+    }
+
+    /// The entities of enumerations that an attribute names and the schema does not have.
+    fn unknown_members(&self, value: &Value, raw: &RawValue) -> Vec<EntityFinding> {
+        let inner: Vec<&Value> = match value {
+            Value::Array(values) => values.iter().collect(),
+            Value::Object(members) => members.values().collect(),
+            _ => return Vec::new(),
+        };
+        let found = inner.into_iter();
+        let mut found: Vec<EntityFinding> =
+            found.flat_map(|it| self.unknown_members(it, raw)).collect();
+        let uid = value
+            .get("__entity")
+            .map(|uid| EntityUid::from_json(uid.clone()));
+        if let Some(Ok(uid)) = uid
+            && let Some(help) = self.not_a_member(&uid)
+        {
+            let span = value_span(raw, self.text);
+            found.push(EntityFinding::new(span, format!("there is no {uid}")).with_help(help));
+        }
+        found
     }
 
     /// The tags in Cedar's JSON, without bare words.
@@ -210,7 +246,7 @@ impl EntityReader<'_> {
         &self,
         tags: &Members<'_>,
         declared: &ValidatorEntityType,
-        findings: &mut Vec<Finding>,
+        findings: &mut Vec<EntityFinding>,
     ) -> Map<String, Value> {
         let mut values = Map::new();
         for (name, raw) in tags {
@@ -221,7 +257,9 @@ impl EntityReader<'_> {
             };
             match expanded {
                 Ok(expanded) => drop(values.insert(name.clone(), expanded)),
-                Err(message) => findings.push(Finding::new(value_span(raw, self.text), message)),
+                Err(message) => {
+                    findings.push(EntityFinding::new(value_span(raw, self.text), message))
+                }
             }
         }
         values
@@ -231,35 +269,26 @@ impl EntityReader<'_> {
         &self,
         json: Value,
         (name, attributes, tags): (&SpannedUid, &Members<'_>, &Members<'_>),
-        findings: &mut Vec<Finding>,
+        findings: &mut Vec<EntityFinding>,
     ) -> Option<ast::Entity> {
         let parser = EntityJsonParser::new(
             Some(self.core_schema),
             Extensions::all_available(),
             TCComputation::AssumeAlreadyComputed,
         );
-        match parser.single_from_json_value(json.clone()) {
+        match parser.single_from_json_value(json) {
             Ok(entity) if has_unknown_value(&entity) => {
                 let message = format!("{} has an unknown value", name.uid);
-                findings.push(Finding::new(name.span.clone(), message));
+                findings.push(EntityFinding::new(name.span.clone(), message));
                 None
             }
             Ok(entity) => Some(entity),
             Err(error) => {
                 let message = without_prefix(&error_chain(&error));
-                let blamed = attributes.iter().find(|(attribute, _)| {
-                    let mut without = json.clone();
-                    if let Some(attributes) =
-                        without.get_mut("attrs").and_then(Value::as_object_mut)
-                    {
-                        attributes.remove(*attribute);
-                    }
-                    // Without it nothing is wrong, or only that it is missing.
-                    is_blamed(attribute, &message)
-                        || match parser.single_from_json_value(without) {
-                            Ok(_) => true,
-                            Err(error) => error_chain(&error).contains(&missing(attribute)),
-                        }
+                let mut attributes = attributes.iter();
+                let blamed = attributes.find(|(attribute, _)| {
+                    message.contains(&format!("attribute `{attribute}` on "))
+                        || message.contains(&format!("attribute `{attribute}` of "))
                 });
                 let blamed = blamed.or_else(|| {
                     let mut tags = tags.iter();
@@ -269,7 +298,7 @@ impl EntityReader<'_> {
                     || name.span.clone(),
                     |(_, value)| value_span(value, self.text),
                 );
-                let mut finding = Finding::new(span, message);
+                let mut finding = EntityFinding::new(span, message);
                 finding.help = error.help().map(|help| help.to_string());
                 findings.push(finding);
                 None
@@ -298,8 +327,13 @@ impl EntityReader<'_> {
 
 /// The id that a bare word means: itself, or that of a Cedar name.
 fn find_id(entity_type: &EntityType, word: &str) -> Result<String, String> {
-    let named = word.parse::<EntityUid>().ok();
-    let named = named.filter(|uid| AsRef::<EntityType>::as_ref(uid.type_name()) == entity_type);
+    // Parsing costs more than all the rest, and ids are rarely written so.
+    let named = word
+        .contains("::\"")
+        .then(|| word.parse::<EntityUid>().ok());
+    let named = named
+        .flatten()
+        .filter(|uid| AsRef::<EntityType>::as_ref(uid.type_name()) == entity_type);
     Ok(named.map_or_else(|| word.to_owned(), |uid| uid.id().unescaped().to_owned()))
 }
 
@@ -352,16 +386,6 @@ fn nesting(value: &Value) -> usize {
         _ => return 0,
     };
     1 + deepest.unwrap_or_default()
-}
-
-/// Whether a message of Cedar is about an attribute.
-fn is_blamed(attribute: &str, message: &str) -> bool {
-    message.contains(&format!("attribute `{attribute}` on "))
-        || message.contains(&missing(attribute))
-}
-
-fn missing(attribute: &str) -> String {
-    format!("to have attribute `{attribute}`, but it does not")
 }
 
 fn without_prefix(message: &str) -> String {

@@ -10,7 +10,7 @@ use crate::policy::json_span::value_span;
 use crate::policy::schema_names::{TypeOrigin, type_origin};
 
 use super::entity_json::EntityReader;
-use super::finding::{Finding, SpannedUid};
+use super::finding::{EntityFinding, SpannedUid};
 
 /// The most direct parents of an entity.
 pub const MAX_ENTITY_PARENTS: usize = 1_000;
@@ -26,7 +26,7 @@ impl EntityReader<'_> {
         &self,
         value: &RawValue,
         what: &str,
-        findings: &mut Vec<Finding>,
+        findings: &mut Vec<EntityFinding>,
     ) -> Option<SpannedUid> {
         let span = value_span(value, self.text);
         let json: Value = serde_json::from_str(value.get()).unwrap_or_default();
@@ -34,14 +34,14 @@ impl EntityReader<'_> {
             let message = format!("the {what} is not the name of an entity");
             let help =
                 "write {\"type\": \"Team\", \"id\": \"hydrology\"}, with the namespace of the type";
-            findings.push(Finding::new(span, message).with_help(help));
+            findings.push(EntityFinding::new(span, message).with_help(help));
             return None;
         };
         let id = uid.id().unescaped();
         if id.is_empty() || id.len() > MAX_ENTITY_ID_LENGTH || id.chars().any(char::is_control) {
             let help = format!("use 1 to {MAX_ENTITY_ID_LENGTH} bytes without control characters");
             let message = format!("the id of the {what} is not allowed");
-            findings.push(Finding::new(span, message).with_help(help));
+            findings.push(EntityFinding::new(span, message).with_help(help));
             return None;
         }
         Some(SpannedUid { uid, span })
@@ -51,7 +51,7 @@ impl EntityReader<'_> {
     pub(super) fn declared_type(
         &self,
         name: &SpannedUid,
-        findings: &mut Vec<Finding>,
+        findings: &mut Vec<EntityFinding>,
     ) -> Option<&ValidatorEntityType> {
         let type_name = name.uid.type_name();
         let finding = match type_origin(self.schema, type_name) {
@@ -63,18 +63,18 @@ impl EntityReader<'_> {
                     "{} cannot be in a file of entities: the catalog says what is true of every {type_name}",
                     name.uid
                 );
-                Finding::new(name.span.clone(), message).with_help(HELP_FILLED)
+                EntityFinding::new(name.span.clone(), message).with_help(HELP_FILLED)
             }
             TypeOrigin::Schema => {
                 let message = format!(
                     "{} cannot be in a file of entities: the schema lists the members of {type_name}",
                     name.uid
                 );
-                Finding::new(name.span.clone(), message).with_help(HELP_FILLED)
+                EntityFinding::new(name.span.clone(), message).with_help(HELP_FILLED)
             }
             TypeOrigin::Unknown => {
                 let message = format!("the schema has no entity type `{type_name}`");
-                let finding = Finding::new(name.span.clone(), message);
+                let finding = EntityFinding::new(name.span.clone(), message);
                 finding.with_help(self.similar_type(type_name.basename(), &type_name.to_string()))
             }
         };
@@ -102,18 +102,21 @@ impl EntityReader<'_> {
         &self,
         value: &RawValue,
         (name, declared): (&SpannedUid, &ValidatorEntityType),
-        findings: &mut Vec<Finding>,
+        findings: &mut Vec<EntityFinding>,
     ) -> Vec<SpannedUid> {
         let values: Vec<&RawValue> = match serde_json::from_str(value.get()) {
             Ok(values) => values,
             Err(_) => {
-                findings.push(Finding::new(self.start(value), "`parents` is not a list"));
+                findings.push(EntityFinding::new(
+                    self.start(value),
+                    "`parents` is not a list",
+                ));
                 return Vec::new();
             }
         };
         if values.len() > MAX_ENTITY_PARENTS {
             let message = format!("{} has more than {MAX_ENTITY_PARENTS} parents", name.uid);
-            findings.push(Finding::new(self.start(value), message));
+            findings.push(EntityFinding::new(self.start(value), message));
             return Vec::new();
         }
         let mut parents = Vec::new();
@@ -133,35 +136,46 @@ impl EntityReader<'_> {
         &self,
         parent: &SpannedUid,
         (name, declared): (&SpannedUid, &ValidatorEntityType),
-    ) -> Option<Finding> {
+    ) -> Option<EntityFinding> {
         let (kind, own) = (parent.uid.type_name(), name.uid.type_name());
         let span = parent.span.clone();
         let Some(above) = self.schema.as_ref().get_entity_type(kind.as_ref()) else {
             let message = format!("the schema has no entity type `{kind}`");
             let help = self.similar_type(kind.basename(), &kind.to_string());
-            return Some(Finding::new(span, message).with_help(help));
+            return Some(EntityFinding::new(span, message).with_help(help));
         };
         if !above.has_descendant_entity_type(declared.name()) {
             let message = format!("the schema does not let a {own} be in a {kind}");
             let help = format!("declare it: entity {} in [{kind}]", own.basename());
-            return Some(Finding::new(span, message).with_help(help));
+            return Some(EntityFinding::new(span, message).with_help(help));
         }
-        if let ValidatorEntityTypeKind::Enum(members) = &above.kind {
-            let id = parent.uid.id().unescaped();
-            let members = members.iter().map(|member| -> &str { member.as_ref() });
-            let members: Vec<&str> = members.collect();
-            if !members.contains(&id) {
-                let message = format!("there is no {}", parent.uid);
-                let help = did_you_mean(id, members.iter().copied());
-                let help = help.unwrap_or_else(|| format!("it is one of {}", members.join(", ")));
-                return Some(Finding::new(span, message).with_help(help));
-            }
+        if let Some(help) = self.not_a_member(&parent.uid) {
+            let message = format!("there is no {}", parent.uid);
+            return Some(EntityFinding::new(span, message).with_help(help));
         }
         // The roles of a user are in the catalog, so nobody knows here what the entity would be in besides.
         (kind.to_string() == "User").then(|| {
             let message =
                 format!("a {own} cannot be in a user, whose roles only the catalog knows");
-            Finding::new(span, message).with_help("name the user in an attribute")
+            EntityFinding::new(span, message).with_help("name the user in an attribute")
         })
+    }
+
+    /// What to write instead of an entity of an enumeration that the schema does not list.
+    pub(super) fn not_a_member(&self, uid: &EntityUid) -> Option<String> {
+        let declared = self
+            .schema
+            .as_ref()
+            .get_entity_type(uid.type_name().as_ref())?;
+        let ValidatorEntityTypeKind::Enum(members) = &declared.kind else {
+            return None;
+        };
+        let id: &str = uid.id().unescaped();
+        let members: Vec<&str> = members.iter().map(AsRef::as_ref).collect();
+        if members.contains(&id) {
+            return None;
+        }
+        let similar = did_you_mean(id, members.iter().copied());
+        Some(similar.unwrap_or_else(|| format!("it is one of {}", members.join(", "))))
     }
 }

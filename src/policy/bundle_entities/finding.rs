@@ -6,13 +6,13 @@ use cedar_policy::EntityUid;
 
 /// What is wrong with a part of a file.
 #[derive(Debug)]
-pub(super) struct Finding {
+pub(super) struct EntityFinding {
     pub(super) span: Range<usize>,
     pub(super) message: String,
     pub(super) help: Option<String>,
 }
 
-impl Finding {
+impl EntityFinding {
     pub(super) fn new(span: Range<usize>, message: impl Into<String>) -> Self {
         Self {
             span,

@@ -28,14 +28,11 @@ use crate::domain::diagnostic::SourceDiagnostic;
 use super::sources::SourceFiles;
 
 pub use changes::{ChangedEntities, EntityChanges};
+pub use classes::EntityClass;
 use classes::Unclassed;
 pub use entity_name::{MAX_ENTITY_ID_LENGTH, MAX_ENTITY_PARENTS};
 pub use parse::MAX_ENTITIES;
 pub(super) use parse::NamedByFile;
-
-/// Entities of one type that no policy tells apart: which class of them it is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct EntityClass(pub u32);
 
 /// The entities of a bundle's `*.entities.json` files, with all their ancestors.
 #[derive(Default)]

@@ -18,7 +18,7 @@ use crate::policy::schema_names::{TypeOrigin, type_origin};
 use crate::policy::sources::SourceFiles;
 
 use super::entity_json::{EntityReader, WrittenEntity};
-use super::finding::{Finding, SpannedUid};
+use super::finding::{EntityFinding, SpannedUid};
 use super::hierarchy::{self, HierarchyError, MAX_ANCESTORS};
 
 /// The most entities of a bundle.
@@ -103,12 +103,12 @@ pub(super) fn parse(
 }
 
 impl<'a> FilesParser<'a> {
-    fn report(&mut self, (file, text): NamedText<'_>, finding: Finding) {
+    fn report(&mut self, (file, text): NamedText<'_>, finding: EntityFinding) {
         if self.problems.len() >= MAX_PROBLEMS {
             self.untold_problems += 1;
             return;
         }
-        let Finding {
+        let EntityFinding {
             span,
             message,
             help,
@@ -127,11 +127,14 @@ impl<'a> FilesParser<'a> {
         // Refuses what is there twice.
         if let Err(error) = serde_json::from_str::<StrictValue>(text) {
             let span = error_span(&error, text);
-            self.report(file, Finding::new(span, message_without_position(&error)));
+            self.report(
+                file,
+                EntityFinding::new(span, message_without_position(&error)),
+            );
             return true;
         }
         let Ok(values) = serde_json::from_str::<Vec<&RawValue>>(text) else {
-            let finding = Finding::new(0..text.len().min(1), "a file of entities is a list");
+            let finding = EntityFinding::new(0..text.len().min(1), "a file of entities is a list");
             let help = "write [{\"uid\": {\"type\": ..., \"id\": ...}, \"attrs\": {...}}]";
             self.report(file, finding.with_help(help));
             return true;
@@ -144,7 +147,7 @@ impl<'a> FilesParser<'a> {
         for value in values {
             if self.entities.len() >= MAX_ENTITIES {
                 let message = format!("the bundle has more than {MAX_ENTITIES} entities");
-                self.report(file, Finding::new(value_start(value, text), message));
+                self.report(file, EntityFinding::new(value_start(value, text), message));
                 return false;
             }
             let (entity, findings) = reader.read(value);
@@ -164,7 +167,8 @@ impl<'a> FilesParser<'a> {
         if let Some((first_file, first)) = known.and_then(|first| self.entities.get(*first)) {
             let (label, text) = (self.sources.label(first_file.0), first_file.1);
             let line = line_at(text.as_ref(), first.name.span.start);
-            let finding = Finding::new(name.span.clone(), format!("{} is there twice", name.uid));
+            let finding =
+                EntityFinding::new(name.span.clone(), format!("{} is there twice", name.uid));
             self.report(
                 file,
                 finding.with_help(format!("it is also in {label}:{line}")),
@@ -199,7 +203,7 @@ impl<'a> FilesParser<'a> {
                 Some(similar) => format!("did you mean {similar:?}?"),
                 None => "add it to a file of entities, without parents if it has none".to_owned(),
             };
-            let finding = Finding::new(parent.span, format!("there is no {}", parent.uid));
+            let finding = EntityFinding::new(parent.span, format!("there is no {}", parent.uid));
             self.report(file, finding.with_help(help));
         }
     }
@@ -232,7 +236,7 @@ impl<'a> FilesParser<'a> {
                 if let Some((file, entity)) = self.entities.get(at) {
                     let message =
                         format!("the entities have more than {MAX_ANCESTORS} ancestors together");
-                    let finding = Finding::new(entity.name.span.clone(), message);
+                    let finding = EntityFinding::new(entity.name.span.clone(), message);
                     self.report(*file, finding.with_help("nest the groups less deep"));
                 }
             }
@@ -252,7 +256,7 @@ impl<'a> FilesParser<'a> {
         }
         shown.push(first.name.uid.to_string());
         let message = format!("{} is in itself: {}", first.name.uid, shown.join(" -> "));
-        let finding = Finding::new(first.name.span.clone(), message);
+        let finding = EntityFinding::new(first.name.span.clone(), message);
         self.report(*file, finding.with_help("remove one of the parents"));
     }
 

@@ -17,9 +17,10 @@ const OWN: &str = r#"
 @authzen("person") entity Person in [Team] = { "email"?: String, "roles"?: Set<String> };
 entity Team;
 entity State enum ["active", "archived"];
+entity Level enum ["", "low"];
 @authzen("record") entity Record = {
   "status": State, "owner"?: Person, "steward"?: User, "note"?: String,
-  "size"?: { "width": Long, "height"?: Long },
+  "size"?: { "width": Long, "height"?: Long }, "since"?: datetime,
 };
 @authzen("read") action "read_record" appliesTo { principal: [Person, User, Anonymous], resource: [Record] };
 @authzen("write") action "write_record" appliesTo {
@@ -50,7 +51,7 @@ fn own(kind: &str, id: &str, properties: Value) -> QuestionEntity {
     QuestionEntity::Own {
         kind: kind.parse().unwrap(),
         id: id.to_owned(),
-        properties: object(properties),
+        properties: object(properties).into(),
     }
 }
 
@@ -165,6 +166,10 @@ fn properties_of_an_own_type_are_its_attributes_for_one_question() {
             json!({"status": "active", "owner": "ada", "note": "two\nlines\tof text"}),
             true,
         ),
+        (
+            json!({"status": "active", "owner": "ada", "since": "1985-10-26T01:22-07:00"}),
+            true,
+        ),
         (json!({"status": "active", "owner": "bea"}), false),
         (json!({"status": "archived", "owner": "ada"}), false),
         (json!({"status": "active", "owner": null}), false),
@@ -201,6 +206,7 @@ fn what_the_schema_does_not_allow_is_refused_and_not_left_out() {
         json!({"status": "active", "note": "a".repeat(1025)}),
         json!({"status": "active", "steward": "ada"}),
         json!({"status": "active", "owner": "", "note": 7}),
+        json!({"status": "active", "owner": "Person::\"ada\""}),
     ]
     .into_iter()
     .map(refusal)
@@ -221,6 +227,27 @@ fn what_the_schema_does_not_allow_is_refused_and_not_left_out() {
             .refusal(&bundle)
             .starts_with("422 subject.properties: `roles`: a list has at most 256")
     );
+}
+
+#[test]
+fn what_the_caller_said_is_not_on_record() {
+    let bundle = bundle(&permit("write_record", ""));
+    let (ada, resource) = (person("ada"), active());
+    let secret = own(
+        "Person",
+        "ada",
+        json!({"email": ["078-05-1120"], "roles": "secret"}),
+    );
+    let recorded = |asked: Asked<'_>| asked.answer(&bundle).refusal.unwrap().recorded;
+    let of_properties = recorded(Asked::new(&secret, "write", &resource));
+    let of_context = Asked::new(&ada, "write", &resource)
+        .with(json!({"level": "F32"}))
+        .with_properties(json!({"soft": "secret"}));
+    let found = format!("{of_properties}\n{}", recorded(of_context));
+    insta::assert_snapshot!(found, @"
+    subject.properties: `email`: expected a string such as "text", found a list; `roles`: expected a list of strings such as ["text"], found a string
+    context: `level`: expected a whole number such as 3, found a string; `soft`: expected true or false, found a string
+    ");
 }
 
 #[test]
@@ -685,9 +712,7 @@ fn the_reasons_that_policies_tell_are_told_in_the_order_of_their_ids() {
 fn the_candidates_of_an_enumeration_are_its_members() {
     let bundle = bundle(&permit("greet", ""));
     let candidates = |kind: &str, after| {
-        let found = bundle
-            .own_candidates(&kind.parse().unwrap(), after)
-            .into_iter();
+        let found = bundle.own_candidates(&kind.parse().unwrap(), after);
         let found: Vec<&str> = found.map(|(id, _)| id).collect();
         found
     };
@@ -695,6 +720,8 @@ fn the_candidates_of_an_enumeration_are_its_members() {
     assert_eq!(candidates("State", Some("active")), ["archived"]);
     assert_eq!(candidates("State", Some("zoo")), Vec::<&str>::new());
     assert_eq!(candidates("Server", None), ["cedargate"]);
+    // No question can have the empty id.
+    assert_eq!(candidates("Level", None), ["low"]);
     assert_eq!(candidates("Person", None), Vec::<&str>::new());
     assert_eq!(candidates("Spaceship", None), Vec::<&str>::new());
 }
@@ -718,12 +745,12 @@ fn the_candidates_of_a_type_are_its_entities_in_the_order_of_their_ids() {
     ];
     let bundle = Bundle::load(folder(&files).path()).unwrap();
     let kind = "Person".parse().unwrap();
-    let all = bundle.own_candidates(&kind, None);
+    let all: Vec<_> = bundle.own_candidates(&kind, None).collect();
     let ids: Vec<&str> = all.iter().map(|(id, _)| *id).collect();
     assert_eq!(ids, ["B", "a", "b", "\u{e9}"]);
     let classes: Vec<_> = all.iter().map(|(_, class)| class.unwrap()).collect();
     assert!(classes[0] == classes[1] && classes[1] == classes[2] && classes[2] != classes[3]);
-    assert_eq!(bundle.own_candidates(&kind, Some("a")).len(), 2);
-    assert_eq!(bundle.own_candidates(&kind, Some("aa")).len(), 2);
-    assert_eq!(bundle.own_candidates(&kind, Some("\u{e9}")).len(), 0);
+    assert_eq!(bundle.own_candidates(&kind, Some("a")).count(), 2);
+    assert_eq!(bundle.own_candidates(&kind, Some("aa")).count(), 2);
+    assert_eq!(bundle.own_candidates(&kind, Some("\u{e9}")).count(), 0);
 }

@@ -34,14 +34,14 @@ impl ScopePart {
 
 /// An action that requests have.
 #[derive(Debug)]
-pub(super) struct AskedAction {
+pub(super) struct RequestAction {
     pub(super) uid: EntityUID,
     groups: BTreeSet<EntityUID>,
     principals: BTreeSet<EntityType>,
     resources: BTreeSet<EntityType>,
 }
 
-impl AskedAction {
+impl RequestAction {
     /// Whether it is this action or in this group.
     pub(super) fn is_in(&self, uid: &EntityUID) -> bool {
         self.uid == *uid || self.groups.contains(uid)
@@ -59,7 +59,7 @@ impl AskedAction {
 /// The requests that there are, by their types.
 #[derive(Debug)]
 pub(in crate::policy) struct RequestTypes {
-    pub(super) actions: Vec<AskedAction>,
+    pub(super) actions: Vec<RequestAction>,
     principals: BTreeSet<EntityType>,
     resources: BTreeSet<EntityType>,
     /// The types that an entity of a type can be in, for all types of the schema.
@@ -87,7 +87,7 @@ impl RequestTypes {
             }
             let of_action = groups.as_ref().and_then(|groups| groups.ancestors(uid));
             let of_action = of_action.into_iter().flatten();
-            actions.push(AskedAction {
+            actions.push(RequestAction {
                 uid: uid.as_ref().clone(),
                 groups: of_action.map(|group| group.as_ref().clone()).collect(),
                 principals,

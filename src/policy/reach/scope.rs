@@ -15,7 +15,7 @@ use uuid::Uuid;
 
 use crate::domain::id::UserId;
 
-use super::request_types::{AskedAction, RequestTypes, ScopePart};
+use super::request_types::{RequestAction, RequestTypes, ScopePart};
 use super::unreachable_part::UnreachablePart;
 
 /// The types that the scope of a policy admits.
@@ -106,12 +106,12 @@ impl ScopeTypes {
         (of(ScopePart::Principal), of(ScopePart::Resource))
     }
 
-    fn is_listed(&self, action: &AskedAction) -> bool {
+    fn is_listed(&self, action: &RequestAction) -> bool {
         self.listed.is_empty() || self.listed.iter().any(|uid| self.is_named(action, uid))
     }
 
     /// Whether a listed action names one that Cedargate asks for.
-    fn is_named(&self, action: &AskedAction, uid: &EntityUID) -> bool {
+    fn is_named(&self, action: &RequestAction, uid: &EntityUID) -> bool {
         action.uid == *uid || (!self.is_exact && action.is_in(uid))
     }
 
@@ -123,7 +123,7 @@ impl ScopeTypes {
     }
 
     /// Whether an action applies to a principal and a resource in the scope.
-    fn applies(&self, action: &AskedAction) -> bool {
+    fn applies(&self, action: &RequestAction) -> bool {
         [ScopePart::Principal, ScopePart::Resource]
             .into_iter()
             .all(|part| !self.of(part).is_disjoint(action.types(part)))
@@ -281,7 +281,7 @@ pub(super) fn without_members(
 /// Each listed action that never matches, with the reason.
 fn unmatched_actions(types: &RequestTypes, scope: &ScopeTypes) -> Vec<UnreachablePart> {
     let unmatched = scope.listed.iter().filter_map(|uid| {
-        let members: Vec<&AskedAction> = types
+        let members: Vec<&RequestAction> = types
             .actions
             .iter()
             .filter(|action| scope.is_named(action, uid))
@@ -303,7 +303,7 @@ fn unmatched_actions(types: &RequestTypes, scope: &ScopeTypes) -> Vec<Unreachabl
 fn unmatched_action(
     scope: &ScopeTypes,
     uid: &EntityUID,
-    members: &[&AskedAction],
+    members: &[&RequestAction],
 ) -> UnreachablePart {
     if members.is_empty() && scope.is_exact {
         let reason = format!("Cedargate never asks for `{uid}` itself");

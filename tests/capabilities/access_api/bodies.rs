@@ -78,7 +78,8 @@ async fn the_request_id_of_a_service_comes_back_as_it_was() {
     let access = AccessServer::start().await;
     let asked = question(("user", "mo"), "read", ("dataset", PUBLIC));
     let server = &access.server;
-    for (id, is_on_record) in [("trace-1", true), ("a/b:\"c\" d", false)] {
+    let long = "x".repeat(300);
+    for (id, is_on_record) in [("trace-1", true), ("a/b:\"c\" d", false), (&long, false)] {
         let request = server
             .post(EVALUATION)
             .bearer_auth(&access.gateway)

@@ -1,6 +1,7 @@
 //! Own types in `policy check` and in cases: what is asked and filled gives no warning, and what is not does.
 
 use std::fmt::Write as _;
+use std::fs;
 
 use tempfile::TempDir;
 
@@ -39,7 +40,11 @@ fn warnings(folder: &TempDir) -> String {
     let origin = format!("{}/", folder.path().display());
     let mut text = String::new();
     for warning in check.warnings {
-        writeln!(text, "{}", warning.to_string().replace(&origin, "")).unwrap();
+        let file = warning.file().replace(&origin, "");
+        let source = fs::read_to_string(folder.path().join(&file)).unwrap();
+        let piece = warning.span().map_or("", |span| &source[span]);
+        let help = warning.help().unwrap_or_default();
+        writeln!(text, "{file} at {piece}: {}\n  {help}", warning.message()).unwrap();
     }
     text
 }
