@@ -193,7 +193,7 @@ def evaluation(bench, stack):
         shutil.copytree(ROOT / "docs" / "examples" / EXAMPLE, folder, dirs_exist_ok=True)
         gate = Gate(
             bench.cedargate, bench.folder(where), f"{name} {where}",
-            CEDARGATE_POLICY_DIR=str(folder), **settings,
+            CEDARGATE_POLICY_DIR=str(folder), CEDARGATE_GATE_PROOFS="off", **settings,
         )  # fmt: skip
         stack.enter_context(gate.start("--demo"))
         catalog = gate.folder / "gateway.toml"

@@ -300,6 +300,13 @@ def test_many_searches_at_once_leave_the_server_ready(pdp):
     assert statuses <= {200, 429, 503}
 
 
+def test_batches_at_once_are_all_answered(pdp):
+    batch = {**QUESTION, "evaluations": [{}] * 30}
+    with ThreadPoolExecutor(96) as pool:
+        asked = [pool.submit(pdp.ask, EVALUATIONS, batch) for _ in range(96)]
+        assert {response.result().status_code for response in asked} == {200}
+
+
 # What callers say about others.
 
 
