@@ -24,6 +24,7 @@ mod password;
 mod policies_in_force;
 mod policy;
 mod print;
+mod runtime;
 mod serve;
 mod user;
 
@@ -35,12 +36,9 @@ use clap::{Parser, Subcommand};
 use crate::config::{SettingSources, Settings};
 use crate::domain::id::DatasetId;
 use crate::domain::name::Username;
-use crate::policy::complexity::DECISION_STACK_SIZE;
 
 use outcome::{CommandError, CommandResult, ExitStatus};
-
-/// How long the end of a command waits for its threads.
-const RUNTIME_STOP_TIMEOUT: Duration = Duration::from_secs(2);
+use runtime::block_on;
 
 /// Policy-driven authorization server for data downloads
 #[derive(Debug, Parser)]
@@ -78,7 +76,7 @@ enum Command {
     Keys(KeysCommand),
     /// Check, test, prove, compare, explain and format policies
     #[command(subcommand)]
-    Policy(policy::PolicyCommand),
+    Policy(policy::command::PolicyCommand),
     /// Export and prune the audit records
     #[command(subcommand)]
     Audit(AuditCommand),
@@ -269,7 +267,7 @@ fn show_for_a_moment(show: impl FnOnce() + Send + 'static) {
 fn dispatch(command: Command, settings: &Settings) -> CommandResult {
     match command {
         Command::Config { json, markdown } => config::run(settings, json, markdown),
-        Command::Policy(command) => policy::run(settings, command),
+        Command::Policy(command) => policy::command::run(settings, command),
         Command::Serve { demo } => {
             let log = logging::start(settings)?;
             let result = block_on(serve::run(settings, demo));
@@ -334,16 +332,4 @@ async fn dispatch_keys(settings: &Settings, command: KeysCommand) -> CommandResu
         KeysCommand::Revoke { kid } => keys::revoke(settings, &kid).await,
         KeysCommand::Reseal(arguments) => keys::reseal(settings, arguments).await,
     }
-}
-
-fn block_on(command: impl Future<Output = CommandResult>) -> CommandResult {
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .thread_stack_size(DECISION_STACK_SIZE)
-        .build()
-        .map_err(|error| CommandError::new(format!("cannot start the runtime: {error}")))?;
-    let result = runtime.block_on(command);
-    // A file system that does not answer holds its threads; the process does not wait for them.
-    runtime.shutdown_timeout(RUNTIME_STOP_TIMEOUT);
-    result
 }

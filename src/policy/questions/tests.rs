@@ -244,10 +244,10 @@ fn what_the_caller_said_is_not_on_record() {
         .with(json!({"level": "F32"}))
         .with_properties(json!({"soft": "secret"}));
     let found = format!("{of_properties}\n{}", recorded(of_context));
-    insta::assert_snapshot!(found, @"
+    insta::assert_snapshot!(found, @r#"
     subject.properties: `email`: expected a string such as "text", found a list; `roles`: expected a list of strings such as ["text"], found a string
     context: `level`: expected a whole number such as 3, found a string; `soft`: expected true or false, found a string
-    ");
+    "#);
 }
 
 #[test]

@@ -9,7 +9,7 @@ use crate::domain::action::Action;
 use crate::domain::audit::{AuditOutcome, AuditRecord};
 use crate::domain::resource::Resource;
 use crate::policy::Bundle;
-use crate::policy::questions::{QuestionAnswer, QuestionCircumstances, QuestionRefusal};
+use crate::policy::questions::{QuestionAnswer, QuestionCircumstances};
 use crate::service::access::decisions::Authorizer;
 use crate::service::error::ServiceError;
 use crate::service::folded_records::FoldedCredential;
@@ -176,7 +176,7 @@ impl Asker {
             .clone_from(&decision.determining_policies);
         record.errors.clone_from(&decision.errors);
         if let Some(refusal) = refusal {
-            record.reason = Some(recorded_reason(&refusal).to_owned());
+            record.reason = Some(refusal.recorded);
             return match refusal.status {
                 Some(status) => AccessAnswer::failed(status, refusal.message),
                 None => AccessAnswer::refused(refusal.message),
@@ -192,17 +192,4 @@ impl Asker {
                 .then(|| AdminReason::new(&decision)),
         }
     }
-}
-
-/// Why a question was refused, without the values that the service sent: what it says of people is not on record.
-fn recorded_reason(refusal: &QuestionRefusal) -> &str {
-    let message = refusal.message.as_str();
-    if refusal.status.is_none() && !message.starts_with("context:") {
-        return message;
-    }
-    let ends = [", found ", "\""]
-        .iter()
-        .filter_map(|end| message.find(end));
-    let end = ends.min().unwrap_or(message.len());
-    message.get(..end).unwrap_or_default().trim_end()
 }

@@ -157,7 +157,8 @@ impl EvaluationRecorder {
             return true;
         };
         let counted = self.samples.get_with(user_id, Arc::default);
-        counted.fetch_add(1, Ordering::Relaxed) % number == 0
+        let before = counted.fetch_add(1, Ordering::Relaxed);
+        before.is_multiple_of(number)
     }
 }
 

@@ -107,10 +107,7 @@ impl AccessApi {
         }
         let question = Arc::new(ask_of_each(asker, search, action, entity, known, &kind));
         let limit = position.limit as usize;
-        let mut state = ScanState {
-            after: position.after.clone(),
-            ..ScanState::default()
-        };
+        let mut state = ScanState::starting_after(position.after.clone());
         let mut is_first = true;
         loop {
             if !is_first {

@@ -51,6 +51,16 @@ pub(super) struct ScanState {
     classes: HashMap<EntityClass, bool>,
 }
 
+impl ScanState {
+    /// A page that begins after a candidate, or at the start.
+    pub(super) fn starting_after(after: Option<String>) -> Self {
+        Self {
+            after,
+            ..Self::default()
+        }
+    }
+}
+
 impl ScannedQuestion {
     /// Looks at the candidates until there are `limit` results or the time of the page is over; returns whether all
     /// were looked at.
