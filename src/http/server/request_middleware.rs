@@ -155,7 +155,7 @@ impl<H: RequestHandler> RequestEndpoint<H> {
         };
         // What a handler left of it is part of the rest.
         let is_read = match unread {
-            Some(unread) => {
+            Some(mut unread) => {
                 drop(request.take_body());
                 if is_waiting {
                     unread.is_at_end()

@@ -72,7 +72,7 @@ impl UnreadBody {
     }
 
     /// Whether the endpoint left nothing of it.
-    pub(super) fn is_at_end(mut self) -> bool {
+    pub(super) fn is_at_end(&mut self) -> bool {
         self.0.try_recv().is_ok_and(|rest| rest.is_at_end)
     }
 }

@@ -92,13 +92,11 @@ impl EntityReader<'_> {
             all.filter(|kind| type_origin(self.schema, kind) == TypeOrigin::Author)
         };
         let in_other_namespace = own().find(|kind| kind.basename() == basename);
-        match in_other_namespace {
-            Some(kind) => format!("did you mean {:?}?", kind.to_string()),
-            None => {
-                let similar = self.suggest(name, || own().map(ToString::to_string).collect());
-                similar.unwrap_or_else(|| "declare it in schema.cedarschema".to_owned())
-            }
+        if let Some(kind) = in_other_namespace {
+            return format!("did you mean {:?}?", kind.to_string());
         }
+        let similar = self.suggest(name, || own().map(ToString::to_string).collect());
+        similar.unwrap_or_else(|| "declare it in schema.cedarschema".to_owned())
     }
 
     /// The parents that its type may have.
@@ -108,15 +106,10 @@ impl EntityReader<'_> {
         (name, declared): (&SpannedUid, &ValidatorEntityType),
         findings: &mut Vec<EntityFinding>,
     ) -> Vec<SpannedUid> {
-        let values: Vec<&RawValue> = match serde_json::from_str(value.get()) {
-            Ok(values) => values,
-            Err(_) => {
-                findings.push(EntityFinding::new(
-                    self.start(value),
-                    "`parents` is not a list",
-                ));
-                return Vec::new();
-            }
+        let Ok(values) = serde_json::from_str::<Vec<&RawValue>>(value.get()) else {
+            let message = "`parents` is not a list";
+            findings.push(EntityFinding::new(self.start(value), message));
+            return Vec::new();
         };
         if values.len() > MAX_ENTITY_PARENTS {
             let message = format!("{} has more than {MAX_ENTITY_PARENTS} parents", name.uid);

@@ -45,7 +45,7 @@ impl EntityReader<'_> {
                     values.extend(expanded);
                 }
                 Err(message) => {
-                    findings.push(EntityFinding::new(value_span(raw, self.text), message))
+                    findings.push(EntityFinding::new(value_span(raw, self.text), message));
                 }
             }
         }
@@ -75,10 +75,8 @@ impl EntityReader<'_> {
             .into_iter()
             .flat_map(|it| self.value_problems(it, raw));
         let mut problems: Vec<EntityFinding> = inside.collect();
-        let uid = value
-            .get("__entity")
-            .map(|uid| EntityUid::from_json(uid.clone()));
-        if let Some(Ok(uid)) = uid
+        let uid = value.get("__entity").cloned();
+        if let Some(uid) = uid.and_then(|uid| EntityUid::from_json(uid).ok())
             && let Some(help) = self.not_a_member(&uid)
         {
             problems.push(found(format!("there is no {uid}"), help));
@@ -106,7 +104,7 @@ impl EntityReader<'_> {
                     values.insert(name.clone(), expanded);
                 }
                 Err(message) => {
-                    findings.push(EntityFinding::new(value_span(raw, self.text), message))
+                    findings.push(EntityFinding::new(value_span(raw, self.text), message));
                 }
             }
         }
@@ -168,6 +166,10 @@ impl EntityReader<'_> {
 }
 
 /// The id that a bare word means: itself, or that of a Cedar name.
+#[expect(
+    clippy::unnecessary_wraps,
+    reason = "the reader of bare words takes functions that can fail"
+)]
 fn find_id(entity_type: &EntityType, word: &str) -> Result<String, String> {
     // Parsing costs more than all the rest, and ids are rarely written so.
     let named = word

@@ -104,7 +104,10 @@ fn a_schema_with_half_of_the_words_is_refused() {
         );
     }
     // Folders have been written before these were there.
-    let before = shipped.replace(",\n  \"evaluate\", \"search\", \"assume_context\"\n]", "\n]");
+    let before = shipped.replace(
+        ",\n  \"evaluate\", \"search\", \"assume_context\"\n]",
+        "\n]",
+    );
     assert_ne!(before, shipped);
     fs::write(&path, before).unwrap();
     assert!(Bundle::load(files.path()).is_ok());

@@ -11,7 +11,7 @@ async fn whatever_is_wrong_with_a_body_is_400_with_its_path() {
     let asked = question(("user", "mo"), "read", ("dataset", PUBLIC));
     let text = asked.to_string();
     let json = Some("application/json");
-    let double = text.replacen("{", "{\"subject\": {}, ", 1);
+    let double = text.replacen('{', "{\"subject\": {}, ", 1);
     let deep = format!("{{\"context\": {}1{}}}", "[".repeat(1000), "]".repeat(1000));
     for (media_type, body, detail) in [
         (json, "{\"subject\":", "not JSON"),

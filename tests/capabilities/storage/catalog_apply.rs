@@ -6,8 +6,8 @@ use cedargate::domain::dataset::Dataset;
 use cedargate::domain::id::UserId;
 use cedargate::domain::share_ends::ShareEnds;
 use cedargate::storage::{
-    ApplyLease, CatalogChange, CommitConditions, CommitOutcome, Database, DatasetColumns,
-    DatasetFilter, Directory, SignInConditions, StagedDataset,
+    ApplyLease, CatalogChange, CommitConditions, CommitOutcome, Database, DatasetFilter, Directory,
+    SignInConditions, StagedDataset,
 };
 
 use serde_json::json;
