@@ -51,7 +51,7 @@ pub(super) fn own_candidates(
 ) -> CandidatePage {
     let mut candidates = Vec::new();
     if let AccessType::Own(own) = kind {
-        let found = bundle.own_candidates(own, after).into_iter();
+        let found = bundle.own_candidates(own, after);
         candidates.extend(found.take(MAX_OWN_PIECE).map(|(id, class)| Candidate {
             id: id.to_owned(),
             entity: CandidateEntity::Own,
