@@ -21,6 +21,10 @@ const MAX_RENDERED: usize = 100;
 const MAX_UNGROUPED: usize = 3;
 /// The most further diagnostics of one cause whose places are told.
 const MAX_PLACES: usize = 5;
+/// The longest line of source that is shown, in bytes: miette cannot show columns beyond 65,535, and nobody reads them.
+const MAX_LINE_LENGTH: usize = 2_000;
+/// How much of a longer line is shown before and after the place, in characters.
+const EXCERPT_LENGTH: usize = 40;
 
 /// Diagnostics of one cause; at least one.
 struct DiagnosticGroup<'a> {
@@ -46,7 +50,7 @@ pub fn render_diagnostics(diagnostics: &[SourceDiagnostic], is_coloured: bool) -
     let mut rendered = String::new();
     for DiagnosticGroup { first, others } in groups.iter().take(MAX_RENDERED) {
         let mut report = String::new();
-        match handler.render_report(&mut report, &MietteReport(first)) {
+        match handler.render_report(&mut report, &MietteReport::new(first)) {
             Ok(()) => rendered.push_str(&report),
             // A span that does not fit its source must not hide the message.
             Err(fmt::Error) => rendered.extend([&first.to_string(), "\n"]),
@@ -204,14 +208,58 @@ fn place(diagnostic: &SourceDiagnostic) -> String {
 
 /// A diagnostic as miette renders it: the piece of source shows the position, so the message does not.
 #[derive(Debug)]
-struct MietteReport<'a>(&'a SourceDiagnostic);
+struct MietteReport<'a> {
+    diagnostic: &'a SourceDiagnostic,
+    /// What is around the place, if its lines are too long to be shown.
+    excerpt: Option<String>,
+}
+
+impl<'a> MietteReport<'a> {
+    fn new(diagnostic: &'a SourceDiagnostic) -> Self {
+        Self {
+            diagnostic,
+            excerpt: excerpt(diagnostic),
+        }
+    }
+}
+
+/// What is around the place of a diagnostic in a file with very long lines there; `None` if the lines can be shown.
+fn excerpt(diagnostic: &SourceDiagnostic) -> Option<String> {
+    let text = diagnostic.source().inner();
+    let has_long_line = |label: &LabeledSpan| {
+        let end = (label.offset() + label.len()).min(text.len());
+        let (before, rest) = (text.get(..label.offset())?, text.get(end..)?);
+        // miette shows the line before and the line after, too.
+        let start = before.rmatch_indices('\n').nth(1).map_or(0, |(at, _)| at);
+        let second = rest.match_indices('\n').nth(1);
+        let end = second.map_or(text.len(), |(at, _)| end + at);
+        let mut lines = text.get(start..end)?.split('\n');
+        lines.any(|line| line.len() > MAX_LINE_LENGTH).then_some(())
+    };
+    diagnostic.labels().iter().find_map(has_long_line)?;
+    let at = diagnostic.span()?.start;
+    let (before, after) = (text.get(..at)?, text.get(at..)?);
+    let line_before = before.rsplit('\n').next().unwrap_or_default();
+    let line_after = after.split('\n').next().unwrap_or_default();
+    let kept = line_before.char_indices().rev().take(EXCERPT_LENGTH).last();
+    let kept = line_before.get(kept.map_or(line_before.len(), |(at, _)| at)..)?;
+    let next: String = line_after.chars().take(EXCERPT_LENGTH).collect();
+    Some(format!("{kept}{next}"))
+}
 
 impl fmt::Display for MietteReport<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.0.labels().is_empty() {
-            write!(f, "{}: ", self.0.file())?;
+        let message = self.diagnostic.message();
+        match &self.excerpt {
+            Some(excerpt) => {
+                let place = place(self.diagnostic);
+                write!(f, "{place}: {message}, at the middle of `{excerpt}`")
+            }
+            None if self.diagnostic.labels().is_empty() => {
+                write!(f, "{}: {message}", self.diagnostic.file())
+            }
+            None => f.write_str(message),
         }
-        f.write_str(self.0.message())
     }
 }
 
@@ -219,7 +267,7 @@ impl std::error::Error for MietteReport<'_> {}
 
 impl miette::Diagnostic for MietteReport<'_> {
     fn severity(&self) -> Option<Severity> {
-        Some(if self.0.is_warning() {
+        Some(if self.diagnostic.is_warning() {
             Severity::Warning
         } else {
             Severity::Error
@@ -227,16 +275,22 @@ impl miette::Diagnostic for MietteReport<'_> {
     }
 
     fn help<'a>(&'a self) -> Option<Box<dyn fmt::Display + 'a>> {
-        let help = self.0.help()?;
+        let help = self.diagnostic.help()?;
         Some(Box::new(help))
     }
 
     fn source_code(&self) -> Option<&dyn SourceCode> {
-        (!self.0.labels().is_empty()).then(|| self.0.source() as &dyn SourceCode)
+        (!self.diagnostic.labels().is_empty() && self.excerpt.is_none())
+            .then(|| self.diagnostic.source() as &dyn SourceCode)
     }
 
     fn labels(&self) -> Option<Box<dyn Iterator<Item = LabeledSpan> + '_>> {
-        Some(Box::new(self.0.labels().iter().cloned()))
+        let shown = self
+            .diagnostic
+            .labels()
+            .iter()
+            .filter(|_| self.excerpt.is_none());
+        Some(Box::new(shown.cloned()))
     }
 }
 
@@ -254,6 +308,36 @@ mod tests {
         let rendered = render_diagnostics(&flood, false);
         assert_eq!(rendered.matches("again").count(), MAX_RENDERED);
         assert!(rendered.contains("and 7 more"));
+    }
+
+    #[test]
+    fn a_place_in_a_very_long_line_is_told_with_what_is_around_it() {
+        let part = "{\"uid\": \"ä\"}, ";
+        for (before, after) in [(0, 9_000), (9_000, 0), (9_000, 9_000), (5, 5)] {
+            let text = format!(
+                "one\n{}here{}\ntwo\n",
+                part.repeat(before),
+                part.repeat(after)
+            );
+            let at = text.find("here").unwrap();
+            let text: Arc<str> = text.into();
+            let told = SourceDiagnostic::at_span("a.json", &text, at..at + 4, "it is wrong");
+            let rendered = render_diagnostics(&[told.with_help("mend it")], false);
+            assert!(
+                rendered.contains("it is wrong") && rendered.contains("here"),
+                "{rendered}"
+            );
+            assert!(
+                rendered.contains("mend it") && rendered.contains("a.json:2:"),
+                "{rendered}"
+            );
+            assert!(rendered.len() < 4_000, "{rendered}");
+        }
+        // So is one in the line before or after.
+        let text: Arc<str> = format!("{}\nhere\n", part.repeat(9_000)).into();
+        let at = text.find("here").unwrap();
+        let told = SourceDiagnostic::at_span("a.json", &text, at..at + 4, "it is wrong");
+        assert!(render_diagnostics(&[told], false).len() < 4_000);
     }
 
     #[test]

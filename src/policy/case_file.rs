@@ -14,6 +14,7 @@ use crate::domain::client_address::UNKNOWN;
 use crate::domain::diagnostic::SourceDiagnostic;
 use crate::domain::error_chain::error_chain;
 use crate::domain::strict_json::deserialize_value;
+use crate::domain::suggest::did_you_mean;
 use crate::domain::text_position::line_at;
 
 use super::address::ADDRESS;
@@ -345,7 +346,11 @@ impl CaseParser<'_> {
         let Some(text) = self.sources.text(&name) else {
             let span = self.start..self.start + 1;
             let problem = self.problem_at(span, &format!("entity file {name:?} not found"));
-            let help = "name a .json file in the folder of the case file or below it";
+            let known = self.sources.iter().map(|(name, _)| name);
+            let known = known.filter(|name| !is_case_file(name));
+            let help = did_you_mean(&name, known).unwrap_or_else(|| {
+                "name a .json file in the folder of the case file or below it".to_owned()
+            });
             return Err(Box::new(problem.with_help(help)));
         };
         let label = self.sources.label(&name);

@@ -78,7 +78,7 @@ def test_a_batch_of_10_000_is_refused_before_anything_is_decided(pdp):
     assert "250" in problem["detail"]
     whole = json.dumps({"evaluations": [QUESTION] * 10_000})
     assert len(whole) > 1 << 20
-    assert_problem(send(pdp, EVALUATIONS, whole), 413)
+    assert_problem(send(pdp, EVALUATIONS, whole, Connection="close"), 413)
     assert_problem(pdp.ask(EVALUATIONS, {"evaluations": [QUESTION] * 251}), 400)
     # A refusal may be on record; decisions are not.
     decided = [record for record in pdp.audit()[before:] if record.get("asked_principal")]
@@ -116,10 +116,12 @@ def test_deep_and_broken_json_is_a_400(pdp, path):
 
 def test_a_body_beyond_its_bound_is_a_413(pdp):
     padding = {"padding": "x" * (64 << 10)}
-    assert_problem(pdp.ask(EVALUATION, changed(context=padding)), 413)
+    # The server reads no more of it, and the connection is of no use afterwards.
+    assert_problem(pdp.ask(EVALUATION, changed(context=padding), Connection="close"), 413)
     # A batch may be larger, but not by that much.
     assert pdp.ask(EVALUATIONS, changed(context=padding)).status_code == 200
-    assert_problem(pdp.ask(EVALUATIONS, changed(context={"padding": "x" * (1 << 20)})), 413)
+    longer = changed(context={"padding": "x" * (1 << 20)})
+    assert_problem(pdp.ask(EVALUATIONS, longer, Connection="close"), 413)
 
 
 def test_names_and_ids_have_a_length(pdp):
@@ -171,7 +173,7 @@ def raw(pdp, head, body):
     """Sends bytes as they are, and returns the header lines of the response."""
     text = f"POST {EVALUATION} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n"
     text += f"X-Api-Key: {pdp.key}\r\nContent-Type: application/json\r\n"
-    text += f"Content-Length: {len(body)}\r\n{head}\r\n"
+    text += f"Content-Length: {len(body)}\r\n{head}"
     with socket.create_connection(("127.0.0.1", pdp.port), timeout=30) as connection:
         connection.sendall(text.encode("latin-1") + b"\r\n" + body)
         received = b""
@@ -184,29 +186,25 @@ def request_ids(lines):
     return [line.partition(": ")[2] for line in lines if line.lower().startswith("x-request-id:")]
 
 
-def test_a_request_id_comes_back_as_it_is_or_not_at_all(pdp):
+def test_one_request_id_comes_back_byte_for_byte_and_of_two_none(pdp):
     body = json.dumps(QUESTION).encode()
-    for sent in ("a", 'any id: {"b"} <c>; d=e', "~" * 256):
-        lines = raw(pdp, f"X-Request-ID: {sent}", body)
+    for sent in ("a", 'any id: {"b"} <c>; d=e', "~" * 1_000, "caf\xe9", "a\tb"):
+        lines = raw(pdp, f"X-Request-ID: {sent}\r\n", body)
         assert lines[0].split()[1] == "200"
         assert request_ids(lines) == [sent]
-    for odd in (
-        "X-Request-ID: " + "a" * 257,
-        "X-Request-ID: caf\xe9",
-        "X-Request-ID: a\tb",
-        "X-Request-ID: first\r\nX-Request-ID: second",
-        "X-Request-ID:",
-    ):
-        lines = raw(pdp, odd, body)
-        assert lines[0].split()[1] == "200", odd
-        (own,) = request_ids(lines)
-        assert own and own not in odd, odd
+    lines = raw(pdp, "X-Request-ID: first\r\nX-Request-ID: second\r\n", body)
+    assert lines[0].split()[1] == "200"
+    (own,) = request_ids(lines)
+    assert own and own not in ("first", "second")
+    # What could forge a line is in no log and no record.
+    assert "any id" not in pdp.log_text()
+    assert "any id" not in pdp.run("audit", "export").stdout
 
 
 @pytest.mark.parametrize("line_end", ["\n", "\r", "\0"])
 def test_no_header_is_made_by_a_request_id(pdp, line_end):
     injected = f"X-Request-ID: a{line_end}Set-Cookie: injected=1"
-    lines = raw(pdp, injected, json.dumps(QUESTION).encode())
+    lines = raw(pdp, f"{injected}\r\n", json.dumps(QUESTION).encode())
     assert not [line for line in lines if line.lower().startswith("set-cookie")]
     assert all("injected" not in found for found in request_ids(lines))
 
@@ -414,7 +412,8 @@ def test_an_address_is_believed_only_from_who_may_say_so(pdp):
 @pytest.mark.parametrize("path", PATHS)
 def test_who_shows_no_credential_is_a_401_whatever_the_body(pdp, path):
     for content in (json.dumps(QUESTION), "{", "x" * 100_000):
-        response = pdp.post(path, content=content, headers={"Content-Type": "text/plain"})
+        headers = {"Content-Type": "text/plain", "Connection": "close"}
+        response = pdp.post(path, content=content, headers=headers)
         assert_problem(response, 401)
         assert response.headers["www-authenticate"]
     for key in ("wrong", "", pdp.key[:-1]):

@@ -12,7 +12,7 @@ use cedar_policy_core::validator::types::{EntityKind, Type};
 
 use crate::domain::attributes::AttributeOwner;
 
-use super::entity_json::named_in;
+use super::entity_value::named_in;
 
 /// Entities of one type that no policy tells apart: which class of them it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

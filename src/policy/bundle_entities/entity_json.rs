@@ -1,69 +1,52 @@
 //! One entity of a `*.entities.json` file: Cedar's JSON, in which `attrs`, `parents` and `tags` may be left out and a
 //! bare word is enough where the schema says the type.
 
+use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::ops::Range;
 
 use cedar_policy::{EntityUid, Schema};
-use cedar_policy_core::ast::{self, EntityType, ExprKind, Literal, PartialValue, RestrictedExpr};
-use cedar_policy_core::entities::{EntityJsonParser, TCComputation};
-use cedar_policy_core::extensions::Extensions;
+use cedar_policy_core::ast;
 use cedar_policy_core::validator::{CoreSchema, ValidatorEntityType};
-use miette::Diagnostic;
-use serde::Deserialize;
 use serde_json::value::RawValue;
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
-use crate::domain::error_chain::error_chain;
 use crate::domain::suggest::did_you_mean;
-use crate::policy::json_span::{error_span, message_without_position, value_span};
-use crate::policy::typed_json::{expand, expand_members};
+use crate::policy::json_span::{message_without_position, value_span};
 
 use super::finding::{EntityFinding, SpannedUid};
 
+/// For how many names it is looked up what was meant.
+const MAX_SUGGESTIONS: usize = 50;
 /// The deepest nesting of lists and objects in an entity.
 const MAX_NESTING: usize = 24;
 
 const HELP_FORM: &str =
     "an entity is {\"uid\": {\"type\": ..., \"id\": ...}, \"attrs\": {...}, \"parents\": [...]}";
-/// What Cedar puts before its messages.
-const CEDAR_PREFIXES: [&str; 2] = [
-    "error during entity deserialization: ",
-    "entity does not conform to the schema: ",
-];
-
 /// An entity whose name is valid.
 pub(super) struct WrittenEntity {
     pub(super) name: SpannedUid,
     /// Those of a type that it may be in.
     pub(super) parents: Vec<SpannedUid>,
-    /// The users, roles and datasets that its attributes and tags name.
+    /// The entities of the catalog and of the author's own types that its attributes and tags name.
     pub(super) named: Vec<SpannedUid>,
     /// With its parents and no other ancestors; `None` if it does not fit the schema.
     pub(super) entity: Option<ast::Entity>,
 }
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct EntityMembers<'a> {
-    #[serde(borrow)]
-    uid: &'a RawValue,
-    #[serde(borrow, default)]
-    attrs: Option<&'a RawValue>,
-    #[serde(borrow, default)]
-    parents: Option<&'a RawValue>,
-    #[serde(borrow, default)]
-    tags: Option<&'a RawValue>,
-}
+/// The members of an entity.
+const MEMBERS: [&str; 4] = ["uid", "attrs", "parents", "tags"];
 
 /// The members of an object, with their places.
-type Members<'a> = BTreeMap<String, &'a RawValue>;
+pub(super) type Members<'a> = BTreeMap<String, &'a RawValue>;
 
 /// Reads the entities of one file.
 pub(super) struct EntityReader<'a> {
     pub(super) schema: &'a Schema,
     pub(super) core_schema: &'a CoreSchema<'a>,
     pub(super) text: &'a str,
+    /// For how many names it was looked up what was meant, in all files.
+    pub(super) suggestions: &'a Cell<usize>,
 }
 
 impl EntityReader<'_> {
@@ -93,24 +76,30 @@ impl EntityReader<'_> {
             findings.push(EntityFinding::new(self.start(value), message));
             return None;
         }
-        let members: EntityMembers<'_> = match serde_json::from_str(value.get()) {
-            Ok(members) => members,
-            Err(error) => {
-                let inside = error_span(&error, value.get());
-                let span = span.start + inside.start..span.start + inside.end;
-                let finding = EntityFinding::new(span, message_without_position(&error));
-                findings.push(finding.with_help(HELP_FORM));
-                return None;
+        let members: Members<'_> = serde_json::from_str(value.get()).unwrap_or_default();
+        for (name, value) in &members {
+            if !MEMBERS.contains(&name.as_str()) {
+                let message = format!("an entity has no member `{name}`");
+                let help = self.suggest(name, || MEMBERS.map(str::to_owned).into());
+                let place = self.member_name(name, value);
+                let help = help.unwrap_or_else(|| HELP_FORM.to_owned());
+                findings.push(EntityFinding::new(place, message).with_help(help));
             }
+        }
+        let Some(uid) = members.get("uid") else {
+            let finding = EntityFinding::new(self.start(value), "the entity has no `uid`");
+            findings.push(finding.with_help(HELP_FORM));
+            return None;
         };
-        let name = self.uid(members.uid, "uid", findings)?;
+        let name = self.uid(uid, "uid", findings)?;
         let declared = self.declared_type(&name, findings)?;
         let parents = members
-            .parents
+            .get("parents")
             .map(|parents| self.parents(parents, (&name, declared), findings));
         let parents = parents.unwrap_or_default();
-        let attributes = self.members(members.attrs, "attrs", findings);
-        let tags = self.members(members.tags, "tags", findings);
+        let attributes = self.members(members.get("attrs"), "attrs", findings);
+        let tags = self.members(members.get("tags"), "tags", findings);
+        let tags = self.known_tags(tags, declared, findings);
         let known = self.known_attributes(attributes, declared, findings);
         let count = findings.len();
         let json = json!({
@@ -137,7 +126,7 @@ impl EntityReader<'_> {
             let tags = entity.tags().map(|(name, value)| (of(&tags, name), value));
             let values = attributes.chain(tags);
             values
-                .flat_map(|(span, value)| catalog_names(value, &span))
+                .flat_map(|(span, value)| self.named_at(value, &span))
                 .collect()
         });
         Some(WrittenEntity {
@@ -151,7 +140,7 @@ impl EntityReader<'_> {
     /// The members of an object; none if it is left out or no object.
     fn members<'v>(
         &self,
-        value: Option<&'v RawValue>,
+        value: Option<&&'v RawValue>,
         what: &str,
         findings: &mut Vec<EntityFinding>,
     ) -> Members<'v> {
@@ -176,134 +165,52 @@ impl EntityReader<'_> {
             .into_iter()
             .partition(|(name, _)| declared.attr(name).is_some());
         for (name, value) in unknown {
-            let names: Vec<String> = declared
-                .attributes()
-                .keys()
-                .map(ToString::to_string)
-                .collect();
+            let names = || {
+                let names = declared.attributes().keys().map(ToString::to_string);
+                names.collect()
+            };
             let message = format!("a {} has no attribute `{name}`", declared.name());
             let finding = EntityFinding::new(self.member_name(&name, value), message);
-            findings.push(
-                match did_you_mean(&name, names.iter().map(String::as_str)) {
-                    Some(help) => finding.with_help(help),
-                    None => finding.with_help("declare it in schema.cedarschema, or remove it"),
-                },
-            );
+            let help = self.suggest(&name, names);
+            let help =
+                help.unwrap_or_else(|| "declare it in schema.cedarschema, or remove it".to_owned());
+            findings.push(finding.with_help(help));
         }
         known
     }
 
-    /// The attributes in Cedar's JSON, without bare words.
-    fn values(
+    /// The tags, if the type has any.
+    fn known_tags<'v>(
         &self,
-        known: &Members<'_>,
+        tags: Members<'v>,
         declared: &ValidatorEntityType,
         findings: &mut Vec<EntityFinding>,
-    ) -> Map<String, Value> {
-        let mut values = Map::new();
-        for (name, raw) in known {
-            let value: Value = serde_json::from_str(raw.get()).unwrap_or_default();
-            let one = Map::from_iter([(name.clone(), value)]);
-            match expand_members(one, declared.attributes(), &find_id) {
-                Ok(expanded) => {
-                    for value in expanded.values() {
-                        findings.extend(self.unknown_members(value, raw));
-                    }
-                    values.extend(expanded);
-                }
-                Err(message) => {
-                    findings.push(EntityFinding::new(value_span(raw, self.text), message))
-                }
-            }
+    ) -> Members<'v> {
+        if declared.tag_type().is_some() {
+            return tags;
         }
-        values
+        for (name, value) in tags {
+            let message = format!("a {} has no tags", declared.name());
+            let finding = EntityFinding::new(self.member_name(&name, value), message);
+            let help = "declare them in schema.cedarschema, or make it an attribute";
+            findings.push(finding.with_help(help));
+        }
+        Members::new()
     }
 
-    /// The entities of enumerations that an attribute names and the schema does not have.
-    fn unknown_members(&self, value: &Value, raw: &RawValue) -> Vec<EntityFinding> {
-        let inner: Vec<&Value> = match value {
-            Value::Array(values) => values.iter().collect(),
-            Value::Object(members) => members.values().collect(),
-            _ => return Vec::new(),
-        };
-        let found = inner.into_iter();
-        let mut found: Vec<EntityFinding> =
-            found.flat_map(|it| self.unknown_members(it, raw)).collect();
-        let uid = value
-            .get("__entity")
-            .map(|uid| EntityUid::from_json(uid.clone()));
-        if let Some(Ok(uid)) = uid
-            && let Some(help) = self.not_a_member(&uid)
-        {
-            let span = value_span(raw, self.text);
-            found.push(EntityFinding::new(span, format!("there is no {uid}")).with_help(help));
-        }
-        found
-    }
-
-    /// The tags in Cedar's JSON, without bare words.
-    fn tag_values(
+    /// The known name that a misspelt one most likely means. Of very many only the first are looked up: each look-up
+    /// is one of all names.
+    pub(super) fn suggest(
         &self,
-        tags: &Members<'_>,
-        declared: &ValidatorEntityType,
-        findings: &mut Vec<EntityFinding>,
-    ) -> Map<String, Value> {
-        let mut values = Map::new();
-        for (name, raw) in tags {
-            let value: Value = serde_json::from_str(raw.get()).unwrap_or_default();
-            let expanded = match declared.tag_type() {
-                Some(tag_type) => expand(value, tag_type, &find_id),
-                None => Ok(value),
-            };
-            match expanded {
-                Ok(expanded) => drop(values.insert(name.clone(), expanded)),
-                Err(message) => {
-                    findings.push(EntityFinding::new(value_span(raw, self.text), message))
-                }
-            }
+        name: &str,
+        known: impl FnOnce() -> Vec<String>,
+    ) -> Option<String> {
+        let count = self.suggestions.get();
+        if count >= MAX_SUGGESTIONS {
+            return None;
         }
-        values
-    }
-
-    fn parse(
-        &self,
-        json: Value,
-        (name, attributes, tags): (&SpannedUid, &Members<'_>, &Members<'_>),
-        findings: &mut Vec<EntityFinding>,
-    ) -> Option<ast::Entity> {
-        let parser = EntityJsonParser::new(
-            Some(self.core_schema),
-            Extensions::all_available(),
-            TCComputation::AssumeAlreadyComputed,
-        );
-        match parser.single_from_json_value(json) {
-            Ok(entity) if has_unknown_value(&entity) => {
-                let message = format!("{} has an unknown value", name.uid);
-                findings.push(EntityFinding::new(name.span.clone(), message));
-                None
-            }
-            Ok(entity) => Some(entity),
-            Err(error) => {
-                let message = without_prefix(&error_chain(&error));
-                let mut attributes = attributes.iter();
-                let blamed = attributes.find(|(attribute, _)| {
-                    message.contains(&format!("attribute `{attribute}` on "))
-                        || message.contains(&format!("attribute `{attribute}` of "))
-                });
-                let blamed = blamed.or_else(|| {
-                    let mut tags = tags.iter();
-                    tags.find(|(tag, _)| message.contains(&format!("tag `{tag}` on ")))
-                });
-                let span = blamed.map_or_else(
-                    || name.span.clone(),
-                    |(_, value)| value_span(value, self.text),
-                );
-                let mut finding = EntityFinding::new(span, message);
-                finding.help = error.help().map(|help| help.to_string());
-                findings.push(finding);
-                None
-            }
-        }
+        self.suggestions.set(count + 1);
+        did_you_mean(name, known().iter().map(String::as_str))
     }
 
     /// The bytes of a member's name, or else of its value.
@@ -325,57 +232,8 @@ impl EntityReader<'_> {
     }
 }
 
-/// The id that a bare word means: itself, or that of a Cedar name.
-fn find_id(entity_type: &EntityType, word: &str) -> Result<String, String> {
-    // Parsing costs more than all the rest, and ids are rarely written so.
-    let named = word
-        .contains("::\"")
-        .then(|| word.parse::<EntityUid>().ok());
-    let named = named
-        .flatten()
-        .filter(|uid| AsRef::<EntityType>::as_ref(uid.type_name()) == entity_type);
-    Ok(named.map_or_else(|| word.to_owned(), |uid| uid.id().unescaped().to_owned()))
-}
-
 fn uid_json(uid: &EntityUid) -> Value {
     json!({"type": uid.type_name().to_string(), "id": uid.id().unescaped()})
-}
-
-/// The users, roles and datasets that a value names.
-fn catalog_names(value: &PartialValue, span: &Range<usize>) -> Vec<SpannedUid> {
-    let named = named_in(value).into_iter();
-    let of_catalog = named.filter(|uid| {
-        let kind = uid.type_name().to_string();
-        ["User", "Role", "Dataset"].contains(&kind.as_str())
-    });
-    let spanned = of_catalog.map(|uid| SpannedUid {
-        uid,
-        span: span.clone(),
-    });
-    spanned.collect()
-}
-
-/// Every entity that a value names.
-pub(super) fn named_in(value: &PartialValue) -> Vec<EntityUid> {
-    let PartialValue::Value(value) = value else {
-        return Vec::new();
-    };
-    let expression = RestrictedExpr::from(value.clone());
-    let literals = expression
-        .subexpressions()
-        .filter_map(|part| match part.expr_kind() {
-            ExprKind::Lit(Literal::EntityUID(uid)) => {
-                Some(EntityUid::from(ast::EntityUID::clone(uid)))
-            }
-            _ => None,
-        });
-    literals.collect()
-}
-
-/// Whether a value is `unknown`, of which nothing is known before it is asked for.
-fn has_unknown_value(entity: &ast::Entity) -> bool {
-    let mut values = entity.attrs().chain(entity.tags());
-    values.any(|(_, value)| matches!(value, PartialValue::Residual(_)))
 }
 
 /// How deep lists and objects are nested.
@@ -386,12 +244,4 @@ fn nesting(value: &Value) -> usize {
         _ => return 0,
     };
     1 + deepest.unwrap_or_default()
-}
-
-fn without_prefix(message: &str) -> String {
-    let mut message = message;
-    for prefix in CEDAR_PREFIXES {
-        message = message.strip_prefix(prefix).unwrap_or(message);
-    }
-    message.to_owned()
 }

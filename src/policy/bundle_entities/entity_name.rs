@@ -1,11 +1,10 @@
 //! Names of entities in a `*.entities.json` file: the name of an entity and those of its parents, by what the schema allows.
 
-use cedar_policy::{EntityTypeName, EntityUid};
+use cedar_policy::EntityUid;
 use cedar_policy_core::validator::{ValidatorEntityType, ValidatorEntityTypeKind};
 use serde_json::Value;
 use serde_json::value::RawValue;
 
-use crate::domain::suggest::did_you_mean;
 use crate::policy::json_span::value_span;
 use crate::policy::schema_names::{TypeOrigin, type_origin};
 
@@ -14,7 +13,7 @@ use super::finding::{EntityFinding, SpannedUid};
 
 /// The most direct parents of an entity.
 pub const MAX_ENTITY_PARENTS: usize = 1_000;
-/// The longest id of an entity, in bytes.
+/// The longest id of an entity, in characters.
 pub const MAX_ENTITY_ID_LENGTH: usize = 1_024;
 
 const HELP_FILLED: &str =
@@ -38,8 +37,13 @@ impl EntityReader<'_> {
             return None;
         };
         let id = uid.id().unescaped();
-        if id.is_empty() || id.len() > MAX_ENTITY_ID_LENGTH || id.chars().any(char::is_control) {
-            let help = format!("use 1 to {MAX_ENTITY_ID_LENGTH} bytes without control characters");
+        if id.is_empty()
+            || id.chars().count() > MAX_ENTITY_ID_LENGTH
+            || id.chars().any(char::is_control)
+        {
+            let help = format!(
+                "use 1 to {MAX_ENTITY_ID_LENGTH} characters, none of them a control character"
+            );
             let message = format!("the id of the {what} is not allowed");
             findings.push(EntityFinding::new(span, message).with_help(help));
             return None;
@@ -83,15 +87,15 @@ impl EntityReader<'_> {
     }
 
     fn similar_type(&self, basename: &str, name: &str) -> String {
-        let own = self.schema.entity_types();
-        let own = own.filter(|kind| type_origin(self.schema, kind) == TypeOrigin::Author);
-        let own: Vec<&EntityTypeName> = own.collect();
-        let in_other_namespace = own.iter().find(|kind| kind.basename() == basename);
+        let own = || {
+            let all = self.schema.entity_types();
+            all.filter(|kind| type_origin(self.schema, kind) == TypeOrigin::Author)
+        };
+        let in_other_namespace = own().find(|kind| kind.basename() == basename);
         match in_other_namespace {
             Some(kind) => format!("did you mean {:?}?", kind.to_string()),
             None => {
-                let names: Vec<String> = own.iter().map(ToString::to_string).collect();
-                let similar = did_you_mean(name, names.iter().map(String::as_str));
+                let similar = self.suggest(name, || own().map(ToString::to_string).collect());
                 similar.unwrap_or_else(|| "declare it in schema.cedarschema".to_owned())
             }
         }
@@ -175,7 +179,8 @@ impl EntityReader<'_> {
         if members.contains(&id) {
             return None;
         }
-        let similar = did_you_mean(id, members.iter().copied());
+        let known = || members.iter().map(|member| (*member).to_owned()).collect();
+        let similar = self.suggest(id, known);
         Some(similar.unwrap_or_else(|| format!("it is one of {}", members.join(", "))))
     }
 }

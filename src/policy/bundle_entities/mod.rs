@@ -1,12 +1,13 @@
 //! Entities of a bundle: what its `*.entities.json` files say about entities of the author's own types.
 //!
-//! - `parse` reads the files, `entity_json` one entity of them and `entity_name` its name and parents; `hierarchy` finds all ancestors.
+//! - `parse` reads the files, `entity_json` one entity of them, `entity_name` its name and parents, `entity_value` its values; `hierarchy` finds all ancestors.
 //! - `changes` says what an edit does to them; `classes` numbers the entities that no policy tells apart.
 
 mod changes;
 mod classes;
 mod entity_json;
 mod entity_name;
+mod entity_value;
 mod finding;
 mod hierarchy;
 mod parse;
@@ -125,6 +126,11 @@ impl BundleEntities {
         self.entities.is_empty()
     }
 
+    /// The types of which there are any.
+    pub(super) fn types(&self) -> impl Iterator<Item = &EntityTypeName> {
+        self.by_type.keys()
+    }
+
     /// How many there are.
     #[must_use]
     pub fn len(&self) -> usize {
@@ -136,8 +142,8 @@ impl BundleEntities {
         self.entities.iter()
     }
 
-    /// The users, roles and datasets that they name.
-    pub(super) fn named_of_catalog(&self) -> &[NamedByFile] {
+    /// The users, roles and datasets that they name, and what they name of own types and no file has.
+    pub(super) fn named_elsewhere(&self) -> &[NamedByFile] {
         &self.named
     }
 
@@ -191,7 +197,7 @@ fn named_by_request(request: &Request) -> Vec<EntityUid> {
     let request: &ast::Request = request.as_ref();
     if let Some(ast::Context::Value(members)) = request.context() {
         let values = members.values().cloned().map(ast::PartialValue::Value);
-        named.extend(values.flat_map(|value| entity_json::named_in(&value)));
+        named.extend(values.flat_map(|value| entity_value::named_in(&value)));
     }
     named
 }

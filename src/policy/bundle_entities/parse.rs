@@ -1,5 +1,6 @@
 //! Parses the `*.entities.json` files of a bundle: every entity with its place, and every problem of every file.
 
+use std::cell::Cell;
 use std::collections::HashMap;
 use std::ops::Range;
 use std::sync::Arc;
@@ -30,10 +31,10 @@ const MAX_SUGGESTIONS: usize = 50;
 /// The most entities of a cycle that are named.
 const MAX_SHOWN_OF_CYCLE: usize = 6;
 
-/// An entity of the catalog that a file of entities names.
+/// An entity that a file of entities names, and that is not in one: of the catalog, or one that no file has.
 #[derive(Clone, Debug)]
 pub(in crate::policy) struct NamedByFile {
-    /// A user, a role or a dataset.
+    /// A user, a role or a dataset, or one of the author's own types.
     pub(in crate::policy) uid: EntityUid,
     /// The name of the file, relative to the folder.
     pub(in crate::policy) file: String,
@@ -59,6 +60,8 @@ struct FilesParser<'a> {
     schema: &'a Schema,
     problems: Vec<SourceDiagnostic>,
     untold_problems: usize,
+    /// For how many names it was looked up what was meant.
+    suggestions: usize,
     /// In the order of the files and of the entities in them.
     entities: Vec<(NamedText<'a>, WrittenEntity)>,
     by_uid: HashMap<EntityUid, usize>,
@@ -77,6 +80,7 @@ pub(super) fn parse(
         schema,
         problems: Vec::new(),
         untold_problems: 0,
+        suggestions: 0,
         entities: Vec::new(),
         by_uid: HashMap::new(),
     };
@@ -127,9 +131,18 @@ impl<'a> FilesParser<'a> {
         // Refuses what is there twice.
         if let Err(error) = serde_json::from_str::<StrictValue>(text) {
             let span = error_span(&error, text);
+            let message = message_without_position(&error);
+            let finding = EntityFinding::new(span, message.clone());
+            // A surrogate without its other half (RFC 8259 section 8.2).
+            let is_half = message.contains("hex escape") || message.contains("surrogate");
+            let help = "write the character itself, or both halves of it: \\ud83c\\udf0a";
             self.report(
                 file,
-                EntityFinding::new(span, message_without_position(&error)),
+                if is_half {
+                    finding.with_help(help)
+                } else {
+                    finding
+                },
             );
             return true;
         }
@@ -139,10 +152,12 @@ impl<'a> FilesParser<'a> {
             self.report(file, finding.with_help(help));
             return true;
         };
+        let suggestions = Cell::new(self.suggestions);
         let reader = EntityReader {
             schema: self.schema,
             core_schema,
             text,
+            suggestions: &suggestions,
         };
         for value in values {
             if self.entities.len() >= MAX_ENTITIES {
@@ -158,6 +173,7 @@ impl<'a> FilesParser<'a> {
                 self.add(file, entity);
             }
         }
+        self.suggestions = suggestions.get();
         true
     }
 
@@ -274,7 +290,12 @@ impl<'a> FilesParser<'a> {
                 type_origin(self.schema, uid.uid.type_name()) == TypeOrigin::Cedargate
             };
             let parents = written.parents.into_iter().filter(of_catalog);
-            let named = written.named.into_iter().chain(parents);
+            let is_elsewhere = |named: &SpannedUid| !self.by_uid.contains_key(&named.uid);
+            let named = written
+                .named
+                .into_iter()
+                .filter(is_elsewhere)
+                .chain(parents);
             parsed.named.extend(named.map(|named| NamedByFile {
                 uid: named.uid,
                 file: file.0.to_owned(),

@@ -2,10 +2,12 @@
 //!
 //! A folder with problems is rejected; warnings have no consequence.
 //!
+//! - `own_names` finds names of own types that no file of entities has.
 //! - `redundant` finds policies without effect beside another one.
 //! - `unfilled` finds declarations of the schema that Cedargate never fills in.
 //! - `unused` finds declarations of the schema that nothing uses.
 
+mod own_names;
 mod redundant;
 mod unfilled;
 mod unused;
@@ -239,6 +241,7 @@ fn address_warning(bundle: &Bundle) -> Option<SourceDiagnostic> {
 fn bundle_warnings(bundle: &Bundle) -> Vec<SourceDiagnostic> {
     let mut warnings = missing_reasons(bundle);
     warnings.extend(unlinked_templates(bundle));
+    warnings.extend(own_names::warnings(bundle));
     warnings.extend(redundant::warnings(bundle));
     warnings.extend(unused::warnings(bundle));
     warnings.extend(unfilled::warnings(bundle));

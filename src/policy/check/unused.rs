@@ -53,7 +53,10 @@ pub(super) fn warnings(bundle: &Bundle) -> Vec<SourceDiagnostic> {
     if own.is_empty() {
         return Vec::new();
     }
-    let used = names_in_policies(bundle);
+    let mut used = names_in_policies(bundle);
+    // A type whose entities are in files is in use.
+    let types = bundle.entities().types();
+    used.extend(types.map(|kind| kind.basename().to_owned()));
     let label = bundle.sources.label(SCHEMA_FILE);
     own.into_iter()
         .filter(|key| !is_used(key, &declared, &used))

@@ -251,7 +251,7 @@ fn collect_links(sources: &SourceFiles, mentions: &mut Vec<Mention>) {
 /// What the files of entities name.
 fn collect_entities(bundle: &Bundle, mentions: &mut Vec<Mention>) {
     let mut sources: BTreeMap<&str, Option<MentionSource>> = BTreeMap::new();
-    for named in bundle.entities().named_of_catalog() {
+    for named in bundle.entities().named_elsewhere() {
         let file = named.file.as_str();
         let source = sources.entry(file);
         let source = source

@@ -13,7 +13,8 @@ use crate::policy::tests::fixtures::{folder, problem_lines};
 
 const OWN_TYPES: &str = r#"
 namespace Lab {
-  entity Team in [Team];
+  entity Org;
+  entity Team in [Team, Org];
   entity Person in [Team, Role] = { "username": String, "issuer"?: String, "team"?: Team };
   entity Paper in [Team] = { "visibility": String, "status"?: String };
   entity Never;
@@ -87,6 +88,34 @@ fn a_policy_without_types_is_told_that_it_is_about_own_types_too() {
         when { resource.visibility == Visibility::"public" };"#,
     )]);
     insta::assert_snapshot!(problem_lines(&folder).join("\n"));
+}
+
+#[test]
+fn a_misspelt_entity_of_an_own_type_is_told_wherever_it_is() {
+    let folder = lab(&[
+        (
+            "lab.cedar",
+            r#"@id("review") @reason("x")
+            permit (principal in Lab::Team::"watr", action == Lab::Action::"review", resource is Lab::Paper)
+            unless { principal == Lab::Person::"adda" || resource == Lab::Paper::"of nobody in a file" };
+            @id("linked") @reason("x")
+            permit (principal in ?principal, action == Lab::Action::"review", resource is Lab::Paper);"#,
+        ),
+        (
+            "lab.links.json",
+            r#"[{"template_id": "linked", "link_id": "rain", "args": {"?principal": "Lab::Team::\"ran\""}}]"#,
+        ),
+        (
+            "lab.entities.json",
+            r#"[
+  {"uid": {"type": "Lab::Team", "id": "water"}},
+  {"uid": {"type": "Lab::Team", "id": "rain"}},
+  {"uid": {"type": "Lab::Person", "id": "ada"}, "attrs": {"username": "ada", "team": "wahter"}},
+  {"uid": {"type": "Lab::Person", "id": "bob"}, "attrs": {"username": "bob", "team": "elsewhere"}}
+]"#,
+        ),
+    ]);
+    insta::assert_snapshot!(warnings(&folder));
 }
 
 const LAB_POLICY: &str = r#"@id("review") @reason("x")

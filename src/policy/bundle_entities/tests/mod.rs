@@ -130,6 +130,15 @@ fn what_is_wrong_is_told_with_its_place() {
             person(", \"attrs\": {\"since\": \"yesterday\"}"),
         ),
         (
+            "a fraction",
+            person(", \"attrs\": {\"office\": {\"floor\": 1.5}}"),
+        ),
+        (
+            "half a character",
+            person(", \"tags\": {\"a\": \"\\ud800\"}"),
+        ),
+        ("a name of Cedar's own", named("__cedar::X")),
+        (
             "an unknown value",
             person(", \"attrs\": {\"since\": {\"__extn\": {\"fn\": \"unknown\", \"arg\": \"x\"}}}"),
         ),
@@ -188,6 +197,39 @@ fn entities_of_all_files_are_checked_together() {
     let lines = problem_lines(&folder).join("\n");
     let origin = format!("{}/", folder.path().display());
     insta::assert_snapshot!(lines.replace(&origin, ""));
+}
+
+#[test]
+fn many_mistakes_in_many_attributes_are_told_in_time() {
+    // Looking up what each was meant for, or reading an entity anew for each of its attributes, would take minutes.
+    let names: Vec<String> = (0..600)
+        .map(|number| format!("attribute{number}"))
+        .collect();
+    let declared = names.iter().map(|name| format!("\"{name}\"?: String"));
+    let declared: Vec<String> = declared.collect();
+    let schema = format!("{}\nentity Wide = {{ {} }};", schema(), declared.join(", "));
+    let wide = |id: usize, name: &str, value: &str| {
+        let members = names
+            .iter()
+            .map(|known| format!("\"{known}{name}\": {value}"));
+        let members: Vec<String> = members.collect();
+        let members = members.join(",");
+        format!("{{\"uid\":{{\"type\":\"Wide\",\"id\":\"{id}\"}},\"attrs\":{{{members}}}}}")
+    };
+    let mut entities: Vec<String> = (0..20).map(|id| wide(id, "x", "\"\"")).collect();
+    entities.extend((20..40).map(|id| wide(id, "", "true")));
+    let text = format!("[{}]", entities.join(","));
+    let files = [
+        ("schema.cedarschema", schema.as_str()),
+        ("w.entities.json", text.as_str()),
+    ];
+    let error = Bundle::load(with_files(&files).path()).unwrap_err();
+    let problems = error.problems();
+    assert_eq!(problems.len(), 1_001);
+    let suggested = problems
+        .iter()
+        .filter(|it| it.help().is_some_and(|help| help.contains("did you mean")));
+    assert_eq!(suggested.count(), 50);
 }
 
 #[test]
@@ -310,7 +352,7 @@ fn an_entity_has_what_its_file_says_and_all_its_ancestors() {
     assert_eq!(people, [uid("Person::\"ann\""), uid("Person::\"bob\"")]);
     assert!(entities.of_type(&"Paper".parse().unwrap()).is_empty());
     assert!(entities.get(&uid("Person::\"eve\"")).is_none());
-    let named = entities.named_of_catalog();
+    let named = entities.named_elsewhere();
     let named: Vec<String> = named.iter().map(|named| named.uid.to_string()).collect();
     assert_eq!(named, ["Role::\"hydrology\""]);
 }
