@@ -29,7 +29,7 @@ pub(super) const FLUSH_INTERVAL: Duration = Duration::from_secs(2);
 /// How many records are kept open for further requests; the least recently used is closed first.
 const MAX_OPEN_RECORDS: u64 = 20_000;
 /// How many bytes the names of a question may have for it to count as one of them.
-const USUAL_NAMES_LENGTH: usize = 256;
+const NAMES_LENGTH_UNIT: usize = 256;
 /// How many totals one transaction writes.
 const MAX_TOTALS_PER_WRITE: usize = 256;
 /// How long a download, and a question that is permitted again and again, is one record.
@@ -216,7 +216,7 @@ impl FoldKey {
             &self.asked_resource,
         ];
         let length: usize = names.into_iter().flatten().map(String::len).sum();
-        u32::try_from(1 + length / USUAL_NAMES_LENGTH).unwrap_or(u32::MAX)
+        u32::try_from(1 + length / NAMES_LENGTH_UNIT).unwrap_or(u32::MAX)
     }
 }
 

@@ -128,7 +128,7 @@ async fn what_a_service_was_told_about_the_catalog_is_explained_from_its_record(
     };
     for (record, verdict) in records
         .iter()
-        .zip(["PERMITTED: mo, read", "DENIED: otto, read"])
+        .zip(["PERMITTED: mo (", "DENIED: otto ("])
     {
         let explained = explain(record);
         assert!(explained.data.contains(verdict), "{}", explained.data);
