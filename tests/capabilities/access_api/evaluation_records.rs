@@ -126,10 +126,7 @@ async fn what_a_service_was_told_about_the_catalog_is_explained_from_its_record(
         let id = record["id"].as_str().unwrap();
         cedargate(data, &["policy", "explain", "--record", id], &environment)
     };
-    for (record, verdict) in records
-        .iter()
-        .zip(["PERMITTED: mo (", "DENIED: otto ("])
-    {
+    for (record, verdict) in records.iter().zip(["PERMITTED: mo (", "DENIED: otto ("]) {
         let explained = explain(record);
         assert!(explained.data.contains(verdict), "{}", explained.data);
         assert!(
