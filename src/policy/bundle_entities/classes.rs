@@ -72,6 +72,10 @@ impl Unclassed {
     }
 
     /// The class of each entity; `None` for those that must be decided by themselves.
+    #[expect(
+        clippy::mutable_key_type,
+        reason = "the order of values does not depend on what extension values remember of themselves"
+    )]
     pub(super) fn number(&self, entities: &[Entity]) -> Vec<Option<EntityClass>> {
         let mut named: HashSet<EntityUid> = HashSet::new();
         for entity in entities {

@@ -31,8 +31,11 @@ impl EntityReader<'_> {
         let json: Value = serde_json::from_str(value.get()).unwrap_or_default();
         let Ok(uid) = EntityUid::from_json(json) else {
             let message = format!("the {what} is not the name of an entity");
-            let help =
-                "write {\"type\": \"Team\", \"id\": \"hydrology\"}, with the namespace of the type";
+            let help = if value.get().contains("\"__cedar::") {
+                "names that begin with __cedar are Cedar's own"
+            } else {
+                "write {\"type\": \"Team\", \"id\": \"hydrology\"}, with the namespace of the type"
+            };
             findings.push(EntityFinding::new(span, message).with_help(help));
             return None;
         };
@@ -92,13 +95,11 @@ impl EntityReader<'_> {
             all.filter(|kind| type_origin(self.schema, kind) == TypeOrigin::Author)
         };
         let in_other_namespace = own().find(|kind| kind.basename() == basename);
-        match in_other_namespace {
-            Some(kind) => format!("did you mean {:?}?", kind.to_string()),
-            None => {
-                let similar = self.suggest(name, || own().map(ToString::to_string).collect());
-                similar.unwrap_or_else(|| "declare it in schema.cedarschema".to_owned())
-            }
+        if let Some(kind) = in_other_namespace {
+            return format!("did you mean {:?}?", kind.to_string());
         }
+        let similar = self.suggest(name, || own().map(ToString::to_string).collect());
+        similar.unwrap_or_else(|| "declare it in schema.cedarschema".to_owned())
     }
 
     /// The parents that its type may have.
@@ -108,15 +109,10 @@ impl EntityReader<'_> {
         (name, declared): (&SpannedUid, &ValidatorEntityType),
         findings: &mut Vec<EntityFinding>,
     ) -> Vec<SpannedUid> {
-        let values: Vec<&RawValue> = match serde_json::from_str(value.get()) {
-            Ok(values) => values,
-            Err(_) => {
-                findings.push(EntityFinding::new(
-                    self.start(value),
-                    "`parents` is not a list",
-                ));
-                return Vec::new();
-            }
+        let Ok(values) = serde_json::from_str::<Vec<&RawValue>>(value.get()) else {
+            let finding = EntityFinding::new(self.start(value), "`parents` is not a list");
+            findings.push(finding);
+            return Vec::new();
         };
         if values.len() > MAX_ENTITY_PARENTS {
             let message = format!("{} has more than {MAX_ENTITY_PARENTS} parents", name.uid);

@@ -37,7 +37,9 @@ impl EntityReader<'_> {
         for (name, raw) in known {
             let value: Value = serde_json::from_str(raw.get()).unwrap_or_default();
             let one = Map::from_iter([(name.clone(), value)]);
-            match expand_members(one, declared.attributes(), &find_id) {
+            match expand_members(one, declared.attributes(), &|kind, word| {
+                Ok(id_of(kind, word))
+            }) {
                 Ok(expanded) => {
                     for value in expanded.values() {
                         findings.extend(self.value_problems(value, raw));
@@ -45,7 +47,7 @@ impl EntityReader<'_> {
                     values.extend(expanded);
                 }
                 Err(message) => {
-                    findings.push(EntityFinding::new(value_span(raw, self.text), message))
+                    findings.push(EntityFinding::new(value_span(raw, self.text), message));
                 }
             }
         }
@@ -77,8 +79,8 @@ impl EntityReader<'_> {
         let mut problems: Vec<EntityFinding> = inside.collect();
         let uid = value
             .get("__entity")
-            .map(|uid| EntityUid::from_json(uid.clone()));
-        if let Some(Ok(uid)) = uid
+            .and_then(|uid| EntityUid::from_json(uid.clone()).ok());
+        if let Some(uid) = uid
             && let Some(help) = self.not_a_member(&uid)
         {
             problems.push(found(format!("there is no {uid}"), help));
@@ -97,7 +99,7 @@ impl EntityReader<'_> {
         for (name, raw) in tags {
             let value: Value = serde_json::from_str(raw.get()).unwrap_or_default();
             let expanded = match declared.tag_type() {
-                Some(tag_type) => expand(value, tag_type, &find_id),
+                Some(tag_type) => expand(value, tag_type, &|kind, word| Ok(id_of(kind, word))),
                 None => Ok(value),
             };
             match expanded {
@@ -106,7 +108,7 @@ impl EntityReader<'_> {
                     values.insert(name.clone(), expanded);
                 }
                 Err(message) => {
-                    findings.push(EntityFinding::new(value_span(raw, self.text), message))
+                    findings.push(EntityFinding::new(value_span(raw, self.text), message));
                 }
             }
         }
@@ -168,7 +170,7 @@ impl EntityReader<'_> {
 }
 
 /// The id that a bare word means: itself, or that of a Cedar name.
-fn find_id(entity_type: &EntityType, word: &str) -> Result<String, String> {
+fn id_of(entity_type: &EntityType, word: &str) -> String {
     // Parsing costs more than all the rest, and ids are rarely written so.
     let named = word
         .contains("::\"")
@@ -176,7 +178,7 @@ fn find_id(entity_type: &EntityType, word: &str) -> Result<String, String> {
     let named = named
         .flatten()
         .filter(|uid| AsRef::<EntityType>::as_ref(uid.type_name()) == entity_type);
-    Ok(named.map_or_else(|| word.to_owned(), |uid| uid.id().unescaped().to_owned()))
+    named.map_or_else(|| word.to_owned(), |uid| uid.id().unescaped().to_owned())
 }
 
 /// Every entity that a value names.
