@@ -31,8 +31,11 @@ impl EntityReader<'_> {
         let json: Value = serde_json::from_str(value.get()).unwrap_or_default();
         let Ok(uid) = EntityUid::from_json(json) else {
             let message = format!("the {what} is not the name of an entity");
-            let help =
-                "write {\"type\": \"Team\", \"id\": \"hydrology\"}, with the namespace of the type";
+            let help = if value.get().contains("\"__cedar::") {
+                "names that begin with __cedar are Cedar's own"
+            } else {
+                "write {\"type\": \"Team\", \"id\": \"hydrology\"}, with the namespace of the type"
+            };
             findings.push(EntityFinding::new(span, message).with_help(help));
             return None;
         };
@@ -107,8 +110,8 @@ impl EntityReader<'_> {
         findings: &mut Vec<EntityFinding>,
     ) -> Vec<SpannedUid> {
         let Ok(values) = serde_json::from_str::<Vec<&RawValue>>(value.get()) else {
-            let message = "`parents` is not a list";
-            findings.push(EntityFinding::new(self.start(value), message));
+            let finding = EntityFinding::new(self.start(value), "`parents` is not a list");
+            findings.push(finding);
             return Vec::new();
         };
         if values.len() > MAX_ENTITY_PARENTS {
