@@ -2,60 +2,29 @@
 
 import json
 import os
-import shutil
 import statistics
 import time
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
 import world
+from authzen import evaluation
+from demo_servers import (
+    LARGE,
+    READER,
+    ROOT,
+    SPAN,
+    demo_gate,
+    minting,
+    session_headers,
+)
 from processes import BenchError, Gate, Nginx, Postgres, Reference, run, until
 from rows import Figure, Group, Target
 from wrk import Scenario, random_pairs
 
-ROOT = Path(__file__).resolve().parents[2]
-# Datasets of the demo catalog.
-PUBLIC = "2489e9ad-2ee2-8e00-8ec9-32d5f69181c0"
-RESTRICTED = "6b1f0a52-8c3d-4e7a-9f14-05d2c7e3a981"
-READER = "mo"  # has the role that the restricted dataset is shared with
-LARGE = "00000000-0000-4000-8000-0000000000ff"
-MINT = "/auth/download-token/"
-SPAN = {"Range": "bytes=0-16383"}
-EXAMPLE = "authzen-certification"  # the policies that evaluations are asked of
-BATCH = 100
-GATEWAY = """\
-[[roles]]
-name = "gateway"
-
-[[users]]
-username = "gate"
-roles = ["gateway"]
-"""
 FIRST_PROOF_TIMEOUT = 600
 EDIT_TIMEOUT = 120
 EDITS = 5
 FIRST_DATASETS = 100_000  # are applied before anything else uses the server, and timed
-
-
-def session_headers(gate, username):
-    with open(gate.data / "demo-passwords.toml") as file:
-        text = file.read()
-    # `username = "mo"` and `password = "..."` follow each other.
-    password = text.split(f'username = "{username}"')[1].split('password = "')[1].split('"')[0]
-    return {"Authorization": f"Bearer {gate.login(username, password)}"}
-
-
-def demo_gate(bench, stack, where, **settings):
-    gate = Gate(bench.cedargate, bench.folder(where), f"cedargate {where}", **settings)
-    return stack.enter_context(gate.start("--demo"))
-
-
-def minting(name, gate, session=None, connections=32, dataset=None):
-    dataset = dataset or (RESTRICTED if session else PUBLIC)
-    return Scenario(
-        name, gate, MINT + dataset, "POST", session or {}, connections,
-        on_disk=name.endswith("on disk"),
-    )  # fmt: skip
 
 
 def mint(bench, stack):
@@ -181,72 +150,6 @@ def policies(bench, stack):
             scenarios.append(minting(name, server, session_headers(server, user) if user else None))
         targets.append(Target(names[1], names[0], ">= 0.90"))
     return Group(scenarios, targets)
-
-
-def evaluation(bench, stack):
-    """AuthZEN evaluations, alone and in batches, beside mints and the signing handler."""
-    reference = stack.enter_context(Reference(bench.reference, bench.folder("memory")))
-
-    def decision_point(where, name="cedargate", **settings):
-        folder = bench.folder(where) / "policies"
-        shutil.copytree(ROOT / "policies", folder)
-        shutil.copytree(ROOT / "docs" / "examples" / EXAMPLE, folder, dirs_exist_ok=True)
-        gate = Gate(
-            bench.cedargate, bench.folder(where), f"{name} {where}",
-            CEDARGATE_POLICY_DIR=str(folder), **settings,
-        )  # fmt: skip
-        stack.enter_context(gate.start("--demo"))
-        catalog = gate.folder / "gateway.toml"
-        catalog.write_text(GATEWAY)
-        gate.command("catalog", "apply", catalog)
-        key = gate.command("api-key", "create", "--user", "gate", "--name", "bench").strip()
-        return gate, {"X-Api-Key": key, "Content-Type": "application/json"}
-
-    memory, disk = decision_point("memory"), decision_point("disk")
-    folded = decision_point("memory", "folded", CEDARGATE_EVALUATION_RECORDS="folded")
-    own = {
-        "subject": {"type": "user", "id": "alice"},
-        "action": {"name": "read"},
-        "resource": {"type": "record", "id": "record-1"},
-    }
-    catalog = {
-        "subject": {"type": "User", "id": READER},
-        "action": {"name": "read"},
-        "resource": {"type": "dataset", "id": RESTRICTED},
-    }
-    properties = {**own, "resource": {**own["resource"], "properties": {"status": "active"}}}
-    batch = {**own, "evaluations": [{}] * BATCH}
-
-    def asking(name, point, question, path="evaluation"):
-        gate, headers = point
-        return Scenario(
-            name, gate, f"/access/v1/{path}", "POST", headers, body=json.dumps(question),
-            on_disk=name.endswith("on disk"),
-        )  # fmt: skip
-
-    floor, mint = "signing handler", "mint, session by role, in memory"
-    one = "evaluation, own types, in memory"
-    of_batch = f"batch of {BATCH}, own types, in memory"
-    return Group(
-        [
-            Scenario(floor, reference, "/sign", "POST"),
-            minting(mint, memory[0], session_headers(memory[0], READER)),
-            asking(one, memory, own),
-            asking("evaluation, own types, on disk", disk, own),
-            asking("evaluation, own types, folded, in memory", folded, own),
-            asking("evaluation, properties, in memory", memory, properties),
-            asking("evaluation, user and dataset, in memory", memory, catalog),
-            asking(of_batch, memory, batch, "evaluations"),
-        ],
-        [
-            Target(one, floor, ""),
-            Target(one, mint, ">= 1.00"),
-            Target("evaluation, user and dataset, in memory", mint, ">= 1.00"),
-            Target("evaluation, own types, folded, in memory", one, ""),
-            # A hundred calls in one cost less than ten.
-            Target(of_batch, one, f">= {10 / BATCH:.2f}"),
-        ],
-    )
 
 
 def postgres(bench, stack):

@@ -143,15 +143,7 @@ impl Dependencies {
             clock: clock.clone(),
             max_ttl: seconds(settings.token_lifetime),
         });
-        let access_api = Arc::new(AccessApi::new(AccessApiDependencies {
-            authenticator: Arc::clone(&authenticator),
-            rate_limits: Arc::clone(&rate_limits),
-            access: Arc::clone(&access),
-            database: database.clone(),
-            audit: Arc::clone(&audit),
-            clock: clock.clone(),
-            records: settings.evaluation_records,
-        }));
+        let access_api = access_api(settings, &download_tokens, &database);
         let catalog_view = Arc::new(CatalogView {
             authenticator: Arc::clone(&authenticator),
             rate_limits: Arc::clone(&rate_limits),
@@ -206,6 +198,19 @@ fn access(
         files: files.clone(),
         has_files_elsewhere: !settings.forward_auth_paths.is_empty(),
     })
+}
+
+/// Decisions for other services have what mints have.
+fn access_api(settings: &Settings, tokens: &DownloadTokens, database: &Database) -> Arc<AccessApi> {
+    Arc::new(AccessApi::new(AccessApiDependencies {
+        authenticator: Arc::clone(&tokens.authenticator),
+        rate_limits: Arc::clone(&tokens.rate_limits),
+        access: Arc::clone(&tokens.access),
+        database: database.clone(),
+        audit: Arc::clone(&tokens.audit),
+        clock: tokens.clock.clone(),
+        records: settings.evaluation_records,
+    }))
 }
 
 /// Forward-auth is a download without its bytes.

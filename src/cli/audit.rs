@@ -52,10 +52,10 @@ pub(super) struct ExportArguments {
     /// Only records of requests that came with this X-Request-Id
     #[arg(long, value_name = "ID")]
     client_request_id: Option<String>,
-    /// Only questions and searches about this subject, such as 'User::"<uuid>"'
+    /// Only questions and searches about this subject, as Cedar writes it
     #[arg(long, value_name = "ENTITY")]
     asked_principal: Option<String>,
-    /// Only questions and searches about this resource, such as 'Dataset::"<uuid>"'
+    /// Only questions and searches about this resource, as Cedar writes it
     #[arg(long, value_name = "ENTITY")]
     asked_resource: Option<String>,
     /// Only records from this time on, such as 2026-03-01T12:00:00Z

@@ -24,6 +24,7 @@ mod password;
 mod policies_in_force;
 mod policy;
 mod print;
+mod runtime;
 mod serve;
 mod user;
 
@@ -35,12 +36,9 @@ use clap::{Parser, Subcommand};
 use crate::config::{SettingSources, Settings};
 use crate::domain::id::DatasetId;
 use crate::domain::name::Username;
-use crate::policy::complexity::DECISION_STACK_SIZE;
 
 use outcome::{CommandError, CommandResult, ExitStatus};
-
-/// How long the end of a command waits for its threads.
-const RUNTIME_STOP_TIMEOUT: Duration = Duration::from_secs(2);
+use runtime::block_on;
 
 /// Policy-driven authorization server for data downloads
 #[derive(Debug, Parser)]
@@ -78,7 +76,7 @@ enum Command {
     Keys(KeysCommand),
     /// Check, test, prove, compare, explain and format policies
     #[command(subcommand)]
-    Policy(policy::PolicyCommand),
+    Policy(policy::command::PolicyCommand),
     /// Export and prune the audit records
     #[command(subcommand)]
     Audit(AuditCommand),
@@ -206,7 +204,7 @@ enum KeysCommand {
 #[derive(Debug, Subcommand)]
 enum AuditCommand {
     /// Print the audit records that match the filters, or all, as JSON Lines, the oldest first
-    Export(audit::ExportArguments),
+    Export(Box<audit::ExportArguments>),
     /// Delete the records before a time, in batches beside a running server, and record it
     Prune {
         /// A time such as 2026-01-01T00:00:00Z, at least an hour ago
@@ -269,7 +267,7 @@ fn show_for_a_moment(show: impl FnOnce() + Send + 'static) {
 fn dispatch(command: Command, settings: &Settings) -> CommandResult {
     match command {
         Command::Config { json, markdown } => config::run(settings, json, markdown),
-        Command::Policy(command) => policy::run(settings, command),
+        Command::Policy(command) => policy::command::run(settings, command),
         Command::Serve { demo } => {
             let log = logging::start(settings)?;
             let result = block_on(serve::run(settings, demo));
@@ -298,7 +296,7 @@ fn dispatch(command: Command, settings: &Settings) -> CommandResult {
         }
         Command::Keys(command) => block_on(dispatch_keys(settings, command)),
         Command::Audit(AuditCommand::Export(arguments)) => {
-            block_on(audit::export(settings, arguments))
+            block_on(audit::export(settings, *arguments))
         }
         Command::Audit(AuditCommand::Prune { before, dry_run }) => {
             block_on(audit::prune(settings, &before, dry_run))
@@ -334,16 +332,4 @@ async fn dispatch_keys(settings: &Settings, command: KeysCommand) -> CommandResu
         KeysCommand::Revoke { kid } => keys::revoke(settings, &kid).await,
         KeysCommand::Reseal(arguments) => keys::reseal(settings, arguments).await,
     }
-}
-
-fn block_on(command: impl Future<Output = CommandResult>) -> CommandResult {
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .thread_stack_size(DECISION_STACK_SIZE)
-        .build()
-        .map_err(|error| CommandError::new(format!("cannot start the runtime: {error}")))?;
-    let result = runtime.block_on(command);
-    // A file system that does not answer holds its threads; the process does not wait for them.
-    runtime.shutdown_timeout(RUNTIME_STOP_TIMEOUT);
-    result
 }

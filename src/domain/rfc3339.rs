@@ -47,6 +47,19 @@ pub fn parse_millis(text: &str) -> Result<i64, Rfc3339Error> {
         })
 }
 
+/// Parses a time with any offset, whose seconds may be left out as in ISO 8601, into milliseconds since 1970 UTC.
+pub fn parse_millis_or_minutes(text: &str) -> Result<i64, Rfc3339Error> {
+    const MINUTES: usize = "2025-06-27T18:03".len();
+    let complete = text
+        .split_at_checked(MINUTES)
+        .map(|(minutes, offset)| format!("{minutes}:00{offset}"));
+    let parsed = parse_millis(text);
+    match (parsed, complete) {
+        (Err(error), Some(complete)) => parse_millis(&complete).map_err(|_| error),
+        (parsed, _) => parsed,
+    }
+}
+
 /// A text is neither a day nor a time.
 #[derive(Debug, thiserror::Error)]
 #[error(
@@ -113,5 +126,29 @@ mod tests {
             1_772_366_400
         );
         assert!(parse_day_or_seconds("2026-02-30").is_err());
+    }
+
+    #[test]
+    fn a_time_may_lack_its_seconds() {
+        let millis = parse_millis("2025-06-27T18:03:00-07:00").unwrap();
+        for text in [
+            "2025-06-27T18:03-07:00",
+            "2025-06-28T01:03Z",
+            "2025-06-28T01:03:00.000Z",
+        ] {
+            assert_eq!(parse_millis_or_minutes(text).unwrap(), millis, "{text}");
+        }
+        for wrong in [
+            "",
+            "2025-06-28",
+            "2025-06-28T01:03",
+            "2025-06-28T01Z",
+            "2025-06-28T01:0Z",
+            "10000-01-01T00:00Z",
+            "2025-06-28T01:03:00:00Z",
+            "\u{e9}",
+        ] {
+            assert!(parse_millis_or_minutes(wrong).is_err(), "{wrong}");
+        }
     }
 }

@@ -137,6 +137,7 @@ pub fn routes(services: &Services, config: HttpConfig) -> impl RequestHandler + 
         .into_iter()
         .chain([mint::PATH, FORWARD_AUTH_PATH])
         .chain(access::PATHS)
+        .chain([AUTHZEN_CONFIGURATION_PATH])
         .collect();
     let operations = OperationTable::from_document(&document, &get_paths)
         .with_ignored_queries(&ignoring_queries)

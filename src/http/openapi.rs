@@ -67,12 +67,13 @@ const FORWARD_AUTH: &str = "/paths/~1auth~1verify/get";
 /// The id of that operation.
 const FORWARD_AUTH_ID: &str = "verify_proxied_request";
 /// The ids of the operations of the Authorization API, which ignore a query: it knows no 422.
-const ACCESS_IDS: [&str; 5] = [
+const ACCESS_IDS: [&str; 6] = [
     "evaluate",
     "evaluate_each",
     "search_subjects",
     "search_resources",
     "search_actions",
+    "authzen_configuration",
 ];
 /// The path of the login.
 const LOGIN_PATH: &str = "/auth/login";

@@ -28,6 +28,8 @@ use super::rate_limits::client_network;
 pub(super) const FLUSH_INTERVAL: Duration = Duration::from_secs(2);
 /// How many records are kept open for further requests; the least recently used is closed first.
 const MAX_OPEN_RECORDS: u64 = 20_000;
+/// How many bytes the names of a question may have for it to count as one of them.
+const NAMES_LENGTH_UNIT: usize = 256;
 /// How many totals one transaction writes.
 const MAX_TOTALS_PER_WRITE: usize = 256;
 /// How long a download, and a question that is permitted again and again, is one record.
@@ -93,6 +95,7 @@ impl FoldedRecords {
         Self {
             open: Cache::builder()
                 .max_capacity(MAX_OPEN_RECORDS)
+                .weigher(|key: &FoldKey, _| key.weight())
                 .eviction_policy(EvictionPolicy::lru())
                 .build(),
             changed: Arc::default(),
@@ -201,6 +204,19 @@ fn key_of(credential: FoldedCredential, record: &AuditRecord) -> FoldKey {
         asked_principal: record.asked_principal.clone(),
         asked_action: record.asked_action.clone(),
         asked_resource: record.asked_resource.clone(),
+    }
+}
+
+impl FoldKey {
+    /// As how many records it counts: more than one where it has long names.
+    fn weight(&self) -> u32 {
+        let names = [
+            &self.asked_principal,
+            &self.asked_action,
+            &self.asked_resource,
+        ];
+        let length: usize = names.into_iter().flatten().map(String::len).sum();
+        u32::try_from(1 + length / NAMES_LENGTH_UNIT).unwrap_or(u32::MAX)
     }
 }
 

@@ -182,14 +182,18 @@ fn outcome(outcome: AuditOutcome) -> Condition<'static> {
 }
 
 fn event(event: AuditEvent) -> Condition<'static> {
-    let is_indexed = !matches!(event, AuditEvent::Mint | AuditEvent::Download);
-    let common = ["mint", "download"];
+    let is_indexed = !matches!(
+        event,
+        AuditEvent::Mint | AuditEvent::Download | AuditEvent::Evaluate
+    );
+    let common = ["mint", "download", "evaluate"];
     literal("event", &event.to_string(), is_indexed, &common)
 }
 
 fn action(action: Action) -> Condition<'static> {
-    let is_indexed = action != Action::Read;
-    literal("action", &action.to_string(), is_indexed, &["read"])
+    let is_indexed = !matches!(action, Action::Read | Action::Evaluate);
+    let common = ["read", "evaluate"];
+    literal("action", &action.to_string(), is_indexed, &common)
 }
 
 /// A condition on an enum; its index does not have the `common` variants, and is used only if the statement

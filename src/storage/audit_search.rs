@@ -2,7 +2,7 @@
 //!
 //! Ids grow with time and each index is ordered by id behind its columns, so that a search walks one index
 //! and never sorts. It stops after [`MAX_SCANNED_RECORDS`] entries, however few of them match. What nearly
-//! all records have (`mint`, `download`, `granted`, `read`) is in no index: a walk meets it at every step.
+//! all records have (`mint`, `download`, `evaluate`, `granted`, `read`) is in no index: a walk meets it at every step.
 
 use std::fmt::Write;
 

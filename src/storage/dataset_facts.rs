@@ -35,6 +35,15 @@ type FactsRow = (
     Option<Json<Attributes>>,
 );
 
+/// Everything that is read.
+struct FactsRows {
+    rows: Vec<FactsRow>,
+    owners: Vec<Uuid>,
+    ends: Vec<(Uuid, Json<ShareEnds>)>,
+    users: Vec<(Uuid, Uuid)>,
+    roles: Vec<(Uuid, String)>,
+}
+
 const OPERATION: &str = "read the datasets";
 
 /// The view of datasets without the JSON of their readers, and with owners who may have been removed: looking each of
@@ -71,9 +80,15 @@ impl Database {
         columns: DatasetColumns,
     ) -> Result<Vec<Dataset>, StorageError> {
         with_timeout(CATALOG_TIMEOUT, OPERATION, async {
-            let mut transaction = self.begin_reading().await.map_err(classify)?;
+            let mut transaction = self
+                .begin_reading()
+                .await
+                .map_err(|error| classify(&error))?;
             let datasets = read_facts(&mut transaction, columns).await?;
-            transaction.commit().await.map_err(classify)?;
+            transaction
+                .commit()
+                .await
+                .map_err(|error| classify(&error))?;
             Ok(datasets)
         })
         .await
@@ -84,26 +99,27 @@ async fn read_facts(
     transaction: &mut Transaction,
     columns: DatasetColumns,
 ) -> Result<Vec<Dataset>, StorageError> {
-    let (rows, owners, ends, users, roles): (
-        Vec<FactsRow>,
-        Vec<Uuid>,
-        Vec<(Uuid, Json<ShareEnds>)>,
-        Vec<(Uuid, Uuid)>,
-        Vec<(Uuid, String)>,
-    ) = on_either!(&mut *transaction, connection => {
+    let FactsRows {
+        rows,
+        owners,
+        ends,
+        users,
+        roles,
+    } = on_either!(&mut *transaction, connection => {
         let read = async {
-            let rows = sqlx::query_as(DATASETS)
-                .bind(columns.tags)
-                .bind(columns.attributes)
-                .fetch_all(&mut **connection)
-                .await?;
-            let owners = sqlx::query_scalar(OWNERS).fetch_all(&mut **connection).await?;
-            let ends = sqlx::query_as(ENDS).fetch_all(&mut **connection).await?;
-            let users = sqlx::query_as(USERS).fetch_all(&mut **connection).await?;
-            let roles = sqlx::query_as(ROLES).fetch_all(&mut **connection).await?;
-            Ok((rows, owners, ends, users, roles))
+            Ok(FactsRows {
+                rows: sqlx::query_as(DATASETS)
+                    .bind(columns.tags)
+                    .bind(columns.attributes)
+                    .fetch_all(&mut **connection)
+                    .await?,
+                owners: sqlx::query_scalar(OWNERS).fetch_all(&mut **connection).await?,
+                ends: sqlx::query_as(ENDS).fetch_all(&mut **connection).await?,
+                users: sqlx::query_as(USERS).fetch_all(&mut **connection).await?,
+                roles: sqlx::query_as(ROLES).fetch_all(&mut **connection).await?,
+            })
         };
-        read.await.map_err(classify)
+        read.await.map_err(|error| classify(&error))
     })?;
     let mut datasets = rows
         .into_iter()
@@ -149,8 +165,8 @@ async fn read_facts(
     Ok(datasets)
 }
 
-fn classify(error: sqlx::Error) -> StorageError {
-    StorageError::classify(&error, OPERATION, "datasets")
+fn classify(error: &sqlx::Error) -> StorageError {
+    StorageError::classify(error, OPERATION, "datasets")
 }
 
 fn into_dataset(row: FactsRow) -> Result<Dataset, StorageError> {

@@ -45,9 +45,10 @@ async fn every_operation_but_the_mint_and_those_of_services_refuses_a_parameter_
                 assert_eq!(execute(&server, odd).await.status, 200);
                 continue;
             }
-            if path.starts_with("/access/") {
+            if path.starts_with("/access/") || path.ends_with("/authzen-configuration") {
                 // The standard of services knows no 422.
-                let plain = execute(&server, request()).await.status;
+                let plain = request().build().unwrap();
+                let plain = execute(&server, plain).await.status;
                 let odd = with_pair(request(), "no_such_parameter", "1");
                 assert_eq!(execute(&server, odd).await.status, plain, "{path}");
                 continue;
@@ -69,8 +70,9 @@ async fn every_operation_but_the_mint_and_those_of_services_refuses_a_parameter_
         }
     }
     assert!(tried >= 45, "{tried}");
-    // None of them did anything.
-    let acted = records(&server).await;
+    // None of them did anything, but those that ignore their query.
+    let mut acted = records(&server).await;
+    acted.retain(|record| record["event"] != "evaluate" && record["event"] != "search");
     assert_eq!(acted.len(), 2, "the login and the mint: {acted:?}");
 }
 

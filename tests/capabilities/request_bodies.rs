@@ -88,6 +88,63 @@ async fn who_sends_a_body_without_a_credential_is_told_before_sending_it() {
     assert_eq!(response, b"HTTP/1.1 401");
 }
 
+/// Sends the text and reads the head and the body of the response.
+async fn exchange(stream: &mut TcpStream, request: &str) -> String {
+    stream.write_all(request.as_bytes()).await.unwrap();
+    let mut response = Vec::new();
+    let mut left = None;
+    while left != Some(0) {
+        response.push(stream.read_u8().await.unwrap());
+        left = left.map(|left: usize| left - 1);
+        if left.is_none() && response.ends_with(b"\r\n\r\n") {
+            let head = std::str::from_utf8(&response).unwrap();
+            let length = head.split("content-length: ").nth(1).unwrap();
+            left = length.split("\r\n").next().unwrap().parse().ok();
+        }
+    }
+    String::from_utf8(response).unwrap()
+}
+
+/// RFC 9112, section 9.6: a client that is not told sends its next request into a closed connection.
+#[tokio::test]
+async fn a_response_before_the_end_of_the_body_says_that_the_connection_is_closed() {
+    let server = Server::start().await;
+    let post = |path: &str, length: usize, more: &str, sent: &str| {
+        format!(
+            "POST {path} HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\n{more}\
+             content-length: {length}\r\n\r\n{sent}"
+        )
+    };
+    let large = "x".repeat(100_000);
+    let expecting = "expect: 100-continue\r\n";
+    for (request, status, is_closed) in [
+        (post("/auth/refresh", 50_000_000, "", "{"), "413", true),
+        (post("/admin/users", 9, expecting, ""), "401", true),
+        (post("/admin/users", 9, "", "{\"a\": 1}"), "401", false),
+        (post("/admin/users", large.len(), "", &large), "401", false),
+        (post("/auth/refresh", 2, "", "{}"), "422", false),
+        (post("/auth/refresh", 0, "", ""), "422", false),
+    ] {
+        let mut stream = TcpStream::connect(server.address).await.unwrap();
+        let response = exchange(&mut stream, &request).await;
+        let head = request.split("\r\n\r\n").next().unwrap();
+        assert!(
+            response.starts_with(&format!("HTTP/1.1 {status}")),
+            "{head}: {response}"
+        );
+        assert_eq!(
+            response.contains("connection: close\r\n"),
+            is_closed,
+            "{head}: {response}"
+        );
+        if !is_closed {
+            let next = "GET /health/live HTTP/1.1\r\nhost: x\r\n\r\n";
+            let next = exchange(&mut stream, next).await;
+            assert!(next.starts_with("HTTP/1.1 200"), "{head}: {next}");
+        }
+    }
+}
+
 #[tokio::test]
 async fn a_refused_body_is_on_record_like_any_other_refused_operation() {
     let server = Server::start().await;

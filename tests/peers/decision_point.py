@@ -9,6 +9,17 @@ SCENARIOS = PEERS / "authzen"
 METADATA = "/.well-known/authzen-configuration"
 EVALUATION = "/access/v1/evaluation"
 EVALUATIONS = "/access/v1/evaluations"
+SUBJECTS, RESOURCES, ACTIONS = (
+    f"/access/v1/search/{kind}" for kind in ("subject", "resource", "action")
+)
+PATHS = (EVALUATION, EVALUATIONS, SUBJECTS, RESOURCES, ACTIONS)
+# Of the certification example, which says yes.
+QUESTION = {
+    "subject": {"type": "user", "id": "alice"},
+    "action": {"name": "read"},
+    "resource": {"type": "record", "id": "record-1"},
+}
+ARCHIVED = {"type": "record", "id": "record-2"}
 # The issuer of the todo example, which has a path.
 TENANT = "https://pdp.example.com/tenant1"
 GATEWAY = """\

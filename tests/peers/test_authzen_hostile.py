@@ -1,27 +1,24 @@
 """Hostile AuthZEN requests: each gets a problem or a denial, and the server keeps answering."""
 
 import json
-import shutil
 import socket
 from concurrent.futures import ThreadPoolExecutor
 
 import httpx
 import pytest
 
-from decision_point import EVALUATION, EVALUATIONS, METADATA, DecisionPoint
-from demo import ADMIN, INTERNAL, MEMBER, OUTSIDER, PRIVATE, PUBLIC, RESTRICTED
-from server import ROOT, assert_problem
-
-SUBJECTS, RESOURCES, ACTIONS = (
-    f"/access/v1/search/{kind}" for kind in ("subject", "resource", "action")
+from decision_point import (
+    EVALUATION,
+    EVALUATIONS,
+    METADATA,
+    PATHS,
+    QUESTION,
+    RESOURCES,
+    SUBJECTS,
+    DecisionPoint,
 )
-PATHS = (EVALUATION, EVALUATIONS, SUBJECTS, RESOURCES, ACTIONS)
-QUESTION = {
-    "subject": {"type": "user", "id": "alice"},
-    "action": {"name": "read"},
-    "resource": {"type": "record", "id": "record-1"},
-}
-ARCHIVED = {"type": "record", "id": "record-2"}
+from server import assert_problem
+
 # So many documents are added to the example, which alice may all read.
 DOCUMENTS = 12_000
 DOCUMENTS_PER_FILE = 6_000
@@ -29,10 +26,8 @@ DOCUMENTS_PER_FILE = 6_000
 
 @pytest.fixture(scope="module")
 def pdp(tmp_path_factory):
-    """The certification example with thousands of documents, and the one of an office network."""
+    """The certification example with thousands of documents."""
     point = DecisionPoint(tmp_path_factory.mktemp("pdp"), "authzen-certification")
-    office = ROOT / "docs" / "examples" / "office-network"
-    shutil.copytree(office, point.policies, dirs_exist_ok=True)
     for first in range(0, DOCUMENTS, DOCUMENTS_PER_FILE):
         documents = [
             {
@@ -78,7 +73,7 @@ def test_a_batch_of_10_000_is_refused_before_anything_is_decided(pdp):
     assert "250" in problem["detail"]
     whole = json.dumps({"evaluations": [QUESTION] * 10_000})
     assert len(whole) > 1 << 20
-    assert_problem(send(pdp, EVALUATIONS, whole), 413)
+    assert_problem(send(pdp, EVALUATIONS, whole, Connection="close"), 413)
     assert_problem(pdp.ask(EVALUATIONS, {"evaluations": [QUESTION] * 251}), 400)
     # A refusal may be on record; decisions are not.
     decided = [record for record in pdp.audit()[before:] if record.get("asked_principal")]
@@ -116,10 +111,12 @@ def test_deep_and_broken_json_is_a_400(pdp, path):
 
 def test_a_body_beyond_its_bound_is_a_413(pdp):
     padding = {"padding": "x" * (64 << 10)}
-    assert_problem(pdp.ask(EVALUATION, changed(context=padding)), 413)
+    # The server reads no more of it, and the connection is of no use afterwards.
+    assert_problem(pdp.ask(EVALUATION, changed(context=padding), Connection="close"), 413)
     # A batch may be larger, but not by that much.
     assert pdp.ask(EVALUATIONS, changed(context=padding)).status_code == 200
-    assert_problem(pdp.ask(EVALUATIONS, changed(context={"padding": "x" * (1 << 20)})), 413)
+    longer = changed(context={"padding": "x" * (1 << 20)})
+    assert_problem(pdp.ask(EVALUATIONS, longer, Connection="close"), 413)
 
 
 def test_names_and_ids_have_a_length(pdp):
@@ -171,7 +168,7 @@ def raw(pdp, head, body):
     """Sends bytes as they are, and returns the header lines of the response."""
     text = f"POST {EVALUATION} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n"
     text += f"X-Api-Key: {pdp.key}\r\nContent-Type: application/json\r\n"
-    text += f"Content-Length: {len(body)}\r\n{head}\r\n"
+    text += f"Content-Length: {len(body)}\r\n{head}"
     with socket.create_connection(("127.0.0.1", pdp.port), timeout=30) as connection:
         connection.sendall(text.encode("latin-1") + b"\r\n" + body)
         received = b""
@@ -184,29 +181,25 @@ def request_ids(lines):
     return [line.partition(": ")[2] for line in lines if line.lower().startswith("x-request-id:")]
 
 
-def test_a_request_id_comes_back_as_it_is_or_not_at_all(pdp):
+def test_one_request_id_comes_back_byte_for_byte_and_of_two_none(pdp):
     body = json.dumps(QUESTION).encode()
-    for sent in ("a", 'any id: {"b"} <c>; d=e', "~" * 256):
-        lines = raw(pdp, f"X-Request-ID: {sent}", body)
+    for sent in ("a", 'any id: {"b"} <c>; d=e', "~" * 1_000, "caf\xe9", "a\tb"):
+        lines = raw(pdp, f"X-Request-ID: {sent}\r\n", body)
         assert lines[0].split()[1] == "200"
         assert request_ids(lines) == [sent]
-    for odd in (
-        "X-Request-ID: " + "a" * 257,
-        "X-Request-ID: caf\xe9",
-        "X-Request-ID: a\tb",
-        "X-Request-ID: first\r\nX-Request-ID: second",
-        "X-Request-ID:",
-    ):
-        lines = raw(pdp, odd, body)
-        assert lines[0].split()[1] == "200", odd
-        (own,) = request_ids(lines)
-        assert own and own not in odd, odd
+    lines = raw(pdp, "X-Request-ID: first\r\nX-Request-ID: second\r\n", body)
+    assert lines[0].split()[1] == "200"
+    (own,) = request_ids(lines)
+    assert own and own not in ("first", "second")
+    # What could forge a line is in no log and no record.
+    assert "any id" not in pdp.log_text()
+    assert "any id" not in pdp.run("audit", "export").stdout
 
 
 @pytest.mark.parametrize("line_end", ["\n", "\r", "\0"])
 def test_no_header_is_made_by_a_request_id(pdp, line_end):
     injected = f"X-Request-ID: a{line_end}Set-Cookie: injected=1"
-    lines = raw(pdp, injected, json.dumps(QUESTION).encode())
+    lines = raw(pdp, f"{injected}\r\n", json.dumps(QUESTION).encode())
     assert not [line for line in lines if line.lower().startswith("set-cookie")]
     assert all("injected" not in found for found in request_ids(lines))
 
@@ -300,166 +293,11 @@ def test_many_searches_at_once_leave_the_server_ready(pdp):
     assert statuses <= {200, 429, 503}
 
 
-# What callers say about others.
-
-
-def test_properties_of_users_and_datasets_are_those_of_the_catalog(pdp):
-    def decision(username, dataset, subject=None, resource=None):
-        question = {
-            "subject": {"type": "User", "id": username, "properties": subject},
-            "action": {"name": "read"},
-            "resource": {"type": "dataset", "id": dataset, "properties": resource},
-        }
-        return pdp.decision(question)["decision"]
-
-    assert decision(MEMBER, RESTRICTED) is True
-    assert decision("anonymous", PUBLIC) is True
-    for properties in (
-        {"subject": {"roles": ["admin"], "username": ADMIN}},
-        {"subject": {"parents": [{"type": "Role", "id": "admin"}]}},
-        {"resource": {"visibility": "public", "owner": OUTSIDER}},
-        {"resource": {"reader_users": [OUTSIDER], "record_status": "published"}},
-    ):
-        assert decision(OUTSIDER, RESTRICTED, **properties) is False, properties
-        assert decision(OUTSIDER, PRIVATE, **properties) is False, properties
-        assert decision(MEMBER, RESTRICTED, **properties) is True, properties
-
-
-def test_whoever_is_unknown_is_denied_and_not_an_error(pdp):
-    for subject, resource in (
-        ({"type": "User", "id": "mallory"}, {"type": "dataset", "id": PUBLIC}),
-        (
-            {"type": "User", "id": "00000000-0000-0000-0000-000000000000"},
-            {"type": "dataset", "id": PUBLIC},
-        ),
-        ({"type": "User", "id": 'x" in Role::"admin'}, {"type": "dataset", "id": PUBLIC}),
-        ({"type": "User", "id": MEMBER}, {"type": "dataset", "id": "no-uuid"}),
-        ({"type": "User", "id": MEMBER}, {"type": "dataset", "id": "0" * 32}),
-        ({"type": "spaceship", "id": "1"}, {"type": "record", "id": "record-1"}),
-        ({"type": "user", "id": "alice"}, {"type": "spaceship", "id": "1"}),
-        ({"type": "Action", "id": "read"}, {"type": "record", "id": "record-1"}),
-        ({"type": "Server", "id": "cedargate"}, {"type": "record", "id": "record-1"}),
-    ):
-        answer = pdp.decision(
-            {"subject": subject, "action": {"name": "read"}, "resource": resource}
-        )
-        assert answer["decision"] is False, (subject, resource)
-        assert answer["context"]["reason"], (subject, resource)
-    # An id of an own type may be anything; what no file has is in no group.
-    for identifier in ("\0\u202e\n", 'alice"', "Alice", " alice", "alice\0"):
-        answer = pdp.decision(changed(subject={"type": "user", "id": identifier}))
-        assert answer["decision"] is False, identifier
-
-
-def test_ill_typed_properties_deny_and_undeclared_ones_change_nothing(pdp):
-    def decided(**properties):
-        resource = {**ARCHIVED, "properties": properties}
-        subject = {"type": "user", "id": "alice"}
-        return pdp.decision({"subject": subject, "action": {"name": "write"}, "resource": resource})
-
-    assert decided(status="active")["decision"] is True
-    assert decided()["decision"] is False
-    assert decided(status=None)["decision"] is False
-    for status in (7, ["active"], {"a": 1}, True, {"__entity": {"type": "User", "id": "x"}}):
-        answer = decided(status=status)
-        assert answer["decision"] is False
-        assert answer["context"]["error"]["status"] == 422
-        assert "status" in answer["context"]["error"]["message"]
-    for name in ("__proto__", "__expr", "__extn", "Status", "owner", "a" * 10_000):
-        assert decided(status="active", **{name: {"x": [1]}})["decision"] is True, name
-
-
-def test_groups_are_those_of_the_bundle_whatever_a_caller_says(pdp):
-    write = changed(action={"name": "write"})
-    for properties in (
-        {"parents": [{"type": "Certification::Group", "id": "editors"}]},
-        {"groups": ["editors"]},
-        {"role": "editor"},
-    ):
-        subject = {"type": "user", "id": "bob", "properties": properties}
-        assert pdp.decision({**write, "subject": subject})["decision"] is False, properties
-
-
-def test_an_address_is_believed_only_from_who_may_say_so(pdp):
-    question = {
-        "subject": {"type": "anonymous", "id": "anonymous"},
-        "action": {"name": "read"},
-        "resource": {"type": "dataset", "id": INTERNAL},
-        "context": {"address": "198.51.100.7"},
-    }
-    assert pdp.decision(question)["decision"] is False
-    forged = {**question, "context": {**question["context"], "networks": ["office"], "key": {}}}
-    assert pdp.decision(forged)["decision"] is False
-    admin = {"Authorization": f"Bearer {pdp.login(ADMIN)}"}
-    for address, decision in (("198.51.100.7", True), ("192.0.2.7", False)):
-        asked = {**question, "context": {"address": address}}
-        answer = pdp.post(EVALUATION, json=asked, headers=admin).json()
-        assert answer["decision"] is decision, address
-    for context in ({"address": "somewhere"}, {"address": 7}, {"time": "yesterday"}):
-        answer = pdp.post(EVALUATION, json={**question, "context": context}, headers=admin).json()
-        assert answer["decision"] is False
-        assert answer["context"]["error"]["status"] == 422, context
-
-
-# Who may ask.
-
-
-@pytest.mark.parametrize("path", PATHS)
-def test_who_shows_no_credential_is_a_401_whatever_the_body(pdp, path):
-    for content in (json.dumps(QUESTION), "{", "x" * 100_000):
-        response = pdp.post(path, content=content, headers={"Content-Type": "text/plain"})
-        assert_problem(response, 401)
-        assert response.headers["www-authenticate"]
-    for key in ("wrong", "", pdp.key[:-1]):
-        assert_problem(pdp.post(path, json=QUESTION, headers={"X-Api-Key": key}), 401)
-
-
-def test_who_may_not_ask_is_a_403(pdp):
-    outsider = {"Authorization": f"Bearer {pdp.login(OUTSIDER)}"}
-    for path in PATHS:
-        assert_problem(pdp.post(path, json=QUESTION, headers=outsider), 403)
-    evaluating = {"X-Api-Key": pdp.create_key("evaluate")}
-    searching = {"X-Api-Key": pdp.create_key("search")}
-    reading = {"X-Api-Key": pdp.create_key("read")}
-    for path in (EVALUATION, EVALUATIONS):
-        assert pdp.post(path, json=QUESTION, headers=evaluating).status_code == 200
-        assert_problem(pdp.post(path, json=QUESTION, headers=searching), 403)
-        assert_problem(pdp.post(path, json=QUESTION, headers=reading), 403)
-    for path in (SUBJECTS, RESOURCES, ACTIONS):
-        assert pdp.post(path, json=QUESTION, headers=searching).status_code == 200
-        assert_problem(pdp.post(path, json=QUESTION, headers=evaluating), 403)
-        assert_problem(pdp.post(path, json=QUESTION, headers=reading), 403)
-
-
-def test_every_denial_is_on_record(pdp):
-    before = len(pdp.audit())
-    write = changed(subject={"type": "user", "id": "bob"}, action={"name": "write"})
-    answer = pdp.answer(EVALUATIONS, {"evaluations": [write] * 20})
-    assert [found["decision"] for found in answer["evaluations"]] == [False] * 20
-    denials = [record for record in pdp.audit()[before:] if record["event"] == "evaluate"]
-    assert len(denials) == 20
-    for record in denials:
-        assert record["outcome"] == "denied"
-        assert record["asked_principal"] == 'Certification::Account::"bob"'
-        assert record["asked_action"] == 'Certification::Action::"writeDocument"'
-        assert record["asked_resource"] == 'Certification::Document::"record-1"'
-
-
-def test_no_record_has_what_callers_say_of_others(pdp):
-    secret = "078-05-1120"
-    resource = {**ARCHIVED, "properties": {"status": {"text": secret}}}
-    context = {"soft": secret, "diagnosis": secret}
-    items = [
-        changed(resource=resource),
-        changed(action={"name": "delete"}, context=context),
-        changed(action={"name": "read", "properties": {"soft": secret}}),
-        changed(subject={"type": "user", "id": "alice", "properties": {"role": secret}}),
-    ]
-    pdp.answer(EVALUATIONS, {"evaluations": items})
-    for item in items:
-        pdp.answer(EVALUATION, item)
-    assert secret not in pdp.run("audit", "export").stdout
-    assert secret not in pdp.log_text()
+def test_batches_at_once_are_all_answered(pdp):
+    batch = {**QUESTION, "evaluations": [{}] * 30}
+    with ThreadPoolExecutor(96) as pool:
+        asked = [pool.submit(pdp.ask, EVALUATIONS, batch) for _ in range(96)]
+        assert {response.result().status_code for response in asked} == {200}
 
 
 def test_other_methods_and_paths_are_a_405_or_404(pdp):

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from decision_point import EVALUATIONS, DecisionPoint
 from demo import ADMIN
+from server import until
 
 # How many bundles and catalogs: always the same few, or so many others.
 LONG_RUN = os.environ.get("CEDARGATE_AUTHZEN_BUNDLES")
@@ -192,6 +193,7 @@ class Bundles(DecisionPoint):
 
     def start(self):
         super().start()
+        self.is_marked = False
         self.admin = {"Authorization": f"Bearer {self.login(ADMIN)}"}
         return self
 
@@ -203,6 +205,20 @@ class Bundles(DecisionPoint):
         (self.policies / "own.entities.json").write_text(json.dumps(list(entities)))
         reloaded = self.post("/admin/policies/reload", headers=self.admin)
         assert reloaded.status_code == 200, f"{reloaded.text}\n{text}"
+
+    def apply(self, catalog):
+        """Applies a catalog, and waits until the server decides by it."""
+        self.is_marked = not self.is_marked
+        visibility = "public" if self.is_marked else "private"
+        file = self.folder / "generated.toml"
+        file.write_text(catalog + MARKER.format(MARKED, visibility, USERS[0]))
+        self.run("catalog", "apply", "--allow-removing", "1000", file)
+        question = {
+            "subject": {"type": "anonymous", "id": "anonymous"},
+            "action": {"name": "read"},
+            "resource": {"type": "dataset", "id": MARKED},
+        }
+        until(lambda: self.permitted([question]) == [self.is_marked], "catalog in force")
 
     def permitted(self, items):
         """For each question, whether it is permitted."""
@@ -299,6 +315,16 @@ def test_searches_of_own_types_are_what_evaluations_say(bundles, policies, entit
 ROLES = ("crew", "staff")
 USERS = ("ann", "ben", "cleo", "dora", "emil")
 DATASETS = tuple(str(uuid.UUID(int=0xDA7A << 64 | number)) for number in range(6))
+# A dataset that everybody may read after every other catalog.
+MARKED = str(uuid.UUID(int=0xDA7A << 64 | 0xFFFF))
+MARKER = """\
+[[datasets]]
+id = "{}"
+title = "Marker"
+visibility = "{}"
+record_status = "published"
+owner = "{}"
+"""
 CATALOG_ACTIONS = ("read", "discover", "administer")
 CATALOG_POLICIES = one_of(
     'permit (principal in Role::"crew", action == Action::"read", resource)\n'
@@ -351,9 +377,7 @@ def catalog(draw):
 def test_searches_of_the_catalog_are_what_evaluations_say(
     bundles, catalog, policies, action, limit, properties
 ):
-    file = bundles.folder / "generated.toml"
-    file.write_text(catalog)
-    bundles.run("catalog", "apply", "--allow-removing", "1000", file)
+    bundles.apply(catalog)
     bundles.replace(policies)
     asked = {
         "action": {"name": action},

@@ -99,9 +99,11 @@ pub(in crate::cli) async fn run(settings: &Settings, arguments: DiffArguments) -
             save_cases(&to, file, &cases)?;
         }
     }
-    let is_unchanged =
-        !comparison.has_changes() && entities.is_empty() && !review.changes.touches_invariants();
-    let is_passed = !arguments.fail_on_change || (is_unchanged && fit.is_fit());
+    let is_unchanged = entities.is_empty()
+        && fit.is_fit()
+        && !comparison.has_changes()
+        && !review.changes.touches_invariants();
+    let is_passed = !arguments.fail_on_change || is_unchanged;
     if arguments.json {
         print_json(&DiffReport {
             comparison,

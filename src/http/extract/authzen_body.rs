@@ -3,7 +3,6 @@
 //! The Authorization API 1.0 (section 10.1.2) knows no 415 and no 422. Unknown members are ignored (section 11), and a
 //! member twice is malformed.
 
-use poem::error::ReadBodyError;
 use poem::http::{HeaderMap, StatusCode, header};
 use poem::{Request, RequestBody, Result};
 use poem_openapi::payload::Payload;
@@ -34,7 +33,7 @@ impl<T: AuthzenRequest> AuthzenBody<T> {
     /// Reads the body of a request.
     pub async fn read(headers: &HeaderMap, body: poem::Body) -> Result<Self> {
         check_media_type(headers)?;
-        let bytes = body.into_bytes().await.map_err(ReadBodyError::from)?;
+        let bytes = body.into_bytes().await?;
         let parsed: serde_json::Result<StrictValue> =
             serde_json::from_slice(skip_byte_order_mark(&bytes));
         drop(bytes);

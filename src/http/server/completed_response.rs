@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use poem::http::header::{ALLOW, CONTENT_LENGTH, CONTENT_TYPE};
+use poem::http::header::{ALLOW, CONNECTION, CONTENT_LENGTH, CONTENT_TYPE};
 use poem::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use poem::{IntoResponse, Request, Response};
 
@@ -178,4 +178,14 @@ pub(super) fn set_common_headers(headers: &mut HeaderMap, request_id: &str) {
         header::REFERRER_POLICY,
         HeaderValue::from_static("no-referrer"),
     );
+}
+
+/// The response; it says that the connection is closed behind it, unless the request was read to its end
+/// (RFC 9112, section 9.6).
+pub(super) fn closing_unless(is_read: bool, mut response: Response) -> Response {
+    if !is_read {
+        let close = HeaderValue::from_static("close");
+        response.headers_mut().insert(CONNECTION, close);
+    }
+    response
 }

@@ -177,13 +177,18 @@ pub(super) fn apply_limits(
     if content_length(headers).is_some_and(|length| length > limits.max_body_size) {
         return Err(Problem::from_status(StatusCode::PAYLOAD_TOO_LARGE));
     }
-    if !headers.contains_key(TRANSFER_ENCODING) && !headers.contains_key(CONTENT_LENGTH) {
+    if !has_body(headers) {
         return Ok(None);
     }
     let body = BodyDigests::check(digests, request.take_body());
     let (body, unread) = UnreadBody::watch(limits.limit_body(body));
     request.set_body(body);
     Ok(Some(unread))
+}
+
+/// Whether a body comes with the request (RFC 9112, section 6).
+pub(super) fn has_body(headers: &HeaderMap) -> bool {
+    headers.contains_key(TRANSFER_ENCODING) || headers.contains_key(CONTENT_LENGTH)
 }
 
 /// The `Content-Length`; a streamed body of unknown length has none.

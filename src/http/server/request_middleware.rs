@@ -22,7 +22,9 @@ use crate::http::reply::problem::Problem;
 use crate::service::identity::body_gate::{BodyGate, BodyPermit};
 
 use super::ACCESS_LOG;
-use super::completed_response::{ResponseCompletion, into_problem, set_common_headers};
+use super::completed_response::{
+    ResponseCompletion, closing_unless, into_problem, set_common_headers,
+};
 use super::connection_limit::Overload;
 use super::connection_timer::ConnectionTimer;
 use super::logged_path::logged_path;
@@ -32,7 +34,7 @@ use super::own_origins::OwnOrigins;
 use super::request_handler::RequestHandler;
 use super::request_id::{X_REQUEST_ID, echoed_request_id, received_request_id};
 use super::request_info::RequestInfo;
-use super::request_limits::{RequestLimits, RouteLimits, apply_limits, content_length};
+use super::request_limits::{RequestLimits, RouteLimits, apply_limits, content_length, has_body};
 use super::trusted_proxies::TrustedProxies;
 use super::whole_body::admit_whole;
 
@@ -138,7 +140,10 @@ impl<H: RequestHandler> RequestEndpoint<H> {
         let limited = apply_limits(request, limits, digests);
         let (response, unread) = match (permit, limited) {
             (Err(problem), limited) => (problem.into_response(), limited.ok().flatten()),
-            (Ok(_), Err(problem)) => return problem.into_response(),
+            (Ok(_), Err(problem)) => {
+                let is_read = !has_body(request.headers());
+                return closing_unless(is_read, problem.into_response());
+            }
             (Ok(permit), Ok(unread)) => {
                 let response = match self.query_problem(request) {
                     Some(problem) => problem.into_response(),
@@ -148,13 +153,19 @@ impl<H: RequestHandler> RequestEndpoint<H> {
                 (response, unread)
             }
         };
-        if let Some(unread) = unread
-            && !is_waiting
-        {
-            // What a handler left of it is part of the rest.
-            drop(request.take_body());
-            Box::pin(unread.drain()).await;
-        }
+        // What a handler left of it is part of the rest.
+        let is_read = match unread {
+            Some(mut unread) => {
+                drop(request.take_body());
+                if is_waiting {
+                    unread.is_at_end()
+                } else {
+                    Box::pin(unread.drain()).await
+                }
+            }
+            None => true,
+        };
+        let response = closing_unless(is_read, response);
         completion.complete(response, &self.middleware.operations)
     }
 

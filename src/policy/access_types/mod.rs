@@ -152,6 +152,15 @@ impl AccessTypes {
             return Err(problems);
         }
         found.add_unnamed(&declared);
+        for (text, kind) in &declared {
+            // An own type that is named like the word of the catalog takes it too.
+            let is_it = found.by_name.get(text) == Some(&AccessType::of(kind));
+            let message = taken_catalog_name(text, &AccessType::of(kind), text).filter(|_| is_it);
+            warnings.extend(message.map(|message| {
+                let key = (DeclarationKind::Entity, "", text.as_str());
+                places.problem(key, message).into_warning()
+            }));
+        }
         Ok(found)
     }
 
@@ -196,6 +205,18 @@ impl AccessTypes {
         let pair = self.cedar_name(subject).zip(self.cedar_name(resource));
         pair.map(|(subject, resource)| self.actions.of_pair(subject, resource))
             .unwrap_or_default()
+    }
+
+    /// The action that a name means for a pair of types, as Cedar writes it.
+    #[must_use]
+    pub fn action_name(
+        &self,
+        name: &str,
+        subject: &AccessType,
+        resource: &AccessType,
+    ) -> Option<String> {
+        let found = self.find_action(name, subject, resource)?;
+        Some(found.uid.to_string())
     }
 
     /// The action that a name means for a pair of types.

@@ -71,6 +71,17 @@ fn a_type_is_named_by_its_alias_its_cedar_name_or_the_word_of_the_catalog() {
 }
 
 #[test]
+fn an_own_type_with_the_word_of_the_catalog_takes_it_which_is_said() {
+    let bundle = bundle("entity dataset;");
+    assert_eq!(bundle.access_types().find("dataset"), Some(own("dataset")));
+    let warnings = bundle.warnings().iter();
+    let said: Vec<_> = warnings.map(SourceDiagnostic::message).collect();
+    let expected =
+        r#"the AuthZEN type "dataset" means dataset: Dataset of the catalog is "Dataset" there"#;
+    assert!(said.contains(&expected), "{said:?}");
+}
+
+#[test]
 fn an_own_type_may_take_the_word_of_the_catalog_which_is_said() {
     let bundle = bundle(r#"@authzen("user") entity Person;"#);
     let types = bundle.access_types();

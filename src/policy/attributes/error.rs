@@ -52,7 +52,7 @@ impl AttributeError {
     }
 
     /// The error of a value that somebody gave before, for logs and for those who may not see it: it is not quoted.
-    pub(super) fn of_stored(self) -> Self {
+    pub(in crate::policy) fn of_stored(self) -> Self {
         let found = self.found.map(FoundValue::without_value);
         Self {
             help: self.help.filter(|_| found.is_none()),

@@ -8,7 +8,7 @@
 use std::cmp::Ordering;
 use std::collections::BTreeMap;
 
-use cedar_policy::{Entity, EntityTypeName, RestrictedExpression};
+use cedar_policy::{Entity, EntityTypeName, EntityUid, RestrictedExpression};
 use serde_json::{Map, Value};
 
 use crate::domain::attributes::{MAX_ATTRIBUTE_MEMBERS, MAX_ATTRIBUTE_TEXT_LENGTH};
@@ -37,7 +37,8 @@ pub(in crate::policy) enum ReadRules {
     /// Those of the catalog: everything that the type does not have is an error.
     Catalog,
     /// Those of another service: members of a record that the type does not have are ignored, a member that is null is
-    /// absent, texts may have line breaks and tabs, and users are named by their UUID alone.
+    /// absent, texts may have line breaks and tabs, times may lack their seconds, and users are named by their UUID
+    /// alone.
     Foreign,
 }
 
@@ -85,8 +86,8 @@ impl ValueType {
             }
             Self::Datetime => {
                 let text = value.as_str();
-                let read = self.read_extension(text.and_then(canonical_time));
-                read.ok_or_else(|| match text.filter(|text| lacks_time_zone(text)) {
+                let read = self.read_extension(text.and_then(|text| canonical_time(text, rules)));
+                read.ok_or_else(|| match text.filter(|text| lacks_time_zone(text, rules)) {
                     Some(text) => expected().with_help(format!(
                         "say the time zone: \"{text}Z\" is UTC, \"{text}+01:00\" one hour ahead"
                     )),
@@ -112,6 +113,11 @@ impl ValueType {
             }
             Self::Entity(type_name, form) => {
                 let text = checked_text(value.as_str().ok_or_else(expected)?, rules)?;
+                if let (ReadRules::Foreign, Some(meant)) = (rules, id_in_cedar(type_name, text)) {
+                    let error =
+                        AttributeError::expected(&format!("the id of a {type_name}"), value);
+                    return Err(error.with_help(format!("did you mean {meant:?}?")));
+                }
                 match (form.canonical_id(text), rules) {
                     (Some(id), _) => Ok(read_entity(type_name, &id)),
                     (None, ReadRules::Catalog) => Err(form
@@ -180,6 +186,12 @@ impl IdForm {
             Self::Text => (!text.is_empty()).then(|| text.to_owned()),
         }
     }
+}
+
+/// The id in a text that names an entity of the type as Cedar does: nobody has such an id, and it would not be meant.
+fn id_in_cedar(type_name: &EntityTypeName, text: &str) -> Option<String> {
+    let uid: EntityUid = text.contains("::").then(|| text.parse().ok()).flatten()?;
+    (uid.type_name() == type_name).then(|| uid.id().unescaped().to_owned())
 }
 
 fn read_entity(type_name: &EntityTypeName, id: &str) -> ReadValue {
@@ -290,21 +302,23 @@ impl DeclaredAttribute {
 }
 
 /// A time as Cedar parses it, in UTC to the millisecond; a date stays a date.
-fn canonical_time(text: &str) -> Option<String> {
+fn canonical_time(text: &str, rules: ReadRules) -> Option<String> {
     if text.len() == "2027-01-01".len() {
         return Some(text.to_owned());
     }
     // Cedar writes an offset without the colon that RFC 3339 asks for.
-    let millis = rfc3339::parse_millis(text)
-        .or_else(|_| rfc3339::parse_millis(&with_colon(text)))
-        .ok()?;
+    let parse = match rules {
+        ReadRules::Catalog => rfc3339::parse_millis,
+        ReadRules::Foreign => rfc3339::parse_millis_or_minutes,
+    };
+    let millis = parse(text).or_else(|_| parse(&with_colon(text))).ok()?;
     let text = rfc3339::format_millis(millis);
     Some(text.replace(".000Z", "Z"))
 }
 
 /// Whether a text is a time of no time zone.
-fn lacks_time_zone(text: &str) -> bool {
-    text.len() > "2027-01-01".len() && canonical_time(&format!("{text}Z")).is_some()
+fn lacks_time_zone(text: &str, rules: ReadRules) -> bool {
+    text.len() > "2027-01-01".len() && canonical_time(&format!("{text}Z"), rules).is_some()
 }
 
 /// `...+0100` as `...+01:00`.

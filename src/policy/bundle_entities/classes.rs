@@ -74,7 +74,7 @@ impl Unclassed {
     /// The class of each entity; `None` for those that must be decided by themselves.
     #[expect(
         clippy::mutable_key_type,
-        reason = "the order of values does not depend on what extension values remember of themselves"
+        reason = "what is mutable in a value is a memo that its order does not depend on"
     )]
     pub(super) fn number(&self, entities: &[Entity]) -> Vec<Option<EntityClass>> {
         let mut named: HashSet<EntityUid> = HashSet::new();

@@ -92,7 +92,7 @@ fn a_schema_with_half_of_the_words_is_refused() {
             "[\"none\", \"password\", \"api_key\", \"issuer\"]",
             "[\"none\", \"password\", \"api_key\"]",
         ),
-        ("\"view_keys\", \"view_issuers\"\n", "\"view_keys\"\n"),
+        ("\"view_keys\", \"view_issuers\",\n", "\"view_keys\",\n"),
     ] {
         assert!(shipped.contains(whole), "{whole}");
         fs::write(&path, shipped.replace(whole, half)).unwrap();
@@ -103,6 +103,14 @@ fn a_schema_with_half_of_the_words_is_refused() {
             "{lines}"
         );
     }
+    // Folders have been written before these were there.
+    let before = shipped.replace(
+        ",\n  \"evaluate\", \"search\", \"assume_context\"\n]",
+        "\n]",
+    );
+    assert_ne!(before, shipped);
+    fs::write(&path, before).unwrap();
+    assert!(Bundle::load(files.path()).is_ok());
     // A word of one's own harms nobody.
     let more = shipped.replace("\"issuer\"]", "\"issuer\", \"certificate\"]");
     assert_ne!(more, shipped);

@@ -149,9 +149,10 @@ impl Bundle {
                 if is_known || !context.follows_catalog {
                     continue;
                 }
-                return Err(QuestionRefusal::error(format!(
-                    "context: {uid} is neither subject nor resource, so nothing is known about it"
-                )));
+                let what = "is neither subject nor resource, so nothing is known about it";
+                let kind = uid.type_name();
+                return Err(QuestionRefusal::error(format!("context: {uid} {what}"))
+                    .recorded_as(format!("context: a {kind} {what}")));
             };
             if own.members.is_some() {
                 continue;
@@ -160,9 +161,10 @@ impl Bundle {
                 (Some(entity), _) => found.push(entity.clone()),
                 (None, None) => found.push(Entity::with_uid(uid)),
                 (None, Some(name)) => {
-                    return Err(QuestionRefusal::reason(format!(
-                        "context: there is no {uid}, and the schema requires {name}"
-                    )));
+                    let (kind, what) = (uid.type_name(), "and the schema requires");
+                    let message = format!("context: there is no {uid}, {what} {name}");
+                    return Err(QuestionRefusal::reason(message)
+                        .recorded_as(format!("context: a {kind} is not there, {what} {name}")));
                 }
             }
         }

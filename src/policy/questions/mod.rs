@@ -41,6 +41,8 @@ pub use question::{AskedNames, QuestionAnswer, QuestionCircumstances, QuestionEn
 use question_context::GivenContext;
 pub use refusal::QuestionRefusal;
 
+/// The longest id of a question, in characters.
+pub const MAX_ASKED_ID_LENGTH: usize = 1024;
 /// The entity that stands for this server, of an enumeration in the schema.
 const SERVER_TYPE: &str = "Server";
 const SERVER_ID: &str = "cedargate";
@@ -104,24 +106,27 @@ impl Bundle {
         (!told.is_empty()).then(|| told.join(" "))
     }
 
-    /// The ids of a type's entities after one, in their order, each with its class; the members of an enumeration.
+    /// The ids of a type's entities after one, in their order, each with its class; the members of an enumeration, but for
+    /// those that no question can name.
     pub fn own_candidates<'a>(
         &'a self,
         kind: &EntityTypeName,
         after: Option<&str>,
-    ) -> Vec<(&'a str, Option<EntityClass>)> {
-        let is_after = |id: &str| after.is_none_or(|after| id > after);
+    ) -> impl Iterator<Item = (&'a str, Option<EntityClass>)> + use<'a> {
+        let is_before = |id: &str| after.is_some_and(|after| id <= after);
         let own = self.question_tables.own_type(kind);
-        if let Some(members) = own.and_then(|own| own.members.as_ref()) {
+        let members = own.and_then(|own| own.members.as_ref());
+        let members: Option<Vec<&'a str>> = members.map(|members| {
             let members = members.iter().map(String::as_str);
-            let after = members.filter(|id| is_after(id));
-            return after.map(|id| (id, None)).collect();
-        }
+            let after = members.filter(|id| !is_before(id));
+            after.filter(|id| can_be_asked(id)).collect()
+        });
         let all = self.entities().of_type(kind);
-        let first = all.partition_point(|uid| !is_after(uid.id().as_ref()));
+        let first = all.partition_point(|uid| is_before(uid.id().as_ref()));
         let rest = all.get(first..).unwrap_or_default().iter();
-        rest.map(|uid| (uid.id().as_ref(), self.entities().class(uid)))
-            .collect()
+        let rest = rest.map(|uid| (uid.id().as_ref(), self.entities().class(uid)));
+        let members = members.into_iter().flatten();
+        members.map(|id| (id, None)).chain(rest)
     }
 
     fn answer(
@@ -225,6 +230,11 @@ impl Bundle {
             types.name_of(resource)
         ))
     }
+}
+
+/// Whether an id is one that a question can have.
+fn can_be_asked(id: &str) -> bool {
+    !id.is_empty() && id.chars().count() <= MAX_ASKED_ID_LENGTH
 }
 
 /// The question as [`Bundle::decide`] takes it, if it is about the catalog alone.

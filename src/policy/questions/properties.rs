@@ -7,7 +7,7 @@ use cedar_policy::{Entity, EntityId, EntityTypeName, EntityUid, RestrictedExpres
 use cedar_policy_core::ast;
 use serde_json::{Map, Value};
 
-use crate::policy::attributes::{AttributeErrors, ReadRules};
+use crate::policy::attributes::ReadRules;
 use crate::policy::bundle_entities::BundleEntities;
 
 use super::refusal::QuestionRefusal;
@@ -85,10 +85,8 @@ impl OwnEntity {
         if errors.is_empty() {
             return Ok(());
         }
-        let errors = AttributeErrors(errors);
-        Err(QuestionRefusal::error(format!(
-            "{role}.properties: {errors}"
-        )))
+        let place = format!("{role}.properties");
+        Err(QuestionRefusal::misfits(&place, errors))
     }
 
     /// Whether the entity is as the bundle has it.
@@ -113,7 +111,11 @@ impl OwnEntity {
             ));
         }
         let given = Entity::new_with_tags(self.uid.clone(), self.expressions.clone(), [], [])
-            .map_err(|error| QuestionRefusal::error(format!("{}: {error}", self.uid)))?;
+            .map_err(|error| {
+                let message = format!("{}: {error}", self.uid);
+                QuestionRefusal::error(message)
+                    .recorded_as("the properties have no values in Cedar")
+            })?;
         let Some(stored) = stored else {
             return Ok(Some(given));
         };

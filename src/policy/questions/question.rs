@@ -29,8 +29,8 @@ pub enum QuestionEntity {
         kind: EntityTypeName,
         /// Its id.
         id: String,
-        /// What the caller says about it.
-        properties: Map<String, Value>,
+        /// What the caller says about it; a search says the same about many.
+        properties: Arc<Map<String, Value>>,
     },
 }
 

@@ -13,7 +13,7 @@ use crate::domain::caller::{Authentication, DecisionContext};
 use crate::domain::rfc3339;
 use crate::domain::text_enum::TextEnum;
 use crate::policy::address::ADDRESS;
-use crate::policy::attributes::{AttributeError, AttributeErrors, ReadRules};
+use crate::policy::attributes::{AttributeError, ReadRules};
 use crate::policy::context::{ContextError, datetime, has_time, network_names, to_cedar_ip};
 use crate::policy::networks::Networks;
 use crate::policy::unknown_address::unknown_address;
@@ -78,8 +78,9 @@ impl ActionContext {
                 continue;
             }
             if let Some(value) = given.get(name)? {
-                believe(&mut found, member, value)
-                    .map_err(|error| QuestionRefusal::error(error.within(name).message()))?;
+                believe(&mut found, member, value).map_err(|error| {
+                    QuestionRefusal::misfits("context", vec![error.within(name)])
+                })?;
             }
         }
         Ok(found)
@@ -108,8 +109,7 @@ impl ActionContext {
         if errors.is_empty() {
             return Ok(found);
         }
-        let errors = AttributeErrors(errors);
-        Err(QuestionRefusal::error(format!("context: {errors}")))
+        Err(QuestionRefusal::misfits("context", errors))
     }
 
     /// Adds the members that are Cedargate's to those of the caller. The address is always there with the networks: the
@@ -180,7 +180,9 @@ fn believe(
         }
         MemberSource::Time => {
             let expected = || AttributeError::expected("a time as in RFC 3339", value);
-            found.decision.unix_millis = text.and_then(parse_time).ok_or_else(expected)?;
+            found.decision.unix_millis = text
+                .and_then(|text| rfc3339::parse_millis_or_minutes(text).ok())
+                .ok_or_else(expected)?;
             if !has_time(&found.decision) {
                 return Err(expected());
             }
@@ -211,16 +213,6 @@ fn word(member: &ContextMember, authentication: Authentication) -> Option<Restri
     read.ok().map(|read| read.expression)
 }
 
-/// A time of RFC 3339 in milliseconds since 1970 UTC; the seconds may be left out.
-fn parse_time(text: &str) -> Option<i64> {
-    const MINUTES: usize = "2025-06-27T18:03".len();
-    let parsed = rfc3339::parse_millis(text).ok();
-    parsed.or_else(|| {
-        let (minutes, rest) = text.split_at_checked(MINUTES)?;
-        rfc3339::parse_millis(&format!("{minutes}:00{rest}")).ok()
-    })
-}
-
 /// The entities that values name, each once.
 pub(super) fn named_entities(pairs: &[(String, RestrictedExpression)]) -> Vec<EntityUid> {
     let parts = pairs
@@ -234,27 +226,4 @@ pub(super) fn named_entities(pairs: &[(String, RestrictedExpression)]) -> Vec<En
     found.sort();
     found.dedup();
     found
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_time_may_lack_its_seconds() {
-        let with_seconds = rfc3339::parse_millis("2025-06-27T18:03:00-07:00").unwrap();
-        assert_eq!(parse_time("2025-06-27T18:03-07:00"), Some(with_seconds));
-        assert_eq!(parse_time("2025-06-28T01:03Z"), Some(with_seconds));
-        assert_eq!(parse_time("2025-06-28T01:03:00.000Z"), Some(with_seconds));
-        for wrong in [
-            "",
-            "2025-06-28",
-            "2025-06-28T01:03",
-            "2025-06-28T01Z",
-            "10000-01-01T00:00Z",
-            "é",
-        ] {
-            assert_eq!(parse_time(wrong), None, "{wrong}");
-        }
-    }
 }

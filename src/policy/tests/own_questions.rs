@@ -129,7 +129,7 @@ impl Question {
         let side = |kind: &str, (id, properties): &(&str, Value)| QuestionEntity::Own {
             kind: kind.parse().unwrap(),
             id: (*id).to_owned(),
-            properties: properties.as_object().unwrap().clone(),
+            properties: properties.as_object().unwrap().clone().into(),
         };
         let action = AskedAction {
             name: self.action.to_owned(),

@@ -61,7 +61,7 @@ fn resources() -> Vec<(QuestionEntity, Resource)> {
     let server = QuestionEntity::Own {
         kind: "Server".parse().unwrap(),
         id: "cedargate".to_owned(),
-        properties: Map::new(),
+        properties: Map::new().into(),
     };
     let role: crate::domain::name::RoleName = "hydrology".parse().unwrap();
     let mut all = vec![

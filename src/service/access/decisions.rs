@@ -190,13 +190,22 @@ impl Authorizer {
         action: Action,
         resource: &Resource,
     ) -> Result<Decision, ServiceError> {
+        let resource = resource.clone();
+        self.run_in_background(move |authorizer| authorizer.decide(action, &resource))
+            .await
+    }
+
+    /// Decides what would hold up other requests for some milliseconds, on a thread for blocking work.
+    pub(in crate::service) async fn run_in_background<T: Send + 'static>(
+        self: &Arc<Self>,
+        work: impl FnOnce(&Self) -> T + Send + 'static,
+    ) -> Result<T, ServiceError> {
         let permit = Arc::clone(&self.candidate_permits).acquire_owned().await;
-        let (authorizer, resource) = (Arc::clone(self), resource.clone());
-        let request = RequestIds::current();
+        let (authorizer, request) = (Arc::clone(self), RequestIds::current());
         let deciding = tokio::task::spawn_blocking(move || {
             // Held by the thread: the request may be cancelled meanwhile.
             let _permit = permit;
-            RequestIds::in_scope(request, || authorizer.decide(action, &resource))
+            RequestIds::in_scope(request, || work(&authorizer))
         });
         deciding
             .await

@@ -18,6 +18,7 @@ use crate::service::identity::request_context::RequestContext;
 
 use super::AccessApi;
 use super::answer::{AccessAnswer, AdminReason};
+use super::record::recorded_name;
 use super::resolve::ResolvedEntity;
 
 /// The members of a context that Cedargate fills itself, unless the policies permit the caller to say them.
@@ -137,9 +138,9 @@ impl Asker {
         let (known_subject, known_resource) = match (&subject.entity, &resource.entity) {
             (Ok(subject), Ok(resource)) => (subject, resource),
             (Err(reason), _) | (_, Err(reason)) => {
-                record.asked_principal = Some(subject.name.clone());
-                record.asked_action = Some(format!("{:?}", action.name));
-                record.asked_resource = Some(resource.name.clone());
+                record.asked_principal = Some(recorded_name(subject.name.clone()));
+                record.asked_action = Some(recorded_name(format!("{:?}", action.name)));
+                record.asked_resource = Some(recorded_name(resource.name.clone()));
                 record.reason = Some(reason.clone());
                 return AccessAnswer::refused(reason.clone());
             }
@@ -167,15 +168,15 @@ impl Asker {
         if is_permitted {
             record.outcome = AuditOutcome::Granted;
         }
-        record.asked_principal = Some(names.principal);
-        record.asked_action = Some(names.action);
-        record.asked_resource = Some(names.resource);
+        record.asked_principal = Some(recorded_name(names.principal));
+        record.asked_action = Some(recorded_name(names.action));
+        record.asked_resource = Some(recorded_name(names.resource));
         record
             .determining_policies
             .clone_from(&decision.determining_policies);
         record.errors.clone_from(&decision.errors);
         if let Some(refusal) = refusal {
-            record.reason = Some(without_value(&refusal.message).to_owned());
+            record.reason = Some(refusal.recorded);
             return match refusal.status {
                 Some(status) => AccessAnswer::failed(status, refusal.message),
                 None => AccessAnswer::refused(refusal.message),
@@ -191,10 +192,4 @@ impl Asker {
                 .then(|| AdminReason::new(&decision)),
         }
     }
-}
-
-/// A message without the value that it found: what services say of people is not on record.
-fn without_value(message: &str) -> &str {
-    let before = message.split_once(", found ").map(|(before, _)| before);
-    before.unwrap_or(message)
 }

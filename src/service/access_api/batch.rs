@@ -23,8 +23,8 @@ use super::resolve::ResolvedEntity;
 
 /// How many questions one batch may have.
 pub const MAX_EVALUATIONS: usize = 250;
-/// How many questions are decided without taking a turn with other long requests.
-const MAX_WITHOUT_TURN: usize = 25;
+/// How many questions are decided at once, without a thread for blocking work.
+const MAX_AT_ONCE: usize = 25;
 
 /// The HTTP status of a question whose form is wrong.
 const BAD_REQUEST: u16 = 400;
@@ -149,13 +149,13 @@ impl AccessApi {
         &self,
         asker: &Asker,
         known: &mut HashMap<usize, Arc<ResolvedEntity>>,
-        asked: &Arc<AskedEntity>,
+        entity: &Arc<AskedEntity>,
     ) -> Result<Arc<ResolvedEntity>, ServiceError> {
-        let address = Arc::as_ptr(asked) as usize;
+        let address = Arc::as_ptr(entity) as usize;
         if let Some(resolved) = known.get(&address) {
             return Ok(Arc::clone(resolved));
         }
-        let resolved = Arc::new(self.resolve(asker.bundle(), asked).await?);
+        let resolved = Arc::new(self.resolve(asker.bundle(), entity).await?);
         known.insert(address, Arc::clone(&resolved));
         Ok(resolved)
     }
@@ -166,15 +166,12 @@ type Answered = Vec<(AccessAnswer, AuditRecord)>;
 /// Decides the questions; many of them on a thread where they hold up no other request.
 async fn judge(batch: Arc<ResolvedBatch>) -> Result<(FoldedCredential, Answered), ServiceError> {
     let credential = batch.asker.credential;
-    if batch.items.len() <= MAX_WITHOUT_TURN {
+    if batch.items.len() <= MAX_AT_ONCE {
         return Ok((credential, batch.judge()));
     }
     let authorizer = Arc::clone(&batch.asker.authorizer);
-    let turn = authorizer.list_turn().await?;
-    let judged = authorizer
-        .filter_map(turn, vec![()], move |_, ()| Some(batch.judge()))
-        .await?;
-    Ok((credential, judged.into_iter().flatten().collect()))
+    let judged = authorizer.run_in_background(move |_| batch.judge()).await?;
+    Ok((credential, judged))
 }
 
 impl ResolvedBatch {

@@ -1,5 +1,7 @@
 //! Resolved entities: what the subject or the resource of a question is in the catalog or in the policies.
 
+use std::sync::Arc;
+
 use crate::domain::access_question::AskedEntity;
 use crate::domain::id::{DatasetId, UserId};
 use crate::domain::name::RoleName;
@@ -54,6 +56,17 @@ impl ResolvedEntity {
     }
 }
 
+/// A type as Cedar writes it.
+pub(super) fn cedar_type_name(kind: &AccessType) -> String {
+    match kind {
+        AccessType::User => "User".to_owned(),
+        AccessType::Dataset => "Dataset".to_owned(),
+        AccessType::Role => "Role".to_owned(),
+        AccessType::Anonymous => "Anonymous".to_owned(),
+        AccessType::Own(own) => own.to_string(),
+    }
+}
+
 /// An entity as Cedar writes it.
 pub(super) fn entity_name(kind: &str, id: &str) -> String {
     format!("{kind}::\"{}\"", id.escape_debug())
@@ -78,14 +91,14 @@ impl AccessApi {
         match kind {
             AccessType::User => self.resolve_user(asked).await,
             AccessType::Dataset => self.resolve_dataset(asked).await,
-            AccessType::Role => Ok(resolve_role(asked)),
+            AccessType::Role => self.resolve_role(asked).await,
             AccessType::Anonymous => Ok(resolve_anonymous(asked)),
             AccessType::Own(kind) => {
                 let name = entity_name(&kind.to_string(), &asked.id);
                 let entity = QuestionEntity::Own {
                     kind,
                     id: asked.id.clone(),
-                    properties: asked.properties.clone(),
+                    properties: Arc::new(asked.properties.clone()),
                 };
                 Ok(ResolvedEntity::known(entity, name))
             }
@@ -106,6 +119,18 @@ impl AccessApi {
                 ResolvedEntity::known(QuestionEntity::Principal(Principal::User(user)), name)
             }
             None => ResolvedEntity::unknown("User", asked, "there is no such user".to_owned()),
+        })
+    }
+
+    async fn resolve_role(&self, asked: &AskedEntity) -> Result<ResolvedEntity, ServiceError> {
+        let role = RoleName::parse_canonical(&asked.id);
+        let roles = self.access.catalog_cache.roles().await?;
+        Ok(match role.filter(|role| roles.contains(role)) {
+            Some(role) => {
+                let name = entity_name("Role", role.as_str());
+                ResolvedEntity::known(QuestionEntity::Role(role), name)
+            }
+            None => ResolvedEntity::unknown("Role", asked, "there is no such role".to_owned()),
         })
     }
 
@@ -135,14 +160,4 @@ fn resolve_anonymous(asked: &AskedEntity) -> ResolvedEntity {
     }
     let reason = format!("the only entity of this type is {ANONYMOUS:?}");
     ResolvedEntity::unknown("Anonymous", asked, reason)
-}
-
-fn resolve_role(asked: &AskedEntity) -> ResolvedEntity {
-    match RoleName::parse_canonical(&asked.id) {
-        Some(role) => {
-            let name = entity_name("Role", role.as_str());
-            ResolvedEntity::known(QuestionEntity::Role(role), name)
-        }
-        None => ResolvedEntity::unknown("Role", asked, "there is no such role".to_owned()),
-    }
 }

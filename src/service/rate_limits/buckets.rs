@@ -86,23 +86,29 @@ impl Buckets {
             .map_err(|(wait, _)| ServiceError::limit_exceeded(wait))
     }
 
-    /// Takes so many requests out of each bucket, or none if one of them has not as many.
+    /// Takes so many requests out of each bucket, or none if one of them has not as many. More than a full bucket has
+    /// are taken out of a full one, which then owes the rest.
     pub(super) fn take_all(&self, count: u32, shares: &[Share]) -> Result<(), ServiceError> {
         let now = self.clock.monotonic();
         for (taken, (key, times)) in shares.iter().enumerate() {
             let Some(interval) = self.interval(*times) else {
                 return Ok(());
             };
-            let cost = interval.saturating_mul(count);
+            let cost = interval.saturating_mul(count).min(FILL_TIME);
             if let Err(wait) = self.bucket(*key).lock().take(now, cost) {
                 for (key, times) in shares.get(..taken).unwrap_or_default() {
                     if let Some(interval) = self.interval(*times) {
-                        self.bucket(*key)
-                            .lock()
-                            .refund(interval.saturating_mul(count));
+                        let cost = interval.saturating_mul(count).min(FILL_TIME);
+                        self.bucket(*key).lock().refund(cost);
                     }
                 }
                 return Err(ServiceError::limit_exceeded(wait));
+            }
+        }
+        for (key, times) in shares {
+            if let Some(interval) = self.interval(*times) {
+                let rest = interval.saturating_mul(count).saturating_sub(FILL_TIME);
+                self.bucket(*key).lock().charge(now, rest, 1);
             }
         }
         Ok(())

@@ -131,4 +131,10 @@ fn a_batch_of_decisions_is_counted_whole_or_not_at_all() {
     clock.advance(10_000);
     assert_eq!(retry_after(&limits.check_evaluations(&caller, 1)), Some(1));
     assert!(limits.check_evaluations(&caller, 61).is_err());
+    // A batch that is larger than the limit waits for a full bucket, and others wait for it.
+    clock.advance(60_000);
+    limits.check_evaluations(&caller, 90).unwrap();
+    assert_eq!(retry_after(&limits.check_evaluations(&caller, 1)), Some(31));
+    clock.advance(31_000);
+    limits.check_evaluations(&caller, 1).unwrap();
 }

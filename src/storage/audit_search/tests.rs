@@ -128,7 +128,10 @@ fn every_variant_of_an_enum_that_has_an_index_is_found_in_it() {
             event: Some(*event),
             ..AuditFilter::default()
         };
-        let is_common = matches!(event, AuditEvent::Mint | AuditEvent::Download);
+        let is_common = matches!(
+            event,
+            AuditEvent::Mint | AuditEvent::Download | AuditEvent::Evaluate
+        );
         assert_eq!(Conditions::new(&filter).indexes().is_empty(), is_common);
     }
 }

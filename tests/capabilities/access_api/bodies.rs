@@ -11,7 +11,7 @@ async fn whatever_is_wrong_with_a_body_is_400_with_its_path() {
     let asked = question(("user", "mo"), "read", ("dataset", PUBLIC));
     let text = asked.to_string();
     let json = Some("application/json");
-    let double = text.replacen("{", "{\"subject\": {}, ", 1);
+    let double = text.replacen('{', "{\"subject\": {}, ", 1);
     let deep = format!("{{\"context\": {}1{}}}", "[".repeat(1000), "]".repeat(1000));
     for (media_type, body, detail) in [
         (json, "{\"subject\":", "not JSON"),
@@ -78,7 +78,8 @@ async fn the_request_id_of_a_service_comes_back_as_it_was() {
     let access = AccessServer::start().await;
     let asked = question(("user", "mo"), "read", ("dataset", PUBLIC));
     let server = &access.server;
-    for (id, is_on_record) in [("trace-1", true), ("a/b:\"c\" d", false)] {
+    let long = "x".repeat(300);
+    for (id, is_on_record) in [("trace-1", true), ("a/b:\"c\" d", false), (&long, false)] {
         let request = server
             .post(EVALUATION)
             .bearer_auth(&access.gateway)

@@ -126,10 +126,7 @@ async fn what_a_service_was_told_about_the_catalog_is_explained_from_its_record(
         let id = record["id"].as_str().unwrap();
         cedargate(data, &["policy", "explain", "--record", id], &environment)
     };
-    for (record, verdict) in records
-        .iter()
-        .zip(["PERMITTED: mo, read", "DENIED: otto, read"])
-    {
+    for (record, verdict) in records.iter().zip(["PERMITTED: mo (", "DENIED: otto ("]) {
         let explained = explain(record);
         assert!(explained.data.contains(verdict), "{}", explained.data);
         assert!(
@@ -146,4 +143,20 @@ async fn what_a_service_was_told_about_the_catalog_is_explained_from_its_record(
         "{}",
         own.messages
     );
+}
+
+#[tokio::test]
+async fn a_name_that_is_too_long_is_cut_on_record() {
+    let access = AccessServer::start().await;
+    let ids = ["a", "b"].map(|end| "\u{20000}".repeat(1023) + end);
+    for id in &ids {
+        access
+            .evaluate(&question(("person", "alice"), "view", ("record", id)))
+            .await;
+    }
+    let records = access.asked().await;
+    let names = [0, 1].map(|place| records[place]["asked_resource"].as_str().unwrap());
+    assert_ne!(names[0], names[1]);
+    assert!(names[0].len() <= 512, "{}", names[0]);
+    assert!(names[0].starts_with("Docs::Record::\"\u{20000}"));
 }

@@ -111,7 +111,8 @@ async fn a_search_finds_users_and_datasets_of_the_catalog() {
     assert!(
         records
             .iter()
-            .any(|record| record["asked_principal"] == "user::*"
+            .any(|record| record["asked_principal"] == "User::*"
+                && record["asked_action"] == "Action::\"read\""
                 && record["reason"] == "2 results, more follow")
     );
 }

@@ -32,6 +32,7 @@ mod catalog_apply;
 mod catalog_changes;
 mod catalog_names;
 mod connections;
+mod dataset_facts;
 mod datasets_with_names;
 mod federated_users;
 mod key_rotations;

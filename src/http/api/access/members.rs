@@ -5,11 +5,10 @@
 use serde_json::{Map, Value};
 
 use crate::domain::access_question::{AccessQuestion, AskedAction, AskedEntity};
+use crate::policy::questions::MAX_ASKED_ID_LENGTH;
 
 /// The longest name of a type or an action, in characters.
 const MAX_NAME_LENGTH: usize = 256;
-/// The longest id, in characters.
-const MAX_ID_LENGTH: usize = 1024;
 /// The members of an object, and where it is in the body.
 pub(super) struct Members {
     pub(super) path: String,
@@ -102,7 +101,7 @@ impl Members {
     pub(super) fn into_entity(mut self) -> Result<AskedEntity, String> {
         Ok(AskedEntity {
             type_name: self.require_text("type", MAX_NAME_LENGTH)?,
-            id: self.require_text("id", MAX_ID_LENGTH)?,
+            id: self.require_text("id", MAX_ASKED_ID_LENGTH)?,
             properties: self.take_members("properties")?,
         })
     }

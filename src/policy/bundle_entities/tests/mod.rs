@@ -68,6 +68,7 @@ fn told(entities: &str) -> String {
 }
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "a table of what can be wrong")]
 fn what_is_wrong_is_told_with_its_place() {
     let entity =
         |rest: &str| format!("[{{\"uid\": {{\"type\": \"Paper\", \"id\": \"p\"}}{rest}}}]");

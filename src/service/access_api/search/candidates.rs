@@ -2,8 +2,6 @@
 
 use std::sync::Arc;
 
-use serde_json::{Map, Value};
-
 use crate::domain::id::{DatasetId, UserId};
 use crate::domain::principal::Principal;
 use crate::policy::Bundle;
@@ -17,6 +15,8 @@ use crate::storage::UserFilter;
 
 /// How many candidates one page looks at.
 pub(super) const MAX_CANDIDATES: usize = 20_000;
+/// How many candidates of an own type are taken at a time.
+const MAX_OWN_PIECE: usize = 500;
 /// How many users or datasets are read at a time.
 const MAX_READ: u32 = 500;
 
@@ -24,9 +24,17 @@ const MAX_READ: u32 = 500;
 pub(super) struct Candidate {
     /// Its id, as results have it; candidates are in its order.
     pub(super) id: String,
-    pub(super) entity: QuestionEntity,
+    pub(super) entity: CandidateEntity,
     /// Entities of one class are decided alike, unless the question names one of them.
     pub(super) class: Option<EntityClass>,
+}
+
+/// What a candidate is.
+pub(super) enum CandidateEntity {
+    /// Of the catalog.
+    Known(QuestionEntity),
+    /// Of the own type that is searched.
+    Own,
 }
 
 /// Some candidates, and whether they are the last.
@@ -35,13 +43,32 @@ pub(super) struct CandidatePage {
     pub(super) is_last: bool,
 }
 
+/// The next candidates of an own type after an id; none of another type.
+pub(super) fn own_candidates(
+    bundle: &Bundle,
+    kind: &AccessType,
+    after: Option<&str>,
+) -> CandidatePage {
+    let mut candidates = Vec::new();
+    if let AccessType::Own(own) = kind {
+        let found = bundle.own_candidates(own, after);
+        candidates.extend(found.take(MAX_OWN_PIECE).map(|(id, class)| Candidate {
+            id: id.to_owned(),
+            entity: CandidateEntity::Own,
+            class,
+        }));
+    }
+    CandidatePage {
+        is_last: candidates.len() < MAX_OWN_PIECE,
+        candidates,
+    }
+}
+
 impl AccessApi {
-    /// The next candidates of a type after an id.
+    /// The next candidates of a type of the catalog after an id.
     pub(super) async fn candidates(
         &self,
-        bundle: &Bundle,
         kind: &AccessType,
-        properties: &Map<String, Value>,
         after: Option<&str>,
     ) -> Result<CandidatePage, ServiceError> {
         match kind {
@@ -49,23 +76,11 @@ impl AccessApi {
             AccessType::Dataset => self.datasets(after).await,
             AccessType::Role => self.roles(after).await,
             AccessType::Anonymous => Ok(anonymous(after)),
-            AccessType::Own(own) => {
-                let mut known = bundle.own_candidates(own, after).into_iter();
-                let candidates = known.by_ref().take(MAX_CANDIDATES);
-                let candidates = candidates.map(|(id, class)| Candidate {
-                    id: id.to_owned(),
-                    entity: QuestionEntity::Own {
-                        kind: own.clone(),
-                        id: id.to_owned(),
-                        properties: properties.clone(),
-                    },
-                    class,
-                });
-                Ok(CandidatePage {
-                    candidates: candidates.collect(),
-                    is_last: known.next().is_none(),
-                })
-            }
+            // They are in the bundle, and read where they are decided about.
+            AccessType::Own(_) => Ok(CandidatePage {
+                candidates: Vec::new(),
+                is_last: true,
+            }),
         }
     }
 
@@ -76,7 +91,9 @@ impl AccessApi {
         let is_last = records.len() < MAX_READ as usize;
         let candidates = records.into_iter().map(|record| Candidate {
             id: record.user.id.to_string(),
-            entity: QuestionEntity::Principal(Principal::User(Arc::new(record.user))),
+            entity: CandidateEntity::Known(QuestionEntity::Principal(Principal::User(Arc::new(
+                record.user,
+            )))),
             class: None,
         });
         Ok(CandidatePage {
@@ -92,7 +109,7 @@ impl AccessApi {
         let is_last = datasets.len() < MAX_READ as usize;
         let candidates = datasets.into_iter().map(|dataset| Candidate {
             id: dataset.id.to_string(),
-            entity: QuestionEntity::Dataset(dataset),
+            entity: CandidateEntity::Known(QuestionEntity::Dataset(dataset)),
             class: None,
         });
         Ok(CandidatePage {
@@ -109,7 +126,7 @@ impl AccessApi {
         let mut candidates: Vec<Candidate> = roles
             .map(|role| Candidate {
                 id: role.as_str().to_owned(),
-                entity: QuestionEntity::Role(role.clone()),
+                entity: CandidateEntity::Known(QuestionEntity::Role(role.clone())),
                 class: None,
             })
             .collect();
@@ -125,7 +142,7 @@ impl AccessApi {
 fn anonymous(after: Option<&str>) -> CandidatePage {
     let only = after.is_none().then(|| Candidate {
         id: ANONYMOUS.to_owned(),
-        entity: QuestionEntity::Principal(Principal::Anonymous),
+        entity: CandidateEntity::Known(QuestionEntity::Principal(Principal::Anonymous)),
         class: None,
     });
     CandidatePage {

@@ -22,7 +22,8 @@ use crate::service::identity::request_context::RequestContext;
 
 use super::AccessApi;
 use super::admission::Asker;
-use super::resolve::ResolvedEntity;
+use super::record::recorded_name;
+use super::resolve::{ResolvedEntity, cedar_type_name};
 pub use access_search::{AccessSearch, SearchKind, SearchPage};
 use candidates::MAX_CANDIDATES;
 use scan::{ScanState, ScanWork, ScannedQuestion, collect_texts};
@@ -52,28 +53,24 @@ impl AccessApi {
         let asker = self
             .admit(request, Action::Search, SEARCH_COST, record)
             .await?;
-        record.asked_action = Some(match &search.action {
-            Some(action) => format!("{:?}", action.name),
-            None => "*".to_owned(),
-        });
         let position = PagePosition::of_request(search)?;
         let page = match search.kind {
             SearchKind::Subjects => {
                 let resource = self.resolve(asker.bundle(), &search.resource).await?;
-                record_sides(record, Side::All(&search.subject), Side::One(&resource));
+                record_question(record, &asker, search, (None, Some(&resource)));
                 self.search_entities(&asker, search, &resource, position)
                     .await?
             }
             SearchKind::Resources => {
                 let subject = self.resolve(asker.bundle(), &search.subject).await?;
-                record_sides(record, Side::One(&subject), Side::All(&search.resource));
+                record_question(record, &asker, search, (Some(&subject), None));
                 self.search_entities(&asker, search, &subject, position)
                     .await?
             }
             SearchKind::Actions => {
                 let subject = self.resolve(asker.bundle(), &search.subject).await?;
                 let resource = self.resolve(asker.bundle(), &search.resource).await?;
-                record_sides(record, Side::One(&subject), Side::One(&resource));
+                record_question(record, &asker, search, (Some(&subject), Some(&resource)));
                 search_actions(&asker, search, &subject, &resource, position)
             }
         };
@@ -108,9 +105,9 @@ impl AccessApi {
                 next_token: position.encode(),
             });
         }
-        let question = Arc::new(ask_of_each(asker, search, action, entity, known));
+        let question = Arc::new(ask_of_each(asker, search, action, entity, known, &kind));
         let limit = position.limit as usize;
-        let mut state = ScanState::default();
+        let mut state = ScanState::starting_after(position.after.clone());
         let mut is_first = true;
         loop {
             if !is_first {
@@ -118,14 +115,12 @@ impl AccessApi {
                 self.rate_limits.charge_evaluations(caller, SEARCH_COST);
             }
             is_first = false;
-            let after = state.after.as_deref().or(position.after.as_deref());
-            let page = self
-                .candidates(asker.bundle(), &kind, &searched.properties, after)
-                .await?;
+            // The turn first: whoever waits holds nothing.
             let turn = asker.authorizer.list_turn().await?;
+            let page = self.candidates(&kind, state.after.as_deref()).await?;
             let work = ScanWork {
                 question: Arc::clone(&question),
-                candidates: page.candidates,
+                page,
                 limit,
                 state,
             };
@@ -135,11 +130,11 @@ impl AccessApi {
                     Some(work.run(authorizer))
                 })
                 .await?;
-            let Some((scanned, is_complete)) = scanned.into_iter().next() else {
+            let Some((scanned, is_end)) = scanned.into_iter().next() else {
                 return Ok(SearchPage::default());
             };
             state = scanned;
-            if is_complete && page.is_last {
+            if is_end {
                 return Ok(SearchPage {
                     results: state.found,
                     next_token: String::new(),
@@ -147,9 +142,7 @@ impl AccessApi {
             }
             let is_over = ScannedQuestion::is_over(&state) || state.scanned >= MAX_CANDIDATES;
             if state.found.len() >= limit || is_over {
-                if state.after.is_some() {
-                    position.after = state.after;
-                }
+                position.after = state.after;
                 return Ok(SearchPage {
                     results: state.found,
                     next_token: position.encode(),
@@ -165,6 +158,7 @@ fn ask_of_each(
     action: &AskedAction,
     entity: &QuestionEntity,
     known: &ResolvedEntity,
+    kind: &AccessType,
 ) -> ScannedQuestion {
     let mut texts = format!("{}\n", known.name);
     let sides = [&search.subject, &search.resource].into_iter();
@@ -178,7 +172,14 @@ fn ask_of_each(
     let members = action.properties.values().chain(search.context.values());
     members.for_each(|value| collect_texts(value, &mut texts));
     let is_subject_given = search.kind == SearchKind::Resources;
+    let searched = if is_subject_given {
+        &search.resource
+    } else {
+        &search.subject
+    };
     ScannedQuestion {
+        kind: kind.clone(),
+        properties: Arc::new(searched.properties.clone()),
         subject: is_subject_given.then(|| entity.clone()),
         action: action.clone(),
         resource: (!is_subject_given).then(|| entity.clone()),
@@ -251,25 +252,36 @@ fn type_of(entity: &QuestionEntity) -> AccessType {
     }
 }
 
-/// A side of a search.
-enum Side<'a> {
-    One(&'a ResolvedEntity),
-    All(&'a AskedEntity),
-}
-
-impl Side<'_> {
-    fn name(&self) -> String {
-        match self {
-            Self::One(entity) => entity.name.clone(),
-            Self::All(asked) => format!("{}::*", asked.type_name),
-        }
-    }
-}
-
-fn record_sides(record: &mut AuditRecord, subject: Side<'_>, resource: Side<'_>) {
-    record.asked_principal = Some(subject.name());
-    record.asked_resource = Some(resource.name());
-    if let Side::One(entity) = resource {
+/// Writes what is searched into its record: Cedar's names, as those of an evaluation.
+fn record_question(
+    record: &mut AuditRecord,
+    asker: &Asker,
+    search: &AccessSearch,
+    (subject, resource): (Option<&ResolvedEntity>, Option<&ResolvedEntity>),
+) {
+    let types = asker.bundle().access_types();
+    let name = |side: Option<&ResolvedEntity>, asked: &AskedEntity| match side {
+        Some(entity) => entity.name.clone(),
+        None => match types.find(&asked.type_name) {
+            Some(kind) => format!("{}::*", cedar_type_name(&kind)),
+            None => format!("{}::*", asked.type_name),
+        },
+    };
+    let pair = (
+        types.find(&search.subject.type_name),
+        types.find(&search.resource.type_name),
+    );
+    let action = match (&search.action, &pair) {
+        (None, _) => "*".to_owned(),
+        (Some(action), (Some(subject), Some(resource))) => types
+            .action_name(&action.name, subject, resource)
+            .unwrap_or_else(|| format!("{:?}", action.name)),
+        (Some(action), _) => format!("{:?}", action.name),
+    };
+    record.asked_principal = Some(recorded_name(name(subject, &search.subject)));
+    record.asked_action = Some(recorded_name(action));
+    record.asked_resource = Some(recorded_name(name(resource, &search.resource)));
+    if let Some(entity) = resource {
         record.dataset_id = entity.dataset_id;
         record.resource_user_id = entity.user_id;
     }

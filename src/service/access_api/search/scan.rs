@@ -7,11 +7,14 @@ use std::time::{Duration, Instant};
 use serde_json::{Map, Value};
 
 use crate::domain::access_question::AskedAction;
+use crate::policy::access_types::AccessType;
 use crate::policy::bundle_entities::EntityClass;
 use crate::policy::questions::{QuestionCircumstances, QuestionEntity};
 use crate::service::access::decisions::Authorizer;
 
-use super::candidates::Candidate;
+use super::candidates::{
+    Candidate, CandidateEntity, CandidatePage, MAX_CANDIDATES, own_candidates,
+};
 
 /// How long one page may take to be decided.
 const MAX_SCAN_TIME: Duration = Duration::from_millis(250);
@@ -23,6 +26,10 @@ pub(super) struct ScannedQuestion {
     /// The subject that is given, or none if subjects are searched.
     pub(super) subject: Option<QuestionEntity>,
     pub(super) action: AskedAction,
+    /// The type that is searched.
+    pub(super) kind: AccessType,
+    /// What is assumed of each entity of it.
+    pub(super) properties: Arc<Map<String, Value>>,
     /// The resource that is given, or none if resources are searched.
     pub(super) resource: Option<QuestionEntity>,
     pub(super) context: Map<String, Value>,
@@ -42,6 +49,16 @@ pub(super) struct ScanState {
     pub(super) scanned: usize,
     time: Duration,
     classes: HashMap<EntityClass, bool>,
+}
+
+impl ScanState {
+    /// A page that begins after a candidate, or at the start.
+    pub(super) fn starting_after(after: Option<String>) -> Self {
+        Self {
+            after,
+            ..Self::default()
+        }
+    }
 }
 
 impl ScannedQuestion {
@@ -73,6 +90,23 @@ impl ScannedQuestion {
         true
     }
 
+    /// Looks at all candidates of an own type, in pieces; returns whether there are no more.
+    fn scan_own(&self, authorizer: &Authorizer, limit: usize, state: &mut ScanState) -> bool {
+        loop {
+            let piece = own_candidates(authorizer.bundle(), &self.kind, state.after.as_deref());
+            if !self.scan(authorizer, piece.candidates, limit, state) {
+                return false;
+            }
+            if piece.is_last {
+                return true;
+            }
+            let is_full = state.found.len() >= limit || state.scanned >= MAX_CANDIDATES;
+            if is_full || Self::is_over(state) {
+                return false;
+            }
+        }
+    }
+
     /// Whether the time of the page is over.
     pub(super) fn is_over(state: &ScanState) -> bool {
         state.time >= MAX_SCAN_TIME
@@ -88,8 +122,21 @@ impl ScannedQuestion {
         if let Some(known) = class.and_then(|class| state.classes.get(&class)) {
             return *known;
         }
-        let subject = self.subject.as_ref().unwrap_or(&candidate.entity);
-        let resource = self.resource.as_ref().unwrap_or(&candidate.entity);
+        let own;
+        let entity = match (&candidate.entity, &self.kind) {
+            (CandidateEntity::Known(entity), _) => entity,
+            (CandidateEntity::Own, AccessType::Own(kind)) => {
+                own = QuestionEntity::Own {
+                    kind: kind.clone(),
+                    id: candidate.id.clone(),
+                    properties: Arc::clone(&self.properties),
+                };
+                &own
+            }
+            (CandidateEntity::Own, _) => return false,
+        };
+        let subject = self.subject.as_ref().unwrap_or(entity);
+        let resource = self.resource.as_ref().unwrap_or(entity);
         let answer = authorizer.bundle().decide_question(
             subject,
             &self.action,
@@ -131,21 +178,26 @@ pub(super) fn collect_texts(value: &Value, texts: &mut String) {
 /// What is moved to the thread that scans, and back.
 pub(super) struct ScanWork {
     pub(super) question: Arc<ScannedQuestion>,
-    pub(super) candidates: Vec<Candidate>,
+    /// Those of the catalog.
+    pub(super) page: CandidatePage,
     pub(super) limit: usize,
     pub(super) state: ScanState,
 }
 
 impl ScanWork {
-    /// Scans; returns how far the page is, and whether all candidates were looked at.
+    /// Scans; returns how far the page is, and whether there are no more candidates.
     pub(super) fn run(self, authorizer: &Authorizer) -> (ScanState, bool) {
         let Self {
             question,
-            candidates,
+            page,
             limit,
             mut state,
         } = self;
-        let is_complete = question.scan(authorizer, candidates, limit, &mut state);
-        (state, is_complete)
+        let is_end = if matches!(question.kind, AccessType::Own(_)) {
+            question.scan_own(authorizer, limit, &mut state)
+        } else {
+            question.scan(authorizer, page.candidates, limit, &mut state) && page.is_last
+        };
+        (state, is_end)
     }
 }

@@ -224,14 +224,6 @@ impl<'a> AccessClasses<'a> {
         let found = of_actions.find(|(one, _)| **one == action);
         found.map_or_else(|| self.asked.all(), |(_, askable)| *askable)
     }
-
-    /// The relation of users to one dataset, as far as policies can tell.
-    pub(super) fn resource_indexes(&self, dataset: Arc<Dataset>) -> ResourceIndexes {
-        ResourceIndexes {
-            dataset,
-            indexes: HashMap::new(),
-        }
-    }
 }
 
 fn views<'a>(bundle: &'a Bundle, references: &'a PolicyReferences) -> AttributeViews<'a> {
@@ -277,6 +269,14 @@ pub(super) struct ResourceIndexes {
 }
 
 impl ResourceIndexes {
+    /// The projections of a dataset; none is known yet.
+    pub(super) fn new(dataset: Arc<Dataset>) -> Self {
+        Self {
+            dataset,
+            indexes: HashMap::new(),
+        }
+    }
+
     /// The index of the dataset's projection for a user, or for anonymous callers.
     pub(super) fn get(&mut self, classes: &mut AccessClasses<'_>, user: Option<&User>) -> usize {
         let references = &classes.references;

@@ -111,13 +111,14 @@ pub fn grants_on_datasets(
     datasets: Vec<Arc<Dataset>>,
 ) -> Vec<DatasetGrants> {
     let second = query.second();
-    let datasets = datasets
-        .into_iter()
-        .map(|dataset| match dataset.share_ends.is_empty() {
+    let datasets = datasets.into_iter().map(|dataset| {
+        if dataset.share_ends.is_empty() {
             // The same value, whose entities may be cached.
-            true => dataset,
-            false => Arc::new(Dataset::clone(&dataset).into_shared_at(second)),
-        });
+            dataset
+        } else {
+            Arc::new(Dataset::clone(&dataset).into_shared_at(second))
+        }
+    });
     let datasets: Vec<_> = datasets.collect();
     let mut run = DatasetsRun::new(bundle, query, &datasets);
     let grants = datasets.into_iter().map(|dataset| {

@@ -56,7 +56,7 @@ impl<'a> PrincipalsRun<'a> {
         let datasets = [Arc::clone(&dataset)];
         let classes = AccessClasses::new(bundle, actions, users, &datasets, &query.scope);
         Self {
-            indexes: classes.resource_indexes(Arc::clone(&dataset)),
+            indexes: ResourceIndexes::new(Arc::clone(&dataset)),
             classes,
             dataset,
         }
