@@ -110,8 +110,8 @@ impl EntityReader<'_> {
         findings: &mut Vec<EntityFinding>,
     ) -> Vec<SpannedUid> {
         let Ok(values) = serde_json::from_str::<Vec<&RawValue>>(value.get()) else {
-            let finding = EntityFinding::new(self.start(value), "`parents` is not a list");
-            findings.push(finding);
+            let message = "`parents` is not a list";
+            findings.push(EntityFinding::new(self.start(value), message));
             return Vec::new();
         };
         if values.len() > MAX_ENTITY_PARENTS {

@@ -37,9 +37,7 @@ impl EntityReader<'_> {
         for (name, raw) in known {
             let value: Value = serde_json::from_str(raw.get()).unwrap_or_default();
             let one = Map::from_iter([(name.clone(), value)]);
-            match expand_members(one, declared.attributes(), &|kind, word| {
-                Ok(id_of(kind, word))
-            }) {
+            match expand_members(one, declared.attributes(), &find_id) {
                 Ok(expanded) => {
                     for value in expanded.values() {
                         findings.extend(self.value_problems(value, raw));
@@ -77,10 +75,8 @@ impl EntityReader<'_> {
             .into_iter()
             .flat_map(|it| self.value_problems(it, raw));
         let mut problems: Vec<EntityFinding> = inside.collect();
-        let uid = value
-            .get("__entity")
-            .and_then(|uid| EntityUid::from_json(uid.clone()).ok());
-        if let Some(uid) = uid
+        let uid = value.get("__entity").cloned();
+        if let Some(uid) = uid.and_then(|uid| EntityUid::from_json(uid).ok())
             && let Some(help) = self.not_a_member(&uid)
         {
             problems.push(found(format!("there is no {uid}"), help));
@@ -99,7 +95,7 @@ impl EntityReader<'_> {
         for (name, raw) in tags {
             let value: Value = serde_json::from_str(raw.get()).unwrap_or_default();
             let expanded = match declared.tag_type() {
-                Some(tag_type) => expand(value, tag_type, &|kind, word| Ok(id_of(kind, word))),
+                Some(tag_type) => expand(value, tag_type, &find_id),
                 None => Ok(value),
             };
             match expanded {
@@ -170,7 +166,11 @@ impl EntityReader<'_> {
 }
 
 /// The id that a bare word means: itself, or that of a Cedar name.
-fn id_of(entity_type: &EntityType, word: &str) -> String {
+#[expect(
+    clippy::unnecessary_wraps,
+    reason = "the reader of bare words takes functions that can fail"
+)]
+fn find_id(entity_type: &EntityType, word: &str) -> Result<String, String> {
     // Parsing costs more than all the rest, and ids are rarely written so.
     let named = word
         .contains("::\"")
@@ -178,7 +178,7 @@ fn id_of(entity_type: &EntityType, word: &str) -> String {
     let named = named
         .flatten()
         .filter(|uid| AsRef::<EntityType>::as_ref(uid.type_name()) == entity_type);
-    named.map_or_else(|| word.to_owned(), |uid| uid.id().unescaped().to_owned())
+    Ok(named.map_or_else(|| word.to_owned(), |uid| uid.id().unescaped().to_owned()))
 }
 
 /// Every entity that a value names.
