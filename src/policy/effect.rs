@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use cedar_policy::Policy;
+use cedar_policy::{EntityUid, Policy};
 use ipnet::IpNet;
 use serde::Serialize;
 
@@ -53,6 +53,23 @@ impl Bundle {
         let removed = removed.filter(|id| !self.policies().contains_key(*id));
         differing.extend(removed.map(|id| (id.clone(), PolicyDifference::Removed)));
         differing
+    }
+
+    /// Whether a policy may apply to requests other than these actions of users and anonymous callers on datasets: to
+    /// other actions, or to the author's own types.
+    #[must_use]
+    pub fn applies_beyond_datasets(&self, id: &str, actions: &[Action]) -> bool {
+        let Some((policy, _)) = self.policy(id) else {
+            return false;
+        };
+        let names = &self.schema_names;
+        let known: Vec<EntityUid> = actions.iter().map(|action| names.action(*action)).collect();
+        let mut requests = policy.get_valid_request_envs(&self.schema);
+        requests.any(|request| {
+            !known.contains(request.action())
+                || request.resource().to_string() != "Dataset"
+                || !["User", "Anonymous"].contains(&request.principal().to_string().as_str())
+        })
     }
 
     /// What the policies compare the context with.

@@ -28,6 +28,8 @@ pub struct IneffectivePolicy {
     pub difference: PolicyDifference,
     /// Why nothing changes, in a few words.
     pub why: String,
+    /// Whether it may apply to requests that no comparison asks about: other actions, or the author's own types.
+    pub is_about_more: bool,
 }
 
 /// What came of the requests that a policy applies to.
@@ -69,6 +71,7 @@ pub(super) fn find_ineffective(
             None => applied.describe(difference),
         };
         Some(IneffectivePolicy {
+            is_about_more: bundle.applies_beyond_datasets(&policy, &ACTIONS),
             policy,
             difference,
             why,

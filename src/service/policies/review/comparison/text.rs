@@ -107,7 +107,12 @@ impl BundleComparison {
                 PolicyDifference::Changed => "the change of policy",
                 PolicyDifference::Removed => "the removal of policy",
             };
-            writeln!(text, "{what} `{policy}` changes nothing, because {why}")?;
+            let nothing = if one.is_about_more {
+                "nothing that is compared"
+            } else {
+                "nothing"
+            };
+            writeln!(text, "{what} `{policy}` changes {nothing}, because {why}")?;
         }
         let shown = self.ineffective.len().min(MAX_SHOWN_POLICIES);
         let more = self.more_ineffective + self.ineffective.len() - shown;
