@@ -64,5 +64,5 @@ impl Action {
 
     /// The optional actions without which something is permitted that would not be with them. Without the others
     /// nobody may ask what they are for.
-    pub const SECURITY_RELEVANT_ACTIONS: [Self; 1] = [Self::AssignRole];
+    pub const RESTRICTING_ACTIONS: [Self; 1] = [Self::AssignRole];
 }

@@ -1,4 +1,4 @@
-//! What the HTTP floor is made of: the services that its operations call, and its settings.
+//! Services: what the operations of the HTTP API call, and its settings.
 
 use std::sync::Arc;
 use std::time::Duration;

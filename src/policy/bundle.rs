@@ -300,7 +300,7 @@ fn undeclared_actions(
             .with_help("copy the declaration from the shipped schema.cedarschema")
             .into_warning()
     };
-    let relevant = Action::SECURITY_RELEVANT_ACTIONS
+    let relevant = Action::RESTRICTING_ACTIONS
         .into_iter()
         .filter(is_missing)
         .map(|action| {

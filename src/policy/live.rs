@@ -58,7 +58,7 @@ impl LiveBundle {
 }
 
 fn warn_of_missing_actions(bundle: &Bundle) {
-    for action in Action::SECURITY_RELEVANT_ACTIONS {
+    for action in Action::RESTRICTING_ACTIONS {
         if !bundle.declares(action) {
             tracing::warn!(
                 %action,

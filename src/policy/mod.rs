@@ -6,7 +6,6 @@
 //!
 //! - [`bundle`]: loads and validates a folder. [`live`]: the bundle in force.
 //! - [`attributes`]: the attributes that the author's schema declares, and their values in the catalog.
-//! - [`bundle_entities`]: what the files of a folder say about entities of the author's own types.
 //! - [`edited_attributes`]: what an edit of the schema means for values that the catalog has.
 //! - [`folder`]: everything in a policy folder, read once, for the bundle, its cases and its invariants.
 //! - [`cases`]: the test cases beside the policies. [`case_failures`]: the failed ones by their causes. [`coverage`]:
@@ -30,6 +29,8 @@
 //!   the invariants, `links` fills templates, `networks` reads the named networks, `case_file` and `json_span` parse
 //!   JSON, `case_sources` reads one case file with what it names, `validation` runs
 //!   Cedar's validator on what is not `known_valid`, `schema_check` tries the schema, `schema_names` has its names.
+//! - Questions of other services (AuthZEN): [`access_types`] has their names, [`bundle_entities`] the entities of the author's
+//!   own types, [`questions`] decides; `schema_text` finds declarations in the text of the schema.
 //! - `enumerations`: which words are entities of an enumeration, and what to write for a text.
 //! - `named_users`: the users that a forbid is about.
 //! - `confusable`: which of the validator's warnings about characters are of use.

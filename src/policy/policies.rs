@@ -41,7 +41,7 @@ pub struct PolicyInfo {
     pub reason: Option<String>,
     /// Its `@max_ttl`: the longest life of a token that it permits, in seconds.
     pub max_ttl: Option<u32>,
-    /// Whether its `@reason` may be told to the subject of a question: `@tell`.
+    /// Whether its `@reason` may be told to whoever asks (AuthZEN): `@tell`.
     pub is_told: bool,
 }
 

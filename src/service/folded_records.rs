@@ -33,7 +33,7 @@ const NAMES_LENGTH_UNIT: usize = 256;
 /// How many totals one transaction writes.
 const MAX_TOTALS_PER_WRITE: usize = 256;
 /// How long a download, and a question that is permitted again and again, is one record.
-const DOWNLOAD_MILLIS: i64 = 10 * 60 * 1000;
+const LONG_FOLD_MILLIS: i64 = 10 * 60 * 1000;
 /// How long repeated failures to sign in are one record.
 const FAILURE_MILLIS: i64 = 60 * 1000;
 
@@ -242,7 +242,7 @@ impl OpenRecord {
             AuditEvent::Download | AuditEvent::Verify | AuditEvent::Evaluate
         );
         let longest = if is_folded_for_long {
-            DOWNLOAD_MILLIS
+            LONG_FOLD_MILLIS
         } else {
             FAILURE_MILLIS
         };
@@ -332,7 +332,12 @@ mod tests {
     #[tokio::test]
     async fn like_requests_are_one_record_for_a_while() {
         assert_eq!(written((0..100).map(download).collect()).await, 1);
-        let later = [0, DOWNLOAD_MILLIS - 1, DOWNLOAD_MILLIS, DOWNLOAD_MILLIS + 1];
+        let later = [
+            0,
+            LONG_FOLD_MILLIS - 1,
+            LONG_FOLD_MILLIS,
+            LONG_FOLD_MILLIS + 1,
+        ];
         assert_eq!(written(later.map(download).to_vec()).await, 2);
         let mut denied = download(1);
         denied.reason = Some("another".to_owned());

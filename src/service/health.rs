@@ -88,7 +88,7 @@ impl Health {
                 "the store {store} is not available: downloads from it fail"
             ));
         }
-        for action in Action::SECURITY_RELEVANT_ACTIONS {
+        for action in Action::RESTRICTING_ACTIONS {
             if !self.bundle.current().declares(action) {
                 warnings.push(format!(
                     "the policy schema does not declare the action {action}"

@@ -1,6 +1,6 @@
 //! AuthZEN bodies: JSON objects, of which whatever is wrong is answered with 400.
 //!
-//! The Authorization API 1.0 (section 10.1.2) knows no 415 and no 422. Unknown members are ignored (section 11), and a
+//! The Authorization API 1.0 (section 10.1.2) knows no 415 for a media type and no 422. Unknown members are ignored (section 11), and a
 //! member twice is malformed.
 
 use poem::http::{HeaderMap, StatusCode, header};

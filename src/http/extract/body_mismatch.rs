@@ -168,8 +168,8 @@ fn prefix(path: &str) -> String {
     }
 }
 
-/// A value without what may be a secret: only its kind is told of a text.
-fn describe(value: &Value) -> &'static str {
+/// The kind of a value, without the value, which may be a secret.
+pub fn describe(value: &Value) -> &'static str {
     match value {
         Value::Null => "null",
         Value::Bool(_) => "a boolean",

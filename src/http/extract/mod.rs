@@ -2,7 +2,7 @@
 
 mod authorization;
 pub mod authzen_body;
-mod body_mismatch;
+pub mod body_mismatch;
 pub mod credentials;
 pub mod file_body;
 pub mod if_match;

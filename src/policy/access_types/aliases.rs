@@ -14,7 +14,7 @@ use crate::policy::sources::{SCHEMA_FILE, SourceFiles};
 
 /// The annotation of entity types and actions.
 pub(in crate::policy) const AUTHZEN: &str = "authzen";
-/// The longest name, in bytes: no question has a longer one.
+/// The longest name, in bytes.
 const MAX_NAME_LENGTH: usize = 256;
 
 /// The names of one declaration.

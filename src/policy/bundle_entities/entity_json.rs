@@ -38,7 +38,7 @@ pub(super) struct WrittenEntity {
 const MEMBERS: [&str; 4] = ["uid", "attrs", "parents", "tags"];
 
 /// The members of an object, with their places.
-pub(super) type Members<'a> = BTreeMap<String, &'a RawValue>;
+pub(super) type RawMembers<'a> = BTreeMap<String, &'a RawValue>;
 
 /// Reads the entities of one file.
 pub(super) struct EntityReader<'a> {
@@ -76,7 +76,7 @@ impl EntityReader<'_> {
             findings.push(EntityFinding::new(self.start(value), message));
             return None;
         }
-        let members: Members<'_> = serde_json::from_str(value.get()).unwrap_or_default();
+        let members: RawMembers<'_> = serde_json::from_str(value.get()).unwrap_or_default();
         for (name, value) in &members {
             if !MEMBERS.contains(&name.as_str()) {
                 let message = format!("an entity has no member `{name}`");
@@ -116,7 +116,7 @@ impl EntityReader<'_> {
             self.parse(json, (&name, &known, &tags), findings)
         };
         let named = entity.as_ref().map(|entity| {
-            let of = |members: &Members<'_>, name: &str| {
+            let of = |members: &RawMembers<'_>, name: &str| {
                 let member = members.get(name);
                 member.map_or_else(|| span.clone(), |value| value_span(value, self.text))
             };
@@ -143,25 +143,25 @@ impl EntityReader<'_> {
         value: Option<&&'v RawValue>,
         what: &str,
         findings: &mut Vec<EntityFinding>,
-    ) -> Members<'v> {
+    ) -> RawMembers<'v> {
         let Some(value) = value else {
-            return Members::new();
+            return RawMembers::new();
         };
         serde_json::from_str(value.get()).unwrap_or_else(|_| {
             let message = format!("`{what}` is not an object");
             findings.push(EntityFinding::new(self.start(value), message));
-            Members::new()
+            RawMembers::new()
         })
     }
 
     /// The attributes that the type has.
     fn known_attributes<'v>(
         &self,
-        attributes: Members<'v>,
+        attributes: RawMembers<'v>,
         declared: &ValidatorEntityType,
         findings: &mut Vec<EntityFinding>,
-    ) -> Members<'v> {
-        let (known, unknown): (Members<'v>, Members<'v>) = attributes
+    ) -> RawMembers<'v> {
+        let (known, unknown): (RawMembers<'v>, RawMembers<'v>) = attributes
             .into_iter()
             .partition(|(name, _)| declared.attr(name).is_some());
         for (name, value) in unknown {
@@ -182,10 +182,10 @@ impl EntityReader<'_> {
     /// The tags, if the type has any.
     fn known_tags<'v>(
         &self,
-        tags: Members<'v>,
+        tags: RawMembers<'v>,
         declared: &ValidatorEntityType,
         findings: &mut Vec<EntityFinding>,
-    ) -> Members<'v> {
+    ) -> RawMembers<'v> {
         if declared.tag_type().is_some() {
             return tags;
         }
@@ -195,7 +195,7 @@ impl EntityReader<'_> {
             let help = "declare them in schema.cedarschema, or make it an attribute";
             findings.push(finding.with_help(help));
         }
-        Members::new()
+        RawMembers::new()
     }
 
     /// The known name that a misspelt one most likely means. Of very many only the first are looked up: each look-up

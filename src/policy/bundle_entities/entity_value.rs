@@ -16,7 +16,7 @@ use crate::policy::json_span::value_span;
 use crate::policy::schema_names::{TypeOrigin, type_origin};
 use crate::policy::typed_json::{expand, expand_members};
 
-use super::entity_json::{EntityReader, Members};
+use super::entity_json::{EntityReader, RawMembers};
 use super::finding::{EntityFinding, SpannedUid};
 
 /// What Cedar puts before its messages.
@@ -29,7 +29,7 @@ impl EntityReader<'_> {
     /// The attributes in Cedar's JSON, without bare words.
     pub(super) fn values(
         &self,
-        known: &Members<'_>,
+        known: &RawMembers<'_>,
         declared: &ValidatorEntityType,
         findings: &mut Vec<EntityFinding>,
     ) -> Map<String, Value> {
@@ -87,7 +87,7 @@ impl EntityReader<'_> {
     /// The tags in Cedar's JSON, without bare words.
     pub(super) fn tag_values(
         &self,
-        tags: &Members<'_>,
+        tags: &RawMembers<'_>,
         declared: &ValidatorEntityType,
         findings: &mut Vec<EntityFinding>,
     ) -> Map<String, Value> {
@@ -114,7 +114,7 @@ impl EntityReader<'_> {
     pub(super) fn parse(
         &self,
         json: Value,
-        (name, attributes, tags): (&SpannedUid, &Members<'_>, &Members<'_>),
+        (name, attributes, tags): (&SpannedUid, &RawMembers<'_>, &RawMembers<'_>),
         findings: &mut Vec<EntityFinding>,
     ) -> Option<ast::Entity> {
         let parser = EntityJsonParser::new(

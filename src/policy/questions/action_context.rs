@@ -96,6 +96,9 @@ impl ActionContext {
     }
 }
 
+/// The members of a context that Cedargate fills in itself.
+pub const CEDARGATE_MEMBERS: [&str; 5] = [ADDRESS, "time", "authentication", "key", NETWORKS];
+
 /// Who fills in a member of this name if it has the type of Cedargate's.
 fn source(name: &str, has_networks: bool) -> MemberSource {
     match name {

@@ -19,7 +19,7 @@ use crate::policy::index::may_be_kept;
 use super::action_context::ActionContext;
 use super::properties::OwnEntity;
 use super::question::QuestionEntity;
-use super::question_context::{OwnCircumstances, named_entities};
+use super::question_context::{CedargateMembers, named_entities};
 use super::refusal::QuestionRefusal;
 
 /// Why there is no decision of the policies.
@@ -85,7 +85,7 @@ impl Bundle {
         sides: &Sides<'_>,
         action: &EntityUid,
         context: &ActionContext,
-        own: &OwnCircumstances,
+        own: &CedargateMembers,
         mut members: Vec<(String, RestrictedExpression)>,
     ) -> Result<Decision, Failure> {
         sides.check_oneself()?;
@@ -175,7 +175,7 @@ impl Bundle {
     fn question_facts(
         &self,
         sides: &Sides<'_>,
-        own: &OwnCircumstances,
+        own: &CedargateMembers,
         named: Vec<Entity>,
     ) -> Result<QuestionFacts, Failure> {
         let principal = match sides.subject {
@@ -234,8 +234,7 @@ impl Bundle {
 
 /// The entities with others that have all their ancestors, and that were checked against the schema by themselves.
 ///
-/// What an own entity is in is what its file says: the roles of a user that it is in are not looked up, whether the user
-/// is a side of the question or not.
+/// An own entity is in what its file says, and in no user: the roles of a user are the catalog's.
 fn with_closed(entities: &Entities, added: Vec<Entity>) -> Result<Entities, Failure> {
     if added.is_empty() {
         return Ok(entities.clone());

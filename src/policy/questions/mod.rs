@@ -35,6 +35,7 @@ use super::bundle::Bundle;
 use super::bundle_entities::EntityClass;
 use super::schema_check::is_applicable;
 
+pub use action_context::CEDARGATE_MEMBERS;
 use evaluation::{Failure, Sides};
 use properties::OwnEntity;
 pub use question::{AskedNames, QuestionAnswer, QuestionCircumstances, QuestionEntity};

@@ -54,6 +54,19 @@ pub struct QuestionAnswer {
     pub names: AskedNames,
 }
 
+impl QuestionAnswer {
+    /// The errors of the decision without the values that they quote, which may be the caller's: for records and the log.
+    #[must_use]
+    pub fn recorded_errors(&self) -> Vec<String> {
+        let errors = self.decision.errors.iter();
+        let recorded = errors.map(|error| match error.split_once("`: ") {
+            Some((policy, _)) => format!("{policy}`"),
+            None => "the question could not be evaluated".to_owned(),
+        });
+        recorded.collect()
+    }
+}
+
 /// The names of a question as Cedar writes them, such as `User::"..."`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AskedNames {
@@ -67,7 +80,8 @@ pub struct AskedNames {
 
 impl QuestionEntity {
     /// Its type.
-    pub(super) fn access_type(&self) -> AccessType {
+    #[must_use]
+    pub fn access_type(&self) -> AccessType {
         match self {
             Self::Principal(Principal::User(_)) => AccessType::User,
             Self::Principal(Principal::Anonymous) => AccessType::Anonymous,

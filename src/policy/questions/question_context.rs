@@ -31,7 +31,7 @@ pub(super) struct GivenContext<'a> {
 }
 
 /// The members of a context that are Cedargate's.
-pub(super) struct OwnCircumstances {
+pub(super) struct CedargateMembers {
     /// Address, time and authentication.
     pub(super) decision: DecisionContext,
     /// The API key that the caller says the subject used.
@@ -65,8 +65,8 @@ impl ActionContext {
         given: GivenContext<'_>,
         usual: DecisionContext,
         is_believed: bool,
-    ) -> Result<OwnCircumstances, QuestionRefusal> {
-        let mut found = OwnCircumstances {
+    ) -> Result<CedargateMembers, QuestionRefusal> {
+        let mut found = CedargateMembers {
             decision: usual,
             key: None,
         };
@@ -117,7 +117,7 @@ impl ActionContext {
     pub(super) fn complete(
         &self,
         pairs: &mut Pairs,
-        own: &OwnCircumstances,
+        own: &CedargateMembers,
         networks: &Networks,
     ) -> Result<(), ContextError> {
         let address = own.decision.address;
@@ -150,7 +150,7 @@ impl ActionContext {
     }
 
     /// Fails if the type requires an API key, and there is none.
-    pub(super) fn require_key(&self, own: &OwnCircumstances) -> Result<(), QuestionRefusal> {
+    pub(super) fn require_key(&self, own: &CedargateMembers) -> Result<(), QuestionRefusal> {
         let mut required = self.members.iter().filter(|(_, member)| {
             member.source == MemberSource::Key && member.declared.is_required
         });
@@ -167,7 +167,7 @@ fn lacking(name: &str) -> QuestionRefusal {
 
 /// Takes a member of Cedargate's from the caller.
 fn believe(
-    found: &mut OwnCircumstances,
+    found: &mut CedargateMembers,
     member: &ContextMember,
     value: &Value,
 ) -> Result<(), AttributeError> {

@@ -120,7 +120,7 @@ impl Authorizer {
     #[must_use]
     pub fn decide(&self, action: Action, resource: &Resource) -> Decision {
         let mut decision = self.ask_policies(action, resource);
-        self.report_errors(&decision, action.as_str(), resource.dataset_id());
+        self.report_errors(&decision.errors, action.as_str(), resource.dataset_id());
         if self.key_scope_violation(action, resource).is_some() {
             decision.is_permitted = false;
             decision.determining_policies.clear();
@@ -129,8 +129,8 @@ impl Authorizer {
     }
 
     /// Counts and logs the evaluation errors of a decision about an action.
-    pub fn report_errors(&self, decision: &Decision, action: &str, dataset_id: Option<DatasetId>) {
-        for error in &decision.errors {
+    pub fn report_errors(&self, errors: &[String], action: &str, dataset_id: Option<DatasetId>) {
+        for error in errors {
             metrics::counter!("cedargate_policy_evaluation_errors_total").increment(1);
             if self.error_count.fetch_add(1, Ordering::Relaxed) >= MAX_LOGGED_ERRORS {
                 continue;
@@ -139,7 +139,7 @@ impl Authorizer {
                 error,
                 action,
                 dataset_id = dataset_id.map(tracing::field::display),
-                revision = %decision.revision,
+                revision = %self.bundle.revision(),
                 "policy evaluation error; the action is denied"
             );
         }
@@ -191,12 +191,12 @@ impl Authorizer {
         resource: &Resource,
     ) -> Result<Decision, ServiceError> {
         let resource = resource.clone();
-        self.run_in_background(move |authorizer| authorizer.decide(action, &resource))
+        self.run_blocking(move |authorizer| authorizer.decide(action, &resource))
             .await
     }
 
     /// Decides what would hold up other requests for some milliseconds, on a thread for blocking work.
-    pub(in crate::service) async fn run_in_background<T: Send + 'static>(
+    pub(in crate::service) async fn run_blocking<T: Send + 'static>(
         self: &Arc<Self>,
         work: impl FnOnce(&Self) -> T + Send + 'static,
     ) -> Result<T, ServiceError> {

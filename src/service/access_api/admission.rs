@@ -9,7 +9,7 @@ use crate::domain::action::Action;
 use crate::domain::audit::{AuditOutcome, AuditRecord};
 use crate::domain::resource::Resource;
 use crate::policy::Bundle;
-use crate::policy::questions::{QuestionAnswer, QuestionCircumstances};
+use crate::policy::questions::{CEDARGATE_MEMBERS, QuestionAnswer, QuestionCircumstances};
 use crate::service::access::decisions::Authorizer;
 use crate::service::error::ServiceError;
 use crate::service::folded_records::FoldedCredential;
@@ -20,9 +20,6 @@ use super::AccessApi;
 use super::answer::{AccessAnswer, AdminReason};
 use super::record::recorded_name;
 use super::resolve::ResolvedEntity;
-
-/// The members of a context that Cedargate fills itself, unless the policies permit the caller to say them.
-const OWN_MEMBERS: [&str; 5] = ["address", "time", "authentication", "key", "networks"];
 
 /// A caller who may ask, with one bundle and one time for all of its request.
 pub(super) struct Asker {
@@ -90,7 +87,7 @@ impl Asker {
     /// Whether the caller's word about the circumstances counts; asked only if it says something about them.
     fn is_context_believed(&self, action: &AskedAction, context: &Map<String, Value>) -> bool {
         let says = |members: &Map<String, Value>| {
-            OWN_MEMBERS
+            CEDARGATE_MEMBERS
                 .iter()
                 .any(|member| members.contains_key(*member))
         };
@@ -153,8 +150,9 @@ impl Asker {
             context,
             &circumstances,
         );
+        record.errors = answer.recorded_errors();
         self.authorizer
-            .report_errors(&answer.decision, &answer.names.action, record.dataset_id);
+            .report_errors(&record.errors, &answer.names.action, record.dataset_id);
         self.to_answer(answer, record)
     }
 
@@ -174,7 +172,6 @@ impl Asker {
         record
             .determining_policies
             .clone_from(&decision.determining_policies);
-        record.errors.clone_from(&decision.errors);
         if let Some(refusal) = refusal {
             record.reason = Some(refusal.recorded);
             return match refusal.status {

@@ -170,7 +170,7 @@ async fn judge(batch: Arc<ResolvedBatch>) -> Result<(FoldedCredential, Answered)
         return Ok((credential, batch.judge()));
     }
     let authorizer = Arc::clone(&batch.asker.authorizer);
-    let judged = authorizer.run_in_background(move |_| batch.judge()).await?;
+    let judged = authorizer.run_blocking(move |_| batch.judge()).await?;
     Ok((credential, judged))
 }
 

@@ -34,7 +34,7 @@ pub struct EvaluationApi {
 pub struct AccessStatuses;
 
 impl ErrorStatuses for AccessStatuses {
-    const STATUSES: &'static [u16] = &[400, 401, 403, 413, 415, 429, 500, 503];
+    const STATUSES: &'static [u16] = &[400, 401, 403, 408, 413, 415, 429, 500, 503];
     const DESCRIPTIONS: &'static [(u16, &'static str)] = &[
         (
             400,
@@ -65,11 +65,11 @@ impl EvaluationApi {
         self.answer(&credentials.0, &body.0).await
     }
 
-    /// Evaluate several accesses
+    /// Evaluate a batch
     ///
     /// Decides up to 250 questions, each as the evaluation of one would be decided, in their order. What a question
     /// lacks it inherits from the body. A question that is malformed is denied with an error of its own. Each counts as
-    /// one request; a batch beyond the limit is refused whole.
+    /// one decision; a batch beyond the limit is refused whole.
     #[oai(
         path = "/access/v1/evaluations",
         method = "post",

@@ -5,10 +5,12 @@
 use serde_json::{Map, Value};
 
 use crate::domain::access_question::{AccessQuestion, AskedAction, AskedEntity};
+use crate::http::extract::body_mismatch::describe;
 use crate::policy::questions::MAX_ASKED_ID_LENGTH;
 
 /// The longest name of a type or an action, in characters.
 const MAX_NAME_LENGTH: usize = 256;
+
 /// The members of an object, and where it is in the body.
 pub(super) struct Members {
     pub(super) path: String,
@@ -141,13 +143,5 @@ impl Members {
 
 /// What is wrong with the kind of a value.
 pub(super) fn expected(path: &str, what: &str, found: &Value) -> String {
-    let found = match found {
-        Value::Null => "null",
-        Value::Bool(_) => "a boolean",
-        Value::Number(_) => "a number",
-        Value::String(_) => "a string",
-        Value::Array(_) => "a list",
-        Value::Object(_) => "an object",
-    };
-    format!("`{path}`: expected {what}, found {found}")
+    format!("`{path}`: expected {what}, found {}", describe(found))
 }

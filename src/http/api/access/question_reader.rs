@@ -1,4 +1,4 @@
-//! Reads questions and batches in the form of the Authorization API's information model.
+//! Questions and batches, read in the form of the Authorization API's information model.
 
 use std::sync::Arc;
 

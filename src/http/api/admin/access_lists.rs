@@ -68,7 +68,7 @@ pub struct AccessGrantResponse {
 
 /// What is permitted to one principal on one dataset.
 #[derive(Object)]
-#[oai(rename = "AccessAnswer")]
+#[oai(rename = "PermittedAccess")]
 pub struct AccessResponse {
     /// Whether it is permitted in every context that was asked in; otherwise in some of them.
     pub is_always: bool,

@@ -262,6 +262,10 @@ fn an_evaluation_error_denies() {
     let (ada, resource) = (person("ada"), active());
     let answer = Asked::new(&ada, "read", &resource).answer(&bundle);
     assert!(!answer.decision.is_permitted);
+    assert_eq!(
+        answer.recorded_errors(),
+        ["error while evaluating policy `fails`"]
+    );
     assert_eq!((answer.decision.errors.len(), answer.refusal), (1, None));
 }
 

@@ -1,4 +1,4 @@
-//! A search and a page of its results.
+//! Search requests and pages of results.
 
 use serde_json::{Map, Value};
 

@@ -203,7 +203,7 @@ fn search_actions(
     let bundle = asker.bundle();
     let mut names: Vec<&str> = bundle
         .access_types()
-        .actions(&type_of(subject), &type_of(resource))
+        .actions(&subject.access_type(), &resource.access_type())
         .into_iter()
         .map(|(name, _)| name)
         .collect();
@@ -230,7 +230,7 @@ fn search_actions(
             bundle.decide_question(subject, &action, resource, &search.context, &circumstances);
         asker
             .authorizer
-            .report_errors(&answer.decision, &answer.names.action, None);
+            .report_errors(&answer.recorded_errors(), &answer.names.action, None);
         position.after = Some(action.name);
         if answer.decision.is_permitted && answer.refusal.is_none() {
             results.push(name.to_owned());
@@ -239,16 +239,6 @@ fn search_actions(
     SearchPage {
         results,
         next_token: String::new(),
-    }
-}
-
-fn type_of(entity: &QuestionEntity) -> AccessType {
-    match entity {
-        QuestionEntity::Principal(principal) if principal.is_anonymous() => AccessType::Anonymous,
-        QuestionEntity::Principal(_) => AccessType::User,
-        QuestionEntity::Dataset(_) => AccessType::Dataset,
-        QuestionEntity::Role(_) => AccessType::Role,
-        QuestionEntity::Own { kind, .. } => AccessType::Own(kind.clone()),
     }
 }
 

@@ -144,7 +144,7 @@ impl ScannedQuestion {
             &self.context,
             &self.circumstances,
         );
-        authorizer.report_errors(&answer.decision, &answer.names.action, None);
+        authorizer.report_errors(&answer.recorded_errors(), &answer.names.action, None);
         let is_permitted = answer.decision.is_permitted && answer.refusal.is_none();
         if let Some(class) = class {
             state.classes.insert(class, is_permitted);

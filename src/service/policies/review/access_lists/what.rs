@@ -1,4 +1,4 @@
-//! With which datasets one principal may do something.
+//! Access list of a principal: with which datasets it may do something.
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;

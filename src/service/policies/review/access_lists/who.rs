@@ -1,4 +1,4 @@
-//! Who may do something with one dataset.
+//! Access list of a dataset: who may do something with it.
 
 use std::collections::HashMap;
 use std::sync::Arc;
