@@ -140,10 +140,18 @@ fn unfillable_attribute(
     Some(SourceDiagnostic::for_file(&sources.label(SCHEMA_FILE), message).with_help(help))
 }
 
-/// Whether a schema has an action.
+/// Whether a schema has an action. One of the name of an optional action that is for something else is the author's own.
 pub(super) fn declares_action(schema: &Schema, names: &SchemaNames, action: Action) -> bool {
     let uid = names.action(action);
-    schema.actions().any(|declared| *declared == uid)
+    if !Action::OPTIONAL_ACTIONS.contains(&action) {
+        return schema.actions().any(|declared| *declared == uid);
+    }
+    let resource = match action {
+        Action::AssignRole => "Role",
+        _ => names.server().type_name().basename(),
+    };
+    let mut resources = schema.resources_for_action(&uid).into_iter().flatten();
+    resources.any(|kind| kind.to_string() == resource)
 }
 
 /// Whether an action applies to a principal and a resource, as in the `appliesTo` of the schema.

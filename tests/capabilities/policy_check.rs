@@ -220,7 +220,7 @@ fn warnings_are_printed_with_their_location_and_do_not_fail_the_check() {
     );
     let schema = folder.path().join("schema.cedarschema");
     let shipped = fs::read_to_string(&schema).unwrap();
-    let added = "entity Team; // A team.\n\naction \"look\" appliesTo { principal: [User], resource: [Dataset] };\n\n";
+    let added = "entity Team; // A team.\n\naction \"look\";\n\n";
     fs::write(&schema, [added, &shipped].concat()).unwrap();
     let (code, report) = check_json(folder.path());
     assert_eq!(code, 0);
@@ -346,5 +346,5 @@ fn a_declared_name_counts_as_used_wherever_it_is_used() {
     assert_eq!(code, 0, "{report:#}");
     let warnings = report["warnings"].as_array().unwrap().iter();
     let messages: Vec<_> = warnings.map(|warning| &warning["message"]).collect();
-    assert_eq!(messages, ["nothing makes a Team a member of a Group"]);
+    assert_eq!(messages, Vec::<&Value>::new());
 }

@@ -12,7 +12,7 @@ use crate::domain::resource::Resource;
 use crate::policy::Bundle;
 use crate::policy::schema_check::is_applicable;
 
-use super::fixtures::{ADA, BEA, dataset, signed_in, user};
+use super::fixtures::{ADA, BEA, bundle_with_schema, dataset, signed_in, user};
 
 #[test]
 fn actions_apply_as_the_schema_declares() {
@@ -47,4 +47,21 @@ fn actions_apply_as_the_schema_declares() {
         }
     }
     assert_eq!(applicable, declared);
+}
+
+/// Folders have been written before Cedargate had these actions.
+#[test]
+fn an_own_action_may_have_the_name_of_one_that_a_schema_may_lack() {
+    let shipped = include_str!("../../../policies/schema.cedarschema");
+    let (before, _) = shipped
+        .split_once("\n// What other services may ask")
+        .unwrap();
+    let own =
+        "action \"search\" appliesTo { principal: [User], resource: [Dataset], context: Context };";
+    let policy = "@id(\"p\") @reason(\"x\") permit (principal is User, action == Action::\"search\", resource is Dataset);";
+    let bundle = bundle_with_schema(&format!("{before}\n{own}\n"), policy).unwrap();
+    assert!(!bundle.declares(Action::Search));
+    assert!(!bundle.declares(Action::Evaluate));
+    assert!(bundle.declares(Action::AssignRole));
+    assert!(Bundle::embedded().unwrap().declares(Action::Search));
 }

@@ -209,8 +209,10 @@ async fn a_schema_that_takes_requests_away_from_an_invariant_is_on_record() {
         .split_once("action \"view_datasets\", \"view_audit\"")
         .unwrap();
     let (_, body) = group.split_once("appliesTo").unwrap();
-    let narrowed =
-        format!("{before}action \"view_audit\" appliesTo {body}\naction \"view_datasets\"{group}");
+    let (body, _) = body.split_once("};").unwrap();
+    let narrowed = format!(
+        "{before}action \"view_audit\" appliesTo {body}}};\naction \"view_datasets\"{group}"
+    );
     fs::write(&schema, narrowed).unwrap();
     let response = reload(&server, &session).await;
     assert_eq!(response.status, 200, "{}", response.text());
