@@ -114,7 +114,9 @@ impl From<AppError> for CommandError {
 impl From<BundleError> for CommandError {
     fn from(error: BundleError) -> Self {
         let hint = match &error {
-            BundleError::Unreadable { .. } => "set CEDARGATE_POLICY_DIR to the policy folder",
+            BundleError::Unreadable { .. } => {
+                "name the policy folder, or set CEDARGATE_POLICY_DIR to it"
+            }
             BundleError::Invalid { .. } => "cedargate policy check checks the policies again",
         };
         Self::new(error.render(print::is_coloured()).trim_end()).with_hint(hint)

@@ -4,22 +4,15 @@
 //! may answer asks on both sides of each. What is computed from several literals (`datetime("2026-01-01").offset(
 //! duration("30d"))`) is found as far as one policy says it; a literal of an unknown form is none.
 
-use std::collections::BTreeSet;
-
 use cedar_policy::{Entities, EntityUid, EvalResult, Expression, Policy, Request, eval_expression};
 use cedar_policy_core::ast::{Expr, ExprKind, Literal, Var};
 use ipnet::IpNet;
-use serde_json::Value;
-
-use crate::domain::attributes::Attributes;
 
 use super::address::{ADDRESS, NETWORKS, context_attribute};
 use super::reach::string_literals;
 
 /// The most literals of a kind.
-const MAX_LITERALS: usize = 1_000;
-/// The most attributes of the catalog that are looked at.
-const MAX_TEXTS: usize = 10_000;
+pub(super) const MAX_LITERALS: usize = 1_000;
 /// The seconds of a day.
 const DAY: i64 = 86_400;
 /// The networks that the functions without a network ask for.
@@ -61,6 +54,8 @@ pub struct ContextLiterals {
     pub reads_key: bool,
     /// The texts that are compared with anything, of policies that read `context.key`.
     pub key_texts: Vec<String>,
+    /// Whether there are more literals than are kept.
+    pub is_cut: bool,
 }
 
 impl ContextLiterals {
@@ -78,38 +73,15 @@ impl ContextLiterals {
     /// These literals, and then others.
     #[must_use]
     pub fn and(mut self, others: Self) -> Self {
-        push_all(&mut self.networks, others.networks);
-        push_all(&mut self.instants, others.instants);
-        push_all(&mut self.times_of_day, others.times_of_day);
-        push_all(&mut self.key_texts, others.key_texts);
+        self.is_cut |= others.is_cut
+            | push_all(&mut self.networks, others.networks)
+            | push_all(&mut self.instants, others.instants)
+            | push_all(&mut self.times_of_day, others.times_of_day)
+            | push_all(&mut self.key_texts, others.key_texts);
         self.reads_address |= others.reads_address;
         self.reads_time |= others.reads_time;
         self.reads_authentication |= others.reads_authentication;
         self.reads_key |= others.reads_key;
-        self
-    }
-
-    /// These literals, and then the times and networks in attributes of the catalog, which policies may compare the
-    /// context with.
-    #[must_use]
-    pub fn and_attributes<'a>(mut self, all: impl IntoIterator<Item = &'a Attributes>) -> Self {
-        if !self.reads_time && !self.reads_address {
-            return self;
-        }
-        let values = all.into_iter().flat_map(Attributes::values);
-        let texts: BTreeSet<&str> = values.filter_map(Value::as_str).take(MAX_TEXTS).collect();
-        for text in texts {
-            let is_date = text.starts_with(|first: char| first.is_ascii_digit());
-            if self.reads_time
-                && is_date
-                && let Some(moment) = milliseconds_of_datetime(text)
-            {
-                push_all(&mut self.instants, [whole_seconds(moment)]);
-            }
-            if self.reads_address {
-                push_all(&mut self.networks, parse_network(text));
-            }
-        }
         self
     }
 
@@ -143,11 +115,11 @@ impl ContextLiterals {
             (self.reads_authentication, reads_key) = (true, true);
         }
         self.reads_key |= reads_key;
-        push_all(&mut self.networks, found.networks.iter().copied());
-        push_all(&mut self.instants, found.instants());
-        push_all(&mut self.times_of_day, found.times_of_day());
+        self.is_cut |= push_all(&mut self.networks, found.networks.iter().copied());
+        self.is_cut |= push_all(&mut self.instants, found.instants());
+        self.is_cut |= push_all(&mut self.times_of_day, found.times_of_day());
         if reads_key {
-            push_all(&mut self.key_texts, texts);
+            self.is_cut |= push_all(&mut self.key_texts, texts);
         }
     }
 
@@ -163,12 +135,20 @@ impl ContextLiterals {
     }
 }
 
-fn push_all<T: PartialEq>(all: &mut Vec<T>, more: impl IntoIterator<Item = T>) {
+/// Adds what is not there yet; whether something is left out because there are too many.
+pub(super) fn push_all<T: PartialEq>(all: &mut Vec<T>, more: impl IntoIterator<Item = T>) -> bool {
+    let mut is_cut = false;
     for one in more {
-        if all.len() < MAX_LITERALS && !all.contains(&one) {
+        if all.contains(&one) {
+            continue;
+        }
+        if all.len() < MAX_LITERALS {
             all.push(one);
+        } else {
+            is_cut = true;
         }
     }
+    is_cut
 }
 
 /// The literals of one policy, and the functions that it calls.
@@ -256,17 +236,17 @@ impl ConditionLiterals {
 }
 
 /// The first whole second that is not before a time in milliseconds.
-fn whole_seconds(milliseconds: i64) -> i64 {
+pub(super) fn whole_seconds(milliseconds: i64) -> i64 {
     let second = milliseconds.div_euclid(1_000);
     second + i64::from(milliseconds.rem_euclid(1_000) > 0)
 }
 
-fn parse_network(text: &str) -> Option<IpNet> {
+pub(super) fn parse_network(text: &str) -> Option<IpNet> {
     let network = text.parse().ok();
     network.or_else(|| Some(IpNet::from(text.parse::<std::net::IpAddr>().ok()?)))
 }
 
-fn milliseconds_of_datetime(text: &str) -> Option<i64> {
+pub(super) fn milliseconds_of_datetime(text: &str) -> Option<i64> {
     evaluate_number(&format!(
         "datetime({text:?}).durationSince(datetime(\"1970-01-01\")).toMilliseconds()"
     ))

@@ -20,7 +20,7 @@
 //! - [`explain`]: which policies led to a decision, and how. [`entity_file`]: entities of a file to explain.
 //! - [`safeguards`]: what an edit takes away from invariants and cases.
 //! - [`references`]: the entities and attributes that policies refer to. [`context_literals`]: what they compare the
-//!   context with.
+//!   context with, `attribute_literals` what attributes of the catalog add.
 //! - [`complexity`]: limits on the complexity of policies and schemas.
 //! - [`mod@format`]: the layout of policy files.
 //! - Cases: `case_file` parses them, `short_case` those that name entities of a `situation`, with
@@ -43,6 +43,7 @@
 
 pub mod access_types;
 mod address;
+mod attribute_literals;
 pub mod attributes;
 pub mod bundle;
 pub mod bundle_entities;

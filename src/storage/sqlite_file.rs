@@ -2,8 +2,12 @@
 //!
 //! What is written into a file that was removed or replaced is lost, so every transaction that writes checks
 //! first, and the audit writer once its records are in the log.
+//!
+//! Nothing else in the process may open the file and close it again: that would drop the locks that SQLite has on it
+//! (POSIX advisory locks belong to the process and the file), and another program that closes its last connection would
+//! then remove the write-ahead log of a running server (<https://www.sqlite.org/howtocorrupt.html>, section 2.2).
 
-use std::fs::Metadata;
+use std::fs::{File, Metadata};
 use std::io::{Error, ErrorKind, Result};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
@@ -15,6 +19,8 @@ use tokio::sync::Mutex;
 #[derive(Clone, Debug)]
 pub(super) struct SqliteFile {
     path: Arc<PathBuf>,
+    /// Open for as long as the connections are.
+    file: Arc<File>,
     device_and_inode: (u64, u64),
     /// Held while the file system is asked: if it does not answer, one thread hangs, not many.
     turn: Arc<Mutex<()>>,
@@ -29,10 +35,11 @@ fn identity(metadata: &Metadata) -> (u64, u64) {
 impl SqliteFile {
     /// Takes the identity of the file that a path names now.
     pub(super) fn new(path: &Path) -> Result<Self> {
-        let device_and_inode = identity(&std::fs::metadata(path)?);
+        let file = File::open(path)?;
         Ok(Self {
             path: Arc::new(path.to_owned()),
-            device_and_inode,
+            device_and_inode: identity(&file.metadata()?),
+            file: Arc::new(file),
             turn: Arc::default(),
             sync_turn: Arc::default(),
         })
@@ -52,10 +59,10 @@ impl SqliteFile {
     /// Writes the pages of the file that are not on the disk yet.
     pub(super) async fn sync(&self) -> Result<()> {
         let turn = Arc::clone(&self.sync_turn).lock_owned().await;
-        let path = Arc::clone(&self.path);
+        let file = Arc::clone(&self.file);
         let sync = tokio::task::spawn_blocking(move || {
             let _turn = turn;
-            std::fs::File::open(&*path)?.sync_data()
+            file.sync_data()
         });
         sync.await.map_err(Error::other)?
     }

@@ -195,7 +195,19 @@ async fn an_access_list_shows_only_what_its_reader_may_see() {
     assert!(all.contains("Private"));
     let mut discovered = all.clone();
     discovered.remove("Private");
-    assert_eq!(titles(&people.list_all(&of_olivia, 2).await), discovered);
+    let listed = people.list_all(&of_olivia, 2).await;
+    assert_eq!(titles(&listed), discovered);
+    // Who owns a dataset, and with whom it is shared, is for those who may administer it.
+    let through = |items: &[Value]| -> BTreeSet<String> {
+        let grants = items
+            .iter()
+            .flat_map(|item| item["access"]["grants"].as_array().unwrap());
+        grants
+            .map(|grant| grant["through"].as_str().unwrap().to_owned())
+            .collect()
+    };
+    assert!(through(&ada.list_all(&of_olivia, 2).await).contains("owner"));
+    assert_eq!(through(&listed), set(&["policy"]));
     let hidden = ada.user_id("of-hidden").await;
     for (client, user, status) in [(&people, &hidden, 404), (&keeper, &olivia, 403)] {
         let path = format!("/admin/users/{user}/datasets?action=read");

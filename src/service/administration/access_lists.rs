@@ -2,8 +2,10 @@
 //!
 //! An answer tells about users and datasets, so a caller sees those alone that it may see: users on whom it has
 //! `view_users`, and datasets that it may administer or discover. What policies say, and the contexts they ask for, is
-//! for callers who may view policies.
+//! for callers who may view policies. Owner and readers of a dataset, and policies that tell of them, are for those who
+//! may administer it.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use uuid::Uuid;
@@ -52,11 +54,20 @@ pub struct PermittedPrincipals {
     pub shows_policies: bool,
 }
 
+/// What a user may do with a dataset.
+#[derive(Clone, Debug)]
+pub struct PermittedDatasetGrants {
+    /// What is permitted.
+    pub grants: DatasetGrants,
+    /// Whether the caller may administer the dataset, so that it may see its owner and its readers.
+    pub shows_readers: bool,
+}
+
 /// A page of the datasets with which a user may do something.
 #[derive(Clone, Debug)]
 pub struct PermittedDatasets {
     /// The datasets, by id.
-    pub datasets: Page<DatasetGrants>,
+    pub datasets: Page<PermittedDatasetGrants>,
     /// Whether the caller may see what the policies say.
     pub shows_policies: bool,
 }
@@ -204,13 +215,28 @@ fn permitted_datasets(
     authorizer: &Authorizer,
     query: &DatasetsQuery,
     batch: Vec<Arc<Dataset>>,
-) -> Vec<DatasetGrants> {
-    let visible = batch.into_iter().filter(|dataset| {
+) -> Vec<PermittedDatasetGrants> {
+    let may = |action, dataset: &Arc<Dataset>| {
         let resource = Resource::Dataset(Arc::clone(dataset));
-        let may = |action| authorizer.decide(action, &resource).is_permitted;
-        may(Action::Discover) || may(Action::Administer)
-    });
-    let mut on_datasets = grants_on_datasets(authorizer.bundle(), query, visible.collect());
+        authorizer.decide(action, &resource).is_permitted
+    };
+    let mut visible = Vec::with_capacity(batch.len());
+    let mut administered = HashSet::new();
+    for dataset in batch {
+        if may(Action::Administer, &dataset) {
+            administered.insert(dataset.id);
+        } else if !may(Action::Discover, &dataset) {
+            continue;
+        }
+        visible.push(dataset);
+    }
+    let mut on_datasets = grants_on_datasets(authorizer.bundle(), query, visible);
     on_datasets.retain(|one| one.access.iter().any(|access| !access.is_denied()));
     on_datasets
+        .into_iter()
+        .map(|grants| PermittedDatasetGrants {
+            shows_readers: administered.contains(&grants.dataset.id),
+            grants,
+        })
+        .collect()
 }

@@ -1,6 +1,7 @@
 //! Databases that cannot be opened, are stopped, locked or read-only.
 
 use std::fs;
+use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -236,4 +237,27 @@ async fn an_unusable_url_is_reported_without_its_password() {
             "{error:?}"
         );
     }
+}
+
+/// Closing any descriptor of the file would drop the locks of the whole process, and another program that closes its
+/// last connection would then remove the log of a running server.
+#[tokio::test]
+async fn sqlite_keeps_its_locks_when_the_log_is_moved_into_the_file() {
+    let db = TestDatabase::sqlite().await;
+    let path = db.url.strip_prefix("sqlite://").unwrap();
+    let inode = fs::metadata(path).unwrap().ino();
+    let locks = || {
+        let all = fs::read_to_string("/proc/locks").unwrap();
+        let of_file = all
+            .lines()
+            .filter(|line| line.contains(&format!(":{inode} ")));
+        of_file.count()
+    };
+    assert!(locks() > 0);
+    db.database
+        .append_audit_records(&[record(1)])
+        .await
+        .unwrap();
+    db.database.checkpoint().await.unwrap();
+    assert!(locks() > 0);
 }

@@ -20,7 +20,9 @@ use crate::service::administration::Administration;
 use crate::service::administration::access_lists::{
     AccessListQuery, PermittedDatasets, PermittedPrincipals,
 };
-use crate::service::policies::review::access_lists::{AccessGrant, AccessRelation, PairAccess};
+use crate::service::policies::review::access_lists::{
+    AccessGrant, AccessRelation, DatasetGrants, PairAccess,
+};
 
 use super::explanation_response::DatasetAction;
 
@@ -30,7 +32,7 @@ pub struct AccessListsApi {
     pub administration: Arc<Administration>,
 }
 
-/// By what a policy permits.
+/// By what a policy permits; `policy` too if you may not administer the dataset.
 #[derive(Clone, Copy, PartialEq, Eq, Enum)]
 #[oai(rename_all = "lowercase")]
 pub enum AccessKind {
@@ -55,7 +57,7 @@ pub struct AccessGrantResponse {
     /// The role, if it permits by a role.
     #[oai(skip_serializing_if_is_none)]
     pub role: Option<String>,
-    /// The id of the policy; absent without `view_policies`.
+    /// The id of the policy; absent without `view_policies`, or if you may not administer the dataset.
     #[oai(skip_serializing_if_is_none)]
     pub policy: Option<String>,
     /// The reason of the policy, if it has one; absent without `view_policies`.
@@ -72,6 +74,8 @@ pub struct AccessGrantResponse {
 pub struct AccessResponse {
     /// Whether it is permitted in every context that was asked in; otherwise in some of them.
     pub is_always: bool,
+    /// Whether the policies tell more contexts apart than were asked in, so that another one may be decided otherwise.
+    pub is_cut: bool,
     /// By what it is permitted.
     pub grants: Vec<AccessGrantResponse>,
 }
@@ -153,9 +157,17 @@ pub struct PermittedDatasetPage {
     pub next: Option<DatasetId>,
 }
 
+/// What of grants the caller may see.
+#[derive(Clone, Copy)]
+struct Shown {
+    policies: bool,
+    readers: bool,
+}
+
 impl AccessGrantResponse {
-    fn new(grant: AccessGrant, shows_policies: bool) -> Self {
+    fn new(grant: AccessGrant, shows: Shown) -> Self {
         let (through, role) = match grant.through {
+            _ if !shows.readers => (AccessKind::Policy, None),
             AccessRelation::Owner => (AccessKind::Owner, None),
             AccessRelation::Reader => (AccessKind::Reader, None),
             AccessRelation::Role(role) => (AccessKind::Role, Some(role.to_string())),
@@ -165,18 +177,18 @@ impl AccessGrantResponse {
         Self {
             through,
             role,
-            policy: shows_policies.then_some(grant.policy),
-            reason: grant.reason.filter(|_| shows_policies),
-            when: shows_policies.then_some(grant.when),
+            policy: shows.policies.then_some(grant.policy),
+            reason: grant.reason.filter(|_| shows.policies),
+            when: shows.policies.then_some(grant.when),
         }
     }
 }
 
 impl AccessResponse {
-    fn new(access: PairAccess, shows_policies: bool) -> Self {
+    fn new(access: PairAccess, shows: Shown) -> Self {
         let mut grants: Vec<AccessGrantResponse> = Vec::new();
         for grant in access.grants {
-            let grant = AccessGrantResponse::new(grant, shows_policies);
+            let grant = AccessGrantResponse::new(grant, shows);
             // Without what is withheld, several are the same.
             if !grants.contains(&grant) {
                 grants.push(grant);
@@ -184,6 +196,7 @@ impl AccessResponse {
         }
         Self {
             is_always: access.is_always,
+            is_cut: access.is_cut,
             grants,
         }
     }
@@ -191,7 +204,10 @@ impl AccessResponse {
 
 impl From<PermittedPrincipals> for PermittedUserPage {
     fn from(permitted: PermittedPrincipals) -> Self {
-        let shows_policies = permitted.shows_policies;
+        let shows = Shown {
+            policies: permitted.shows_policies,
+            readers: true,
+        };
         let anonymous = permitted.anonymous.filter(|access| !access.is_denied());
         let next = permitted.users.next_id(|one| one.user.id.0).map(UserId);
         let items = permitted.users.items.into_iter();
@@ -199,10 +215,10 @@ impl From<PermittedPrincipals> for PermittedUserPage {
             items: items
                 .map(|one| PermittedUser {
                     user: one.user.as_ref().into(),
-                    access: AccessResponse::new(one.access, shows_policies),
+                    access: AccessResponse::new(one.access, shows),
                 })
                 .collect(),
-            anonymous: anonymous.map(|access| AccessResponse::new(access, shows_policies)),
+            anonymous: anonymous.map(|access| AccessResponse::new(access, shows)),
             next,
         }
     }
@@ -210,16 +226,22 @@ impl From<PermittedPrincipals> for PermittedUserPage {
 
 impl From<PermittedDatasets> for PermittedDatasetPage {
     fn from(permitted: PermittedDatasets) -> Self {
-        let next = permitted.datasets.next_id(|one| one.dataset.id.0);
+        let next = permitted.datasets.next_id(|one| one.grants.dataset.id.0);
         let items = permitted.datasets.items.into_iter();
         Self {
             items: items
-                .map(|one| PermittedDataset {
-                    dataset: one.dataset.as_ref().into(),
-                    access: AccessResponse::new(
-                        one.access.into_iter().next().unwrap_or_default(),
-                        permitted.shows_policies,
-                    ),
+                .map(|one| {
+                    let shows = Shown {
+                        // A policy tells of the readers whom it permits.
+                        policies: permitted.shows_policies && one.shows_readers,
+                        readers: one.shows_readers,
+                    };
+                    let DatasetGrants { dataset, access } = one.grants;
+                    let access = access.into_iter().next().unwrap_or_default();
+                    PermittedDataset {
+                        dataset: dataset.as_ref().into(),
+                        access: AccessResponse::new(access, shows),
+                    }
                 })
                 .collect(),
             next: next.map(DatasetId),

@@ -84,7 +84,7 @@ impl<'a> AccessClasses<'a> {
         let literals = bundle
             .context_literals_for(actions)
             .and(scope.literals.clone())
-            .and_attributes(of_users.chain(of_datasets));
+            .and_attributes(&references, of_users.chain(of_datasets));
         // A key for a dataset has the id of the dataset as a text.
         let texts = literals.key_texts.iter();
         let in_texts = texts.filter_map(|text| text.parse().ok());

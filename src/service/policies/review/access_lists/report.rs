@@ -171,6 +171,8 @@ pub struct AccessGrant {
 pub struct PairAccess {
     /// Whether it is permitted in every context.
     pub is_always: bool,
+    /// Whether there would have been more contexts to ask in, which was too much.
+    pub is_cut: bool,
     /// By what; none if it is denied in every context.
     pub grants: Vec<AccessGrant>,
 }
@@ -225,6 +227,7 @@ impl AccessClasses<'_> {
         });
         PairAccess {
             is_always: contexts & askable == askable,
+            is_cut: self.asked.is_cut,
             grants: grants.collect(),
         }
     }

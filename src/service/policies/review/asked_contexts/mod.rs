@@ -101,7 +101,7 @@ impl AskedContexts {
     ) -> Self {
         let (mut networks, mut instants) = (literals.networks.clone(), literals.instants.clone());
         let mut times_of_day = literals.times_of_day.clone();
-        let mut is_cut = false;
+        let mut is_cut = literals.is_cut;
         loop {
             let asked = Self::of_all(literals, scope, (&networks, &instants, &times_of_day));
             if asked.len() <= MAX_CONTEXTS {

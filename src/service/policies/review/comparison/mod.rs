@@ -113,7 +113,8 @@ impl<'a> ComparisonRun<'a> {
         let mut references = from.references().union(to.references());
         let of_users = users.iter().map(|user| &user.attributes);
         let of_datasets = datasets.iter().map(|dataset| &dataset.attributes);
-        let literals = literals_of(from, to, scope).and_attributes(of_users.chain(of_datasets));
+        let literals = literals_of(from, to, scope);
+        let literals = literals.and_attributes(&references, of_users.chain(of_datasets));
         // A key for a dataset has the id of the dataset as a text.
         let texts = literals.key_texts.iter();
         let in_texts = texts.filter_map(|text| text.parse().ok());
