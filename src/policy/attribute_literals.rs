@@ -97,6 +97,15 @@ mod tests {
             reads_address: true,
             ..ContextLiterals::default()
         };
+        let timed = ContextLiterals {
+            reads_time: true,
+            ..ContextLiterals::default()
+        };
+        let found = timed.and_attributes(&references, [&attributes]);
+        assert_eq!((found.instants.len(), found.networks.len()), (2, 0));
+        let unread = ContextLiterals::default();
+        let found = unread.clone().and_attributes(&references, [&attributes]);
+        assert_eq!(found, unread);
         let found = reading.clone().and_attributes(&references, [&attributes]);
         assert_eq!(found.instants, [1_830_297_600, 1_861_920_000]);
         assert_eq!(found.networks.len(), 1);
