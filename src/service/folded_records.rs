@@ -1,11 +1,11 @@
 //! Folded records: one audit record for many like requests.
 //!
-//! A client reads a file in thousands of spans, and an attacker tries a login again and again: the first
-//! request is recorded before it is answered, and those that follow are counted in its record. The totals are
-//! written every [`FLUSH_INTERVAL`] and at the end; a crash loses those of the last seconds.
+//! A client reads a file in thousands of spans, and an attacker tries a login again and again: the first request is
+//! recorded before it is answered, and those that follow are counted in its record. The totals are written every
+//! [`FLUSH_INTERVAL`] and at the end; a crash loses those of the last seconds.
 //!
-//! Two requests are alike if their records would differ in time and ids only: who asked for what with which
-//! credential from which network (IPv4 address, IPv6 /64), and how and by which policies it was decided.
+//! Two requests are alike if their records would differ in time and ids only: who asked for what with which credential
+//! from which network (IPv4 address, IPv6 /64), and how and by which policies it was decided.
 
 use std::net::IpAddr;
 use std::sync::Arc;

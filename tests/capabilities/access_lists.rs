@@ -130,7 +130,7 @@ async fn access_lists_equal_what_the_policies_decide_about_each_user_and_dataset
         found.next().unwrap()["access"].clone()
     };
     let reason = "The dataset is restricted, published and shared with a role of this user.";
-    let by_role = json!({"is_always": true, "grants": [{"through": "role", "role": "hydrology",
+    let by_role = json!({"is_always": true, "is_cut": false, "grants": [{"through": "role", "role": "hydrology",
         "policy": "shared-with-role", "reason": reason, "when": []}]});
     assert_eq!(of("mo"), by_role);
     assert_eq!(of("olivia")["grants"][0]["through"], "owner");

@@ -115,13 +115,12 @@ async fn a_response_before_the_end_of_the_body_says_that_the_connection_is_close
              content-length: {length}\r\n\r\n{sent}"
         )
     };
-    let large = "x".repeat(100_000);
     let expecting = "expect: 100-continue\r\n";
     for (request, status, is_closed) in [
         (post("/auth/refresh", 50_000_000, "", "{"), "413", true),
         (post("/admin/users", 8, expecting, ""), "401", true),
         (post("/admin/users", 8, "", "{\"a\": 1}"), "401", false),
-        (post("/admin/users", large.len(), "", &large), "401", false),
+        (post("/admin/users", 100_000, "", "{"), "401", true),
         (post("/auth/refresh", 2, "", "{}"), "422", false),
         (post("/auth/refresh", 0, "", ""), "422", false),
     ] {

@@ -137,13 +137,13 @@ impl<H: RequestHandler> RequestEndpoint<H> {
             Some(BodyKind::OfAnyone | BodyKind::Unused) | None => Ok(None),
         };
         let (permit, digests) = admit_whole(permit, body, request.headers());
+        let has_body = has_body(request.headers());
         let limited = apply_limits(request, limits, digests);
+        // A body that is refused by its size is never read.
+        let is_refused = has_body && limited.is_err();
         let (response, unread) = match (permit, limited) {
             (Err(problem), limited) => (problem.into_response(), limited.ok().flatten()),
-            (Ok(_), Err(problem)) => {
-                let is_read = !has_body(request.headers());
-                return closing_unless(is_read, problem.into_response());
-            }
+            (Ok(_), Err(problem)) => return closing_unless(!has_body, problem.into_response()),
             (Ok(permit), Ok(unread)) => {
                 let response = match self.query_problem(request) {
                     Some(problem) => problem.into_response(),
@@ -163,7 +163,7 @@ impl<H: RequestHandler> RequestEndpoint<H> {
                     Box::pin(unread.drain()).await
                 }
             }
-            None => true,
+            None => !is_refused,
         };
         let response = closing_unless(is_read, response);
         completion.complete(response, &self.middleware.operations)
