@@ -30,7 +30,6 @@ pub(super) const FLUSH_INTERVAL: Duration = Duration::from_secs(2);
 const MAX_OPEN_RECORDS: u64 = 20_000;
 /// How many bytes the names of a question may have for it to count as one of them.
 const NAMES_LENGTH_UNIT: usize = 256;
-/// How many totals one transaction writes.
 const MAX_TOTALS_PER_WRITE: usize = 256;
 /// How long a download, and a question that is permitted again and again, is one record.
 const LONG_FOLD_MILLIS: i64 = 10 * 60 * 1000;
