@@ -257,6 +257,15 @@ impl Bundle {
         self.policies().keys().filter_map(|id| self.policy(id))
     }
 
+    /// The policies whose scopes admit one of some actions.
+    pub(super) fn policies_for(&self, actions: &[Action]) -> impl Iterator<Item = &Policy> {
+        let actions = actions.iter();
+        actions.flat_map(|action| {
+            let uid = self.schema_names.action(*action);
+            self.policy_index.policies_for(&uid).collect::<Vec<_>>()
+        })
+    }
+
     /// A policy by its `@id`.
     pub(super) fn policy(&self, id: &str) -> Option<(&Policy, &PolicyInfo)> {
         let policy = self.policies.set.policy(&PolicyId::new(id))?;

@@ -81,14 +81,7 @@ impl Bundle {
     /// What the policies for some actions compare the context with.
     #[must_use]
     pub fn context_literals_for(&self, actions: &[Action]) -> ContextLiterals {
-        let actions = actions
-            .iter()
-            .map(|action| self.schema_names.action(*action));
-        let actions: Vec<_> = actions.collect();
-        let policies = actions
-            .iter()
-            .flat_map(|action| self.policy_index.policies_for(action));
-        self.with_networks(ContextLiterals::of_policies(policies))
+        self.with_networks(ContextLiterals::of_policies(self.policies_for(actions)))
     }
 
     /// Literals with a range of each named network, if the address is read.

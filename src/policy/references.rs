@@ -62,14 +62,7 @@ impl Bundle {
     /// What the policies for some actions refer to in their scopes and conditions.
     #[must_use]
     pub fn references_for(&self, actions: &[Action]) -> PolicyReferences {
-        let actions = actions
-            .iter()
-            .map(|action| self.schema_names.action(*action));
-        let actions: Vec<_> = actions.collect();
-        let policies = actions
-            .iter()
-            .flat_map(|action| self.policy_index.policies_for(action));
-        self.references_of(policies)
+        self.references_of(self.policies_for(actions))
     }
 
     /// What the policies refer to in their scopes and conditions.
