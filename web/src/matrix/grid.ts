@@ -3,6 +3,7 @@
 import { h } from "../lib/dom";
 import { cellElement, columnHeader, rowHeader, type HeaderActions } from "./grid_parts";
 import type { Cell, Column, MatrixResponse, Row } from "./types";
+import { columnSize } from "./words";
 
 /** Cells beyond the edge of the view that are drawn too. */
 const OVERSCAN = 6;
@@ -14,6 +15,9 @@ const CELL_HEIGHT = 34;
 
 /** Below this width cells have no words, and headers of columns stand upright. */
 const WIDE_CELL = 84;
+
+/** Below this width the headers of rows have two lines. */
+const NARROW_HEAD = 200;
 
 export interface GridActions extends HeaderActions {
   readonly onCell: (column: Column, row: Row, cell: Cell) => void;
@@ -85,8 +89,8 @@ export class Grid {
     const columns = Math.max(1, matrix.columns.length);
     const fitting = Math.floor((available - headWidth - 2) / columns);
     const width = Math.max(MIN_CELL, Math.min(MAX_CELL_WIDTH, fitting));
-    const longest = Math.max(0, ...matrix.columns.map((column) => column.label.length));
-    const headHeight = width >= WIDE_CELL ? 64 : Math.min(190, Math.max(80, longest * 7 + 28));
+    const longest = Math.max(0, ...matrix.columns.map((column) => column.label.length + columnSize(column).length));
+    const headHeight = width >= WIDE_CELL ? 64 : Math.min(200, Math.max(80, longest * 7 + 28));
     this.#size = { headWidth, headHeight, width, height: CELL_HEIGHT };
     const style = this.#plane.style;
     style.width = `${headWidth + columns * width}px`;
@@ -96,6 +100,7 @@ export class Grid {
     style.setProperty("--cell-width", `${width}px`);
     style.setProperty("--cell-height", `${CELL_HEIGHT}px`);
     this.#plane.classList.toggle("is-wide", width >= WIDE_CELL);
+    this.#plane.classList.toggle("is-narrow", headWidth < NARROW_HEAD);
     this.#drawn = "";
     this.#draw();
   }

@@ -134,16 +134,25 @@ export class Situations {
       input.value = String(at);
       const reaches = [undefined, ...dimension.stops].map((stop) => this.#reach(dimension.name, stop));
       const words = value === undefined ? "any" : stopWords(dimension.name, value);
-      fill(output, words);
+      fill(output, `${words} · ${number(reaches[at]?.draft ?? 0)} pairs`);
       input.setAttribute("aria-valuetext", `${words}: ${reachWords(reaches[at])}`);
       fill(chart, reachChart(dimension, reaches, at));
     });
     return element;
   }
 
-  /** The reach at a stop with the other sliders where they are; of several situations the widest. */
+  /** The reach where the sliders are; of several situations the widest. */
+  get reach(): Reach {
+    return this.#reachIn(this.#situation);
+  }
+
+  /** The reach at a stop with the other sliders where they are. */
   #reach(name: Name, stop: string | undefined): Reach {
-    const wanted = { ...this.#situation, [name]: stop };
+    const { [name]: _old, ...others } = this.#situation;
+    return this.#reachIn(stop === undefined ? others : { ...others, [name]: stop });
+  }
+
+  #reachIn(wanted: Situation): Reach {
     const matching = this.#contexts.filter((context) =>
       DIMENSIONS.every((dimension) => wanted[dimension.name] === undefined || context[dimension.name] === wanted[dimension.name]),
     );

@@ -79,7 +79,7 @@ class MatrixView {
           legend(),
           this.#table.element,
         ),
-        h("div", { class: "stack matrix-side" }, this.#situations.element, this.#panel.element),
+        h("div", { class: "stack matrix-side" }, this.#panel.element, this.#situations.element),
       ),
     );
     this.#frame.append(this.#grid.element);
