@@ -277,6 +277,19 @@ export class DraftStore {
     this.#emit("saved");
   }
 
+  /** Writes what was decided about a file that both sides changed. */
+  async settle(name: string, text: string | null): Promise<void> {
+    await this.change({ [name]: text });
+    this.conflicts = this.conflicts.filter((conflict) => conflict.name !== name);
+    this.#emit("saved");
+  }
+
+  /** Asks the server how the draft is, above all whether its base is still in force. */
+  async reread(): Promise<void> {
+    const response = await this.call<DraftResponse>("");
+    if (response.id === this.#response?.id && response.version === this.#response.version) this.#response = response;
+  }
+
   /** Takes what the server answered about the draft after it changed it, as after a new case. */
   async adopt(response: DraftResponse): Promise<void> {
     await this.#adopt(response, false);

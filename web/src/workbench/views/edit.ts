@@ -5,6 +5,7 @@ import { describeText, splitText } from "../../editor/text";
 import { confirmDialog, promptDialog } from "../../lib/dialog";
 import { button, fill, h } from "../../lib/dom";
 import { announce, say, sayError } from "../../lib/live";
+import { reachPanel } from "../../matrix/reach";
 import { nameProblem, templateOf } from "../files";
 import { addView } from "../views";
 import type { Place, Workbench } from "../workbench";
@@ -56,6 +57,7 @@ class EditView {
           ),
           this.#problems.element,
         ),
+        h("aside", { class: "edit-side", "aria-label": "Reach of the draft" }, reachPanel(bench)),
       ),
     );
     this.#listen();
