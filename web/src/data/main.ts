@@ -1,0 +1,1 @@
+// The data page: the datasets that the visitor may see.
