@@ -108,7 +108,7 @@ async fn the_key_set_has_the_media_type_that_the_document_says() {
 }
 
 #[tokio::test]
-async fn a_browser_is_led_from_the_root_to_the_docs() {
+async fn a_browser_gets_a_page_at_the_root() {
     let server = Server::start().await;
     let client = reqwest::Client::builder()
         .redirect(reqwest::redirect::Policy::none())
