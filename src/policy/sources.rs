@@ -177,6 +177,12 @@ impl SourceFiles {
         self
     }
 
+    /// The files of these names, and no others.
+    pub(super) fn retain(mut self, is_kept: impl Fn(&str) -> bool) -> Self {
+        self.texts.retain(|name, _| is_kept(name));
+        self
+    }
+
     /// The problems of files that could not be used.
     pub(super) fn problems(&self) -> &[SourceDiagnostic] {
         &self.problems

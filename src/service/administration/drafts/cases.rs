@@ -1,0 +1,269 @@
+//! The cases of a draft: running them, and adding one from a decision or from a counterexample.
+//!
+//! A case has the attributes of its principal and its dataset. So one is made of those alone that the caller sees whole.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use crate::domain::action::Action;
+use crate::domain::id::DraftId;
+use crate::policy::bundle::PolicyInfo;
+use crate::policy::case_writer::{CaseWriterError, ExtendedCaseFile};
+use crate::policy::cases::{CASES_SUFFIX, CaseReport};
+use crate::policy::new_case::NewCase;
+use crate::policy::uncovered::UncoveredPolicies;
+use crate::policy::{Bundle, BundleError};
+use crate::service::error::ServiceError;
+use crate::service::identity::request_context::RequestContext;
+use crate::service::policies::drafts::Draft;
+
+use super::super::Administration;
+use super::super::explanations::ExplanationQuery;
+use super::super::operation::AdminOperation;
+use super::opening::invalid_draft;
+
+/// The longest name of a case, in characters.
+pub const MAX_CASE_NAME_LENGTH: usize = 300;
+/// The file of new cases that no policy determines.
+const NEW_CASES: &str = "new.cases.json";
+/// The file of counterexamples.
+const FOUND_CASES: &str = "found.cases.json";
+
+/// The results of the cases of a draft.
+#[derive(Clone, Debug)]
+pub struct DraftCases {
+    /// The version of the draft.
+    pub version: u64,
+    /// The results.
+    pub report: CaseReport,
+    /// The policies that no case shows to take effect; of templates their own ids.
+    pub uncovered_policies: Vec<String>,
+}
+
+/// A case to add.
+#[derive(Clone, Debug)]
+pub struct CaseInput {
+    /// The case file; if omitted, the one beside the policy that determines the decision.
+    pub file: Option<String>,
+    /// The name of the case; if omitted, in words what it asks.
+    pub name: Option<String>,
+    /// What it asks.
+    pub source: CaseSource,
+}
+
+/// What a new case asks.
+#[derive(Clone, Debug)]
+pub enum CaseSource {
+    /// A decision on the catalog; and what to expect, if it is not what the draft decides.
+    Decision(ExplanationQuery, Option<bool>),
+    /// The counterexample to this invariant of the last proof of the draft.
+    Counterexample(String),
+}
+
+/// A case that is in a file now.
+#[derive(Clone, Debug)]
+pub struct AddedCase {
+    /// The draft with the case.
+    pub draft: Arc<Draft>,
+    /// The case file.
+    pub file: String,
+    /// The text of the file.
+    pub text: String,
+    /// The name of the case.
+    pub name: String,
+    /// Whether the file did not have it before.
+    pub is_added: bool,
+}
+
+impl Administration {
+    /// Runs the cases of a draft.
+    pub async fn run_draft_cases(
+        &self,
+        request: &RequestContext,
+        id: DraftId,
+    ) -> Result<DraftCases, ServiceError> {
+        self.audited(request, Action::ViewPolicies, async |operation| {
+            operation.set_summary("ran the cases of a draft");
+            let (draft, bundle) = self.valid_draft(&operation, id).await?;
+            let version = draft.version;
+            let run = move |_: &Bundle| run_cases(&draft, &bundle);
+            let (report, uncovered_policies) = operation
+                .run_blocking(run)
+                .await?
+                .map_err(|error| invalid_draft(&error))?;
+            Ok(DraftCases {
+                version,
+                report,
+                uncovered_policies,
+            })
+        })
+        .await
+    }
+
+    /// Adds a case to a draft, unless it has it.
+    pub async fn add_draft_case(
+        &self,
+        request: &RequestContext,
+        id: DraftId,
+        input: &CaseInput,
+    ) -> Result<AddedCase, ServiceError> {
+        input.check()?;
+        self.audited(request, Action::ViewPolicies, async |operation| {
+            operation.set_summary("added a case to a draft");
+            if let CaseSource::Decision(query, _) = &input.source {
+                operation.set_dataset(query.dataset_id);
+            }
+            let (draft, bundle) = self.valid_draft(&operation, id).await?;
+            let case = match &input.source {
+                CaseSource::Decision(query, expected) => {
+                    self.case_of_decision(&operation, &bundle, query, *expected)
+                        .await?
+                }
+                CaseSource::Counterexample(invariant) => case_of_counterexample(&draft, invariant)?,
+            };
+            let case = match &input.name {
+                Some(name) => case.renamed(name),
+                None => case,
+            };
+            let file = input.file(&case, &bundle);
+            self.extend_draft(&operation, (draft, bundle), file, case)
+                .await
+        })
+        .await
+    }
+
+    async fn case_of_decision(
+        &self,
+        operation: &AdminOperation,
+        bundle: &Arc<Bundle>,
+        query: &ExplanationQuery,
+        expected: Option<bool>,
+    ) -> Result<NewCase, ServiceError> {
+        let question = self.find_seen_whole(operation, query).await?;
+        let bundle = Arc::clone(bundle);
+        let make = move |_: &Bundle| {
+            let case = question.new_case(&bundle)?;
+            let case = match expected {
+                Some(is_permitted) => case.expecting(is_permitted),
+                None => case,
+            };
+            let name = question.case_name(case.is_permitted());
+            Ok(case.renamed(&name))
+        };
+        let made: Result<NewCase, String> = operation.run_blocking(make).await?;
+        made.map_err(|reason| no_case("principal", &reason))
+    }
+
+    /// Writes a case into a file of a draft.
+    async fn extend_draft(
+        &self,
+        operation: &AdminOperation,
+        (draft, bundle): (Arc<Draft>, Arc<Bundle>),
+        file: String,
+        case: NewCase,
+    ) -> Result<AddedCase, ServiceError> {
+        let (folder, name) = (draft.folder(), file.clone());
+        let new_name = case.name().to_owned();
+        let extend = move |_: &Bundle| {
+            let cases = std::slice::from_ref(&case);
+            folder.extend_cases(&bundle, &name, cases)
+        };
+        let extended = operation.run_blocking(extend).await?;
+        let ExtendedCaseFile {
+            text,
+            added,
+            present,
+        } = extended.map_err(writer_error)?;
+        let is_added = !added.is_empty();
+        let mut names = added.into_iter().chain(present);
+        let added = AddedCase {
+            name: names.next().unwrap_or(new_name),
+            text: text.clone(),
+            file: file.clone(),
+            is_added,
+            draft: Arc::clone(&draft),
+        };
+        if !is_added {
+            return Ok(added);
+        }
+        let changes = BTreeMap::from([(file, Some(text))]);
+        Ok(AddedCase {
+            draft: self.change_draft(operation, &draft, changes)?,
+            ..added
+        })
+    }
+}
+
+impl CaseInput {
+    fn check(&self) -> Result<(), ServiceError> {
+        if let Some(file) = &self.file {
+            let stem = file.strip_suffix(CASES_SUFFIX);
+            if stem.is_none_or(|stem| stem.is_empty() || stem.ends_with('/')) {
+                let detail = format!("the name of a case file ends in {CASES_SUFFIX}");
+                return Err(ServiceError::invalid("file", detail));
+            }
+        }
+        let Some(name) = &self.name else {
+            return Ok(());
+        };
+        let length = name.chars().count();
+        if length == 0 || length > MAX_CASE_NAME_LENGTH {
+            let detail = format!("a case has a name of 1 to {MAX_CASE_NAME_LENGTH} characters");
+            return Err(ServiceError::invalid("name", detail));
+        }
+        if name.chars().any(char::is_control) {
+            let detail = "the name of a case has no control characters";
+            return Err(ServiceError::invalid("name", detail));
+        }
+        Ok(())
+    }
+
+    /// The file that the case goes to: beside the first policy that determines it, where it covers that policy.
+    fn file(&self, case: &NewCase, bundle: &Bundle) -> String {
+        if let Some(file) = &self.file {
+            return file.clone();
+        }
+        if matches!(self.source, CaseSource::Counterexample(_)) {
+            return FOUND_CASES.to_owned();
+        }
+        let policy = case.first_reason().and_then(|id| bundle.policies().get(id));
+        let beside = policy.and_then(PolicyInfo::case_file);
+        beside.unwrap_or_else(|| NEW_CASES.to_owned())
+    }
+}
+
+/// The results of the cases, and the policies without one. Blocks.
+fn run_cases(draft: &Draft, bundle: &Bundle) -> Result<(CaseReport, Vec<String>), BundleError> {
+    let report = draft.folder().cases()?.run(bundle)?;
+    let uncovered = UncoveredPolicies::find(bundle, Some(&report));
+    let ids = uncovered.ids().map(str::to_owned).collect();
+    Ok((report, ids))
+}
+
+fn case_of_counterexample(draft: &Draft, invariant: &str) -> Result<NewCase, ServiceError> {
+    let Some((_, proof)) = draft.last_proof() else {
+        let detail = "the draft was not proved yet: prove it first";
+        return Err(ServiceError::conflict("invariant", detail));
+    };
+    let proved = proof.invariants.iter().find(|one| one.id == invariant);
+    let example = proved.and_then(|proved| proved.counterexamples.first());
+    let Some(example) = example else {
+        let detail = "the last proof of the draft has no counterexample to this invariant";
+        return Err(ServiceError::conflict("invariant", detail));
+    };
+    NewCase::of_counterexample(example).map_err(|reason| no_case("invariant", &reason))
+}
+
+fn no_case(field: &'static str, reason: &str) -> ServiceError {
+    ServiceError::conflict(field, format!("there is no case to save: {reason}"))
+}
+
+fn writer_error(error: CaseWriterError) -> ServiceError {
+    match error {
+        CaseWriterError::Invalid(error) => invalid_draft(&error),
+        CaseWriterError::Contradiction { .. } | CaseWriterError::TooLarge { .. } => {
+            ServiceError::conflict("file", error.to_string())
+        }
+        CaseWriterError::NoCase { .. } => ServiceError::conflict("name", error.to_string()),
+    }
+}
