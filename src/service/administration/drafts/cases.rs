@@ -2,7 +2,6 @@
 //!
 //! A case has the attributes of its principal and its dataset. So one is made of those alone that the caller sees whole.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::domain::action::Action;
@@ -13,13 +12,14 @@ use crate::policy::cases::{CASES_SUFFIX, CaseReport};
 use crate::policy::new_case::NewCase;
 use crate::policy::uncovered::UncoveredPolicies;
 use crate::policy::{Bundle, BundleError};
+use crate::service::administration::Administration;
+use crate::service::administration::explanations::ExplanationQuery;
+use crate::service::administration::operation::AdminOperation;
 use crate::service::error::ServiceError;
 use crate::service::identity::request_context::RequestContext;
-use crate::service::policies::drafts::Draft;
+use crate::service::policies::drafts::{Draft, DraftEdit, laid_over};
 
-use super::super::Administration;
-use super::super::explanations::ExplanationQuery;
-use super::super::operation::AdminOperation;
+use super::editing::{DraftView, MAX_ATTEMPTS, too_many_changes};
 use super::opening::invalid_draft;
 
 /// The longest name of a case, in characters.
@@ -64,7 +64,7 @@ pub enum CaseSource {
 #[derive(Clone, Debug)]
 pub struct AddedCase {
     /// The draft with the case.
-    pub draft: Arc<Draft>,
+    pub draft: DraftView,
     /// The case file.
     pub file: String,
     /// The text of the file.
@@ -86,11 +86,9 @@ impl Administration {
             operation.set_summary("ran the cases of a draft");
             let (draft, bundle) = self.valid_draft(&operation, id).await?;
             let version = draft.version;
-            let run = move |_: &Bundle| run_cases(&draft, &bundle);
-            let (report, uncovered_policies) = operation
-                .run_blocking(run)
-                .await?
-                .map_err(|error| invalid_draft(&error))?;
+            let run = move || run_cases(&draft, &bundle);
+            let results = self.run_draft_work(&operation, run).await?;
+            let (report, uncovered_policies) = results.map_err(|error| invalid_draft(&error))?;
             Ok(DraftCases {
                 version,
                 report,
@@ -113,23 +111,36 @@ impl Administration {
             if let CaseSource::Decision(query, _) = &input.source {
                 operation.set_dataset(query.dataset_id);
             }
-            let (draft, bundle) = self.valid_draft(&operation, id).await?;
-            let case = match &input.source {
-                CaseSource::Decision(query, expected) => {
-                    self.case_of_decision(&operation, &bundle, query, *expected)
-                        .await?
+            for _ in 0..MAX_ATTEMPTS {
+                let found = self.valid_draft(&operation, id).await?;
+                match self.extend_draft(&operation, found, input).await {
+                    // Another change came before this one.
+                    Err(ServiceError::PreconditionFailed) => {}
+                    added => return added,
                 }
-                CaseSource::Counterexample(invariant) => case_of_counterexample(&draft, invariant)?,
-            };
-            let case = match &input.name {
-                Some(name) => case.renamed(name),
-                None => case,
-            };
-            let file = input.file(&case, &bundle);
-            self.extend_draft(&operation, (draft, bundle), file, case)
-                .await
+            }
+            Err(too_many_changes())
         })
         .await
+    }
+
+    async fn new_draft_case(
+        &self,
+        operation: &AdminOperation,
+        (draft, bundle): (&Draft, &Arc<Bundle>),
+        input: &CaseInput,
+    ) -> Result<NewCase, ServiceError> {
+        let case = match &input.source {
+            CaseSource::Decision(query, expected) => {
+                self.case_of_decision(operation, bundle, query, *expected)
+                    .await?
+            }
+            CaseSource::Counterexample(invariant) => case_of_counterexample(draft, invariant)?,
+        };
+        Ok(match &input.name {
+            Some(name) => case.renamed(name),
+            None => case,
+        })
     }
 
     async fn case_of_decision(
@@ -141,7 +152,7 @@ impl Administration {
     ) -> Result<NewCase, ServiceError> {
         let question = self.find_seen_whole(operation, query).await?;
         let bundle = Arc::clone(bundle);
-        let make = move |_: &Bundle| {
+        let make = move || {
             let case = question.new_case(&bundle)?;
             let case = match expected {
                 Some(is_permitted) => case.expecting(is_permitted),
@@ -150,46 +161,48 @@ impl Administration {
             let name = question.case_name(case.is_permitted());
             Ok(case.renamed(&name))
         };
-        let made: Result<NewCase, String> = operation.run_blocking(make).await?;
+        let made: Result<NewCase, String> = self.run_draft_work(operation, make).await?;
         made.map_err(|reason| no_case("principal", &reason))
     }
 
-    /// Writes a case into a file of a draft.
+    /// Makes a case and writes it into a file of this version of a draft; a failed precondition if there is a newer one.
     async fn extend_draft(
         &self,
         operation: &AdminOperation,
         (draft, bundle): (Arc<Draft>, Arc<Bundle>),
-        file: String,
-        case: NewCase,
+        input: &CaseInput,
     ) -> Result<AddedCase, ServiceError> {
-        let (folder, name) = (draft.folder(), file.clone());
-        let new_name = case.name().to_owned();
-        let extend = move |_: &Bundle| {
+        let case = self.new_draft_case(operation, (&draft, &bundle), input);
+        let case = case.await?;
+        let file = input.file(&case, &bundle);
+        let (extended, name) = (Arc::clone(&draft), file.clone());
+        let extend = move || {
             let cases = std::slice::from_ref(&case);
-            folder.extend_cases(&bundle, &name, cases)
+            extended.folder().extend_cases(&bundle, &name, cases)
         };
-        let extended = operation.run_blocking(extend).await?;
+        let extended = self.run_draft_work(operation, extend).await?;
         let ExtendedCaseFile {
             text,
             added,
             present,
         } = extended.map_err(writer_error)?;
         let is_added = !added.is_empty();
-        let mut names = added.into_iter().chain(present);
-        let added = AddedCase {
-            name: names.next().unwrap_or(new_name),
-            text: text.clone(),
-            file: file.clone(),
-            is_added,
-            draft: Arc::clone(&draft),
+        let edit = Arc::new(DraftEdit::from([(file.clone(), Some(text.clone()))]));
+        let is_newest = |version: &u64| match *version == draft.version {
+            true => Ok(()),
+            false => Err(ServiceError::PreconditionFailed),
         };
-        if !is_added {
-            return Ok(added);
-        }
-        let changes = BTreeMap::from([(file, Some(text))]);
+        let write = move |draft: &Draft| match is_added {
+            true => laid_over(draft.base().files(), draft.files(), &edit),
+            false => Ok(draft.files().clone()),
+        };
+        let next = self.next_version(operation, draft.id, &is_newest, write);
         Ok(AddedCase {
-            draft: self.change_draft(operation, &draft, changes)?,
-            ..added
+            draft: next.await?,
+            name: added.into_iter().chain(present).next().unwrap_or_default(),
+            file,
+            text,
+            is_added,
         })
     }
 }

@@ -5,14 +5,15 @@
 
 use crate::domain::action::Action;
 use crate::domain::id::DraftId;
+use crate::policy::Bundle;
 use crate::policy::explain::ValueVisibility;
+use crate::service::administration::Administration;
+use crate::service::administration::explanations::ExplanationQuery;
+use crate::service::administration::operation::AdminOperation;
 use crate::service::error::ServiceError;
 use crate::service::identity::request_context::RequestContext;
 use crate::service::policies::review::explanation::{DecisionQuery, ExplanationReport, explain};
 
-use super::super::Administration;
-use super::super::explanations::ExplanationQuery;
-use super::super::operation::AdminOperation;
 
 /// A decision, in force and under a draft.
 #[derive(Clone, Debug)]
@@ -41,11 +42,13 @@ impl Administration {
             ));
             let (draft, bundle) = self.valid_draft(&operation, id).await?;
             let question = self.find_seen_whole(&operation, query).await?;
-            let explain_both = move |in_force: &_| {
-                let explain = |by| explain(by, &question, ValueVisibility::ALL);
-                (explain(in_force), explain(&bundle))
+            let in_force = operation.bundle()?;
+            let explain_both = move || {
+                let explain = |by: &Bundle| explain(by, &question, ValueVisibility::ALL);
+                (explain(&in_force), explain(&bundle))
             };
-            let (mut in_force, mut by_draft) = operation.run_blocking(explain_both).await?;
+            let explained = self.run_draft_work(&operation, explain_both).await?;
+            let (mut in_force, mut by_draft) = explained;
             self.add_visible_names(&mut in_force, &operation).await?;
             self.add_visible_names(&mut by_draft, &operation).await?;
             Ok(ComparedExplanation {

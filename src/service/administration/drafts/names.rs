@@ -15,13 +15,13 @@ use crate::domain::name::{ADMIN_ROLE, RoleName};
 use crate::domain::principal::User;
 use crate::domain::resource::Resource;
 use crate::service::access::decisions::Authorizer;
+use crate::service::administration::Administration;
+use crate::service::administration::operation::{AdminOperation, no_policies_in_force};
 use crate::service::error::ServiceError;
 use crate::service::fair_turns::Turn;
 use crate::service::identity::request_context::RequestContext;
 use crate::storage::NameSearch;
 
-use super::super::Administration;
-use super::super::operation::{AdminOperation, no_policies_in_force};
 
 /// The fewest characters that are searched for.
 pub const MIN_SEARCH_LENGTH: usize = 2;

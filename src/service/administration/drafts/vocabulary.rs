@@ -2,12 +2,11 @@
 
 use crate::domain::action::Action;
 use crate::domain::id::DraftId;
-use crate::policy::Bundle;
 use crate::policy::vocabulary::Vocabulary;
+use crate::service::administration::Administration;
 use crate::service::error::ServiceError;
 use crate::service::identity::request_context::RequestContext;
 
-use super::super::Administration;
 use super::names::{NamedEntity, mentioned_ids};
 
 /// The vocabulary of a draft.
@@ -28,13 +27,14 @@ impl Administration {
     ) -> Result<DraftVocabulary, ServiceError> {
         self.audited(request, Action::ViewPolicies, async |operation| {
             operation.set_summary("viewed the vocabulary of a draft");
-            let draft = self.open_draft(&operation, id).await?;
-            let read = move |in_force: &Bundle| {
+            let draft = self.open_draft(&operation, id)?;
+            let in_force = operation.bundle()?;
+            let read = move || {
                 let words = draft.folder().vocabulary();
                 let words = words.unwrap_or_else(|| in_force.vocabulary());
                 (words, mentioned_ids(draft.files()))
             };
-            let (words, ids) = operation.run_blocking(read).await?;
+            let (words, ids) = self.run_draft_work(&operation, read).await?;
             let names = self.name_mentioned(&operation, &ids).await?;
             Ok(DraftVocabulary { words, names })
         })
