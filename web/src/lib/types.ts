@@ -169,6 +169,7 @@ export interface CreatedCase {
   readonly file: string;
   readonly name: string;
   readonly text: string;
+  readonly is_added?: boolean;
 }
 
 export interface ProofResult {

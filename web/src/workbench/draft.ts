@@ -109,9 +109,14 @@ export class DraftStore {
     await this.#adopt(await this.#api.json<DraftResponse>(`${DRAFTS}/${id}`));
   }
 
-  /** Opens a draft of the bundle in force if none is open. */
+  /** Opens a draft without changes, if none is open: one that there is, else a new one. */
   async ensure(): Promise<void> {
-    if (!this.isOpen) await this.create();
+    if (this.isOpen) return;
+    const unchanged = (await this.list()).find(
+      (draft) => draft.is_current && draft.files.every((file) => file.change === "unchanged"),
+    );
+    if (unchanged === undefined) await this.create();
+    else await this.#adopt(unchanged);
   }
 
   async list(): Promise<readonly DraftResponse[]> {
@@ -150,22 +155,31 @@ export class DraftStore {
     return text;
   }
 
-  /** Writes a file (null removes it). It is sent shortly after. */
-  async edit(name: string, text: string | null, isKnown = true): Promise<void> {
-    const exists = this.files().some((file) => file.name === name);
-    const known = this.#texts.get(name) ?? (isKnown && exists ? await this.load(name) : { text: null, base: null });
-    this.#texts.set(name, { base: known.base, text });
+  /** Takes what was typed into a file that was loaded before. It is sent shortly after. */
+  edit(name: string, text: string): void {
+    const base = this.#texts.get(name)?.base ?? null;
+    this.#texts.set(name, { base, text });
     this.#unsaved.set(name, text);
     clearTimeout(this.#timer);
     this.#timer = setTimeout(() => void this.#flushQuietly(), SAVE_DELAY_MS);
     this.#emit("edited");
   }
 
+  /** Writes files at once, all or none: what the server refuses leaves the draft as it was. null removes a file. */
+  async change(files: Record<string, string | null>): Promise<void> {
+    for (const name of Object.keys(files)) if (this.files().some((file) => file.name === name)) await this.load(name);
+    const response = await this.call<DraftResponse>("", { method: "PATCH", json: { files } });
+    this.#response = response;
+    for (const [name, text] of Object.entries(files)) {
+      this.#texts.set(name, { text, base: this.#texts.get(name)?.base ?? null });
+    }
+    this.#emit("reloaded");
+    this.#emit("saved");
+  }
+
   /** Takes a file back to what it is in force. */
   async undo(name: string): Promise<void> {
-    await this.edit(name, (await this.load(name)).base);
-    await this.flush();
-    this.#emit("reloaded");
+    await this.change({ [name]: (await this.load(name)).base });
   }
 
   /** Sends what is not sent yet. */
@@ -260,6 +274,7 @@ export class DraftStore {
       theirs: this.#texts.get(name)?.base ?? null,
     }));
     this.#emit("reloaded");
+    this.#emit("saved");
   }
 
   /** Takes what the server answered about the draft after it changed it, as after a new case. */

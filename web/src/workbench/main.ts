@@ -8,10 +8,13 @@ import { urlOf } from "../lib/base";
 import { Session } from "../lib/session";
 import { signIn } from "../lib/signin";
 import type { PoliciesAnswer } from "../lib/types";
+import { Checks } from "./checks";
 import { DraftStore } from "./draft";
 import { Shell } from "./shell";
+import { Words } from "./words";
 import type { Place, Workbench } from "./workbench";
 import "./views/policies";
+import "./views/edit";
 import "./views/effect";
 import "./views/cases";
 import "./views/proofs";
@@ -25,10 +28,14 @@ document.body.prepend(page);
 const session = new Session();
 const api = new Api(session);
 const draft = new DraftStore(api);
+const checks = new Checks(draft);
+const words = new Words(api, draft);
 
 class Bench implements Workbench {
   readonly api = api;
   readonly draft = draft;
+  readonly checks = checks;
+  readonly words = words;
   readonly #listeners = new Set<(answer: PoliciesAnswer) => void>();
   inForce: PoliciesAnswer | undefined;
 
@@ -50,8 +57,13 @@ class Bench implements Workbench {
     else location.hash = hash;
   }
 
+  async openDraft(from: string): Promise<void> {
+    await draft.create(from);
+    this.go("edit");
+  }
+
   openPlace(place: Place): void {
-    this.go("policies", {
+    this.go("edit", {
       file: place.file,
       ...(place.line === undefined ? {} : { line: String(place.line) }),
       ...(place.column === undefined ? {} : { column: String(place.column) }),
@@ -59,7 +71,7 @@ class Bench implements Workbench {
   }
 }
 
-let bench = new Bench();
+const bench = new Bench();
 let shell: Shell | undefined;
 let username: string | undefined;
 
@@ -100,6 +112,8 @@ async function start(welcomeElement: HTMLElement): Promise<void> {
     const me = await api.json<{ username?: string; name?: string }>("auth/me");
     name = me.username ?? me.name ?? "somebody";
     await bench.refresh();
+    if (name !== username) draft.close();
+    await draft.ensure();
   } catch (error) {
     await session.signOut();
     if (!welcomeElement.isConnected) return;
@@ -116,21 +130,18 @@ async function start(welcomeElement: HTMLElement): Promise<void> {
     shell.route();
     return;
   }
-  draft.close();
   username = name;
   shell = new Shell(bench, name, () => void leave());
   fill(page, shell.element);
   shell.route();
 }
 
+/** Signs out and forgets everything that this page knows. */
 async function leave(): Promise<void> {
   await session.signOut();
   draft.close();
-  shell = undefined;
-  username = undefined;
-  bench = new Bench();
-  fill(page);
-  welcome("You signed out.");
+  location.replace(urlOf("workbench"));
+  location.reload();
 }
 
 session.onEnd = () => {

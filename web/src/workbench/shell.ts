@@ -109,16 +109,16 @@ export class Shell {
 
   #drawBar(): void {
     const { draft } = this.#bench;
-    this.#bar.hidden = !draft.isOpen;
-    if (!draft.isOpen) return;
     const changed = draft.changedFiles.length;
+    this.#bar.hidden = !draft.isOpen || (changed === 0 && draft.error === undefined);
+    if (this.#bar.hidden) return;
     const state =
       draft.error !== undefined
         ? h("span", { class: "bad" }, `Not saved: ${messageOf(draft.error)}`)
         : h("span", { class: "muted" }, draft.isSaved ? "Saved as a draft; nothing is in force yet." : "Saving the draft…");
     fill(
       this.#bar,
-      h("strong", {}, changed === 0 ? "Draft: no changes" : `Draft: ${count(changed, "file")} changed`),
+      h("strong", {}, `Draft: ${count(changed, "file")} changed`),
       state,
       h(
         "div",
@@ -142,6 +142,10 @@ export class Shell {
     ) {
       return;
     }
-    await this.#bench.draft.discard().catch(sayError);
+    const { draft } = this.#bench;
+    await draft
+      .discard()
+      .then(() => draft.ensure())
+      .catch(sayError);
   }
 }

@@ -2,7 +2,9 @@
 
 import type { Api } from "../lib/api";
 import type { PoliciesAnswer } from "../lib/types";
+import type { Checks } from "./checks";
 import type { DraftStore } from "./draft";
+import type { Words } from "./words";
 
 /** A place in a file; lines and columns count from 1, columns in characters. */
 export interface Place {
@@ -14,6 +16,10 @@ export interface Place {
 export interface Workbench {
   readonly api: Api;
   readonly draft: DraftStore;
+  /** What is wrong with the draft, and what it contains. */
+  readonly checks: Checks;
+  /** The vocabulary, and names of ids. */
+  readonly words: Words;
   /** The bundle in force, as last read; `refresh` reads it again. */
   readonly inForce: PoliciesAnswer | undefined;
   refresh(): Promise<PoliciesAnswer>;
@@ -21,6 +27,8 @@ export interface Workbench {
   onInForce(listener: (answer: PoliciesAnswer) => void): () => void;
   /** Goes to a view: `go("matrix", { action: "read" })`. */
   go(view: string, args?: Record<string, string>): void;
-  /** Opens a file in the editor; starts a draft if there is none. */
+  /** Opens a file in the editor. */
   openPlace(place: Place): void;
+  /** Opens a draft from what is in force, the folder or a revision; what is being edited stays on the server. */
+  openDraft(from: string): Promise<void>;
 }
