@@ -28,8 +28,8 @@ export class SharePanel {
     this.#dataset = dataset;
     fill(
       this.element,
-      h("section", { class: "stack" }, h("h4", {}, "Shared with"), this.#shares, this.#form(), this.#error),
-      h("section", { class: "stack" }, h("h4", {}, "Who can read it now"), this.#readers),
+      h("section", { class: "stack" }, h("h3", {}, "Shared with"), this.#shares, this.#form(), this.#error),
+      h("section", { class: "stack" }, h("h3", {}, "Who can read it now"), this.#readers),
     );
   }
 

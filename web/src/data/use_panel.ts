@@ -71,7 +71,7 @@ export class UsePanel {
       "div",
       { class: "snippet stack" },
       h("p", { class: "muted small" }, snippet.hint),
-      h("pre", { tabindex: "0", "aria-label": `Lines for ${snippet.label}` }, code),
+      h("pre", { role: "group", tabindex: "0", "aria-label": `Lines for ${snippet.label}` }, code),
       h("div", { class: "actions" }, button("Copy", () => void this.#copy(snippet.label), { "aria-label": `Copy the lines for ${snippet.label}` })),
     );
   }

@@ -26,7 +26,7 @@ export function decisionsChart(usage: Usage): HTMLElement {
       OUTCOMES.map(({ name, label }) => h("li", {}, swatch(name), label)),
     ),
     h("div", { class: "scroll" }, picture(usage)),
-    h("details", {}, h("summary", {}, "The same as a table"), h("div", { class: "scroll chart-table" }, table(usage))),
+    h("details", {}, h("summary", {}, "The same as a table"), h("div", { class: "scroll chart-table", role: "region", tabindex: "0", "aria-label": "Decisions over time" }, table(usage))),
   );
 }
 
@@ -61,7 +61,7 @@ function total(bucket: Bucket): number {
 /** A round number that is not below the value. */
 function roundUp(value: number): number {
   const unit = 10 ** Math.floor(Math.log10(Math.max(1, value)));
-  return [1, 2, 5, 10].map((factor) => factor * unit).find((step) => step >= value) ?? value;
+  return [1, 2, 3, 4, 5, 6, 8, 10].map((factor) => factor * unit).find((step) => step >= value) ?? value;
 }
 
 function picture(usage: Usage): SVGElement {

@@ -171,6 +171,7 @@ function timeline(revisions: readonly Revision[]): SVGElement | null {
     },
     s("line", { x1: 8, x2: WIDTH - 8, y1: 16, y2: 16, class: "axis" }),
     revisions.map((revision, index) => shape(revision, x(times[index] ?? oldest), index)).reverse(),
+    s("text", { x: WIDTH / 2, y: 40, class: "tick", "text-anchor": "middle" }, "■ published here   ● from the policy folder"),
     s("text", { x: 4, y: 40, class: "tick" }, dateTime(new Date(oldest).toISOString())),
     s("text", { x: WIDTH - 4, y: 40, class: "tick", "text-anchor": "end" }, "now"),
   );

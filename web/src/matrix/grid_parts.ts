@@ -3,7 +3,7 @@
 import { h, type Child } from "../lib/dom";
 import { number } from "../lib/format";
 import type { Cell, Column, Row } from "./types";
-import { cellLabel, changeOf, columnSize, rowSize, share } from "./words";
+import { cellLabel, changeOf, columnSize, rowSize, shortShare } from "./words";
 
 export interface HeaderActions {
   readonly onPeople: (column: Column) => void;
@@ -51,13 +51,6 @@ export function cellElement(column: Column, row: Row, cell: Cell, isWide: boolea
     signs(cell, isWide),
     isWide && change === "none" && cell.pairs > 0 && h("span", { class: "matrix-share" }, shortShare(cell)),
   );
-}
-
-function shortShare(cell: Cell): string {
-  if (cell.pairs === 1) return cell.draft > 0 ? "allowed" : "denied";
-  if (cell.draft === 0 || cell.draft >= cell.pairs) return share(cell.draft, cell.pairs);
-  const percent = Math.min(99, Math.max(1, Math.round((100 * cell.draft) / cell.pairs)));
-  return `${percent} %`;
 }
 
 /** The parts of the dot as turns: what stays, then what is gained, then what is lost. */
