@@ -77,7 +77,16 @@ function visible(part: number): number {
 function signs(cell: Cell, isWide: boolean): Child {
   const sign = (count: number, name: string, shape: string): Child =>
     count > 0 &&
-    h("span", { class: `sign sign-${name}`, "aria-hidden": "true" }, shape, isWide && cell.pairs > 1 && ` ${short(count)}`);
+    h(
+      "span",
+      {
+        class: `sign sign-${name}`,
+        "aria-hidden": "true",
+        // Drawn by the style sheet: the label of the cell has it in words.
+        "data-count": isWide && cell.pairs > 1 ? short(count) : undefined,
+      },
+      shape,
+    );
   return h("span", { class: "signs" }, sign(cell.gained, "gained", "▲"), sign(cell.lost, "lost", "▼"));
 }
 
