@@ -3,7 +3,7 @@
 import { h, type Child } from "../lib/dom";
 import { number } from "../lib/format";
 import type { Cell, Column, Row } from "./types";
-import { cellLabel, changeOf, columnSize, rowSize, share } from "./words";
+import { cellLabel, changeOf, columnSize, rowSize, shortShare } from "./words";
 
 export interface HeaderActions {
   readonly onPeople: (column: Column) => void;
@@ -53,13 +53,6 @@ export function cellElement(column: Column, row: Row, cell: Cell, isWide: boolea
   );
 }
 
-function shortShare(cell: Cell): string {
-  if (cell.pairs === 1) return cell.draft > 0 ? "allowed" : "denied";
-  if (cell.draft === 0 || cell.draft >= cell.pairs) return share(cell.draft, cell.pairs);
-  const percent = Math.min(99, Math.max(1, Math.round((100 * cell.draft) / cell.pairs)));
-  return `${percent} %`;
-}
-
 /** The parts of the dot as turns: what stays, then what is gained, then what is lost. */
 export function dot(cell: Cell): HTMLElement {
   const kind = cell.pairs === 0 ? " is-empty" : cell.draft === 0 && cell.lost === 0 ? " is-none" : "";
@@ -84,7 +77,16 @@ function visible(part: number): number {
 function signs(cell: Cell, isWide: boolean): Child {
   const sign = (count: number, name: string, shape: string): Child =>
     count > 0 &&
-    h("span", { class: `sign sign-${name}`, "aria-hidden": "true" }, shape, isWide && cell.pairs > 1 && ` ${short(count)}`);
+    h(
+      "span",
+      {
+        class: `sign sign-${name}`,
+        "aria-hidden": "true",
+        // Drawn by the style sheet: the label of the cell has it in words.
+        "data-count": isWide && cell.pairs > 1 ? short(count) : undefined,
+      },
+      shape,
+    );
   return h("span", { class: "signs" }, sign(cell.gained, "gained", "▲"), sign(cell.lost, "lost", "▼"));
 }
 

@@ -24,6 +24,13 @@ export function share(part: number, pairs: number): string {
   return `${number(part)} of ${number(pairs)}`;
 }
 
+/** The same where there is little room: `30 %`. */
+export function shortShare(cell: Cell): string {
+  if (cell.pairs === 1) return cell.draft > 0 ? "allowed" : "denied";
+  if (cell.draft === 0 || cell.draft >= cell.pairs) return share(cell.draft, cell.pairs);
+  return `${Math.min(99, Math.max(1, Math.round((100 * cell.draft) / cell.pairs)))} %`;
+}
+
 /** What a cell says, without where it is. */
 export function cellWords(cell: Cell): string {
   if (cell.pairs === 0) return "nobody or nothing here";
@@ -31,7 +38,10 @@ export function cellWords(cell: Cell): string {
   if (cell.pairs === 1) return `${singleWords(cell)}${situations}`;
   const now = `under the draft ${share(cell.draft, cell.pairs)}`;
   const change = changeWords(cell);
-  if (change === "") return `${share(cell.draft, cell.pairs)}, unchanged${situations}`;
+  if (change === "") {
+    const part = cell.draft > 0 && cell.draft < cell.pairs ? `${shortShare(cell)}, ` : "";
+    return `${part}${share(cell.draft, cell.pairs)}, unchanged${situations}`;
+  }
   return `${change}; in force ${share(cell.in_force, cell.pairs)}, ${now}${situations}`;
 }
 
