@@ -1,4 +1,4 @@
-"""The data page and the workbench in Chromium: signing in, accessibility, and what the browser reports."""
+"""The pages in Chromium: signing in, accessibility, and what the browser reports."""
 
 import contextlib
 import json
@@ -59,7 +59,7 @@ def assert_accessible(page):
 
 
 def assert_quiet(page, expected_errors=()):
-    """Nothing was refused by the policy of the page, nothing failed, nothing was asked of others."""
+    """Nothing was refused by the policy of the page, failed, or was asked of others."""
     assert page.evaluate("window.reports") == []
     assert page.evaluate("window.wasRun") is None
     unexpected = [e for e in page.errors if not any(part in e for part in expected_errors)]
