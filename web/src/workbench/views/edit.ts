@@ -5,6 +5,7 @@ import { describeText, splitText } from "../../editor/text";
 import { confirmDialog, promptDialog } from "../../lib/dialog";
 import { button, fill, h } from "../../lib/dom";
 import { announce, say, sayError } from "../../lib/live";
+import { reachPanel } from "../../matrix/reach";
 import { nameProblem, templateOf } from "../files";
 import { addView } from "../views";
 import type { Place, Workbench } from "../workbench";
@@ -51,11 +52,12 @@ class EditView {
           h(
             "div",
             { class: "row spread" },
-            h("span", { class: "muted small" }, "Ctrl+Space: what can stand here. Ctrl+S: send now. Esc, then Tab: leave the text."),
+            h("span", { class: "muted small" }, "Ctrl+Space: what can stand here. Shift+Alt+F: format. Esc, then Tab: leave the text."),
             this.#cursor,
           ),
           this.#problems.element,
         ),
+        h("aside", { class: "edit-side", "aria-label": "Reach of the draft" }, reachPanel(bench)),
       ),
     );
     this.#listen();
@@ -215,6 +217,7 @@ addView({
   id: "edit",
   label: "Edit",
   hint: "You edit a draft. Nothing is in force before it is published.",
+  isCompact: true,
   order: 15,
   mount(root, bench) {
     const view = new EditView(root, bench);
