@@ -80,3 +80,14 @@ def narrow(page, width=320, height=640):
     yield
     assert page.evaluate("document.documentElement.scrollWidth") <= width
     page.set_viewport_size(before)
+
+
+def open_draft(page, server, username, files, view):
+    """Opens a draft with these files in a view of the workbench, as a user who began it elsewhere."""
+    session = {"Authorization": f"Bearer {server.login(username)}"}
+    made = server.post("/admin/policies/drafts", json={"files": files}, headers=session)
+    assert made.status_code == 201, made.text
+    sign_in(page, server, username, "policies")
+    page.get_by_role("button", name="Go on with it").click()
+    expect(page.get_by_text("changed", exact=False).first).to_be_visible()
+    page.goto(f"{server.base}/workbench#/{view}")
