@@ -83,7 +83,7 @@ def narrow(page, width=320, height=640):
 
 
 def open_draft(page, server, username, files, view):
-    """Opens a draft with these files in a view of the workbench, as a user who began it elsewhere."""
+    """Opens a draft with these files, begun elsewhere, in a view of the workbench."""
     session = {"Authorization": f"Bearer {server.login(username)}"}
     made = server.post("/admin/policies/drafts", json={"files": files}, headers=session)
     assert made.status_code == 201, made.text

@@ -14,7 +14,7 @@ __all__ = ["web_page"]
 SHARED = (ROOT / "policies" / "shared.cedar").read_text()
 TITLE = next(e["title"] for e in CATALOG["datasets"] if e["id"] == RESTRICTED)
 
-# Takes from the members of a role what is shared with it, and gives it to whoever is in the office by day.
+# Takes from a role what is shared with it, and gives it to whoever is in the office by day.
 DRAFT = {
     "shared.cedar": SHARED[: SHARED.index('@id("shared-with-role")')],
     "office.cedar": """@id("office-hours")
