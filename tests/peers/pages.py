@@ -5,8 +5,9 @@ import json
 from urllib.parse import urlsplit
 
 import pytest
-from playwright.sync_api import expect
+from playwright.sync_api import expect, sync_playwright
 
+from conftest import CHROMIUM
 from server import PEERS
 
 AXE = PEERS / "node_modules" / "axe-core" / "axe.min.js"
@@ -25,12 +26,30 @@ document.addEventListener("securitypolicyviolation", (event) => {
 """
 
 
+@pytest.fixture(scope="module")
+def chromium():
+    """Chromium for all tests of a module: only starting it takes long."""
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(
+            executable_path="/usr/bin/chromium", headless=True, args=CHROMIUM
+        )
+        yield browser
+        browser.close()
+
+
 @pytest.fixture
-def web_page(browser_page):
-    """A page that records what its Content-Security-Policy refused, and has axe-core."""
-    browser_page.add_init_script(REPORTS)
-    browser_page.add_init_script(path=AXE)
-    return browser_page
+def web_page(chromium):
+    """A page with a new profile, which has axe-core; it records requests, errors and refusals."""
+    context = chromium.new_context()
+    context.add_init_script(REPORTS)
+    context.add_init_script(path=AXE)
+    page = context.new_page()
+    page.requested, page.errors = [], []
+    context.on("request", lambda request: page.requested.append(request.url))
+    page.on("console", lambda m: m.type == "error" and page.errors.append(m.text))
+    page.on("pageerror", lambda error: page.errors.append(str(error)))
+    yield page
+    context.close()
 
 
 def sign_in(page, server, username, view):

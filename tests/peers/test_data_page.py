@@ -10,10 +10,18 @@ import pytest
 from playwright.sync_api import expect
 
 from demo import ADMIN, CATALOG, MEMBER, OUTSIDER, OWNER, PUBLIC, RESTRICTED, file_of
-from pages import HOSTILE, assert_accessible, assert_quiet, narrow, submit_sign_in, web_page
+from pages import (
+    HOSTILE,
+    assert_accessible,
+    assert_quiet,
+    chromium,
+    narrow,
+    submit_sign_in,
+    web_page,
+)
 from test_base_path import Gate
 
-__all__ = ["web_page"]
+__all__ = ["chromium", "web_page"]
 
 TITLES = {entry["id"]: entry["title"] for entry in CATALOG["datasets"]}
 ROLE = next(e for e in CATALOG["datasets"] if e["id"] == RESTRICTED)["reader_roles"][0]
@@ -185,7 +193,7 @@ def test_pages_of_a_long_list_are_shown_one_after_the_other(web_page, make_serve
     expect(web_page.locator(".dataset")).to_have_count(24)
     web_page.get_by_role("button", name="Show more").click()
     expect(web_page.locator(".dataset")).to_have_count(31)
-    expect(web_page.get_by_text("31 datasets shown.", exact=True).last).to_be_visible()
+    expect(web_page.get_by_text("31 datasets shown.", exact=True)).to_be_visible()
 
 
 def test_the_page_is_accessible_and_fits_a_narrow_window(data_page):

@@ -7,10 +7,10 @@ import pytest
 from playwright.sync_api import expect
 
 from demo import ADMIN, CATALOG, MEMBER, OUTSIDER, PUBLIC, RESTRICTED
-from pages import HOSTILE, assert_accessible, assert_quiet, narrow, sign_in, web_page
+from pages import HOSTILE, assert_accessible, assert_quiet, chromium, narrow, sign_in, web_page
 from server import ROOT
 
-__all__ = ["web_page"]
+__all__ = ["chromium", "web_page"]
 
 TITLE = next(e["title"] for e in CATALOG["datasets"] if e["id"] == RESTRICTED)
 QUOTED = HOSTILE.replace('"', '\\"')

@@ -6,10 +6,19 @@ import pytest
 from playwright.sync_api import expect
 
 from demo import ADMIN, CATALOG, MEMBER, OUTSIDER, RESTRICTED
-from pages import HOSTILE, assert_accessible, assert_quiet, narrow, open_draft, sign_in, web_page
+from pages import (
+    HOSTILE,
+    assert_accessible,
+    assert_quiet,
+    chromium,
+    narrow,
+    open_draft,
+    sign_in,
+    web_page,
+)
 from server import ROOT
 
-__all__ = ["web_page"]
+__all__ = ["chromium", "web_page"]
 
 SHARED = (ROOT / "policies" / "shared.cedar").read_text()
 TITLE = next(e["title"] for e in CATALOG["datasets"] if e["id"] == RESTRICTED)
