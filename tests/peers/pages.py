@@ -1,12 +1,13 @@
-"""The data page and the workbench in Chromium: signing in, accessibility, and what the browser reports."""
+"""The pages in Chromium: signing in, accessibility, and what the browser reports."""
 
 import contextlib
 import json
 from urllib.parse import urlsplit
 
 import pytest
-from playwright.sync_api import expect
+from playwright.sync_api import expect, sync_playwright
 
+from conftest import CHROMIUM
 from server import PEERS
 
 AXE = PEERS / "node_modules" / "axe-core" / "axe.min.js"
@@ -25,12 +26,30 @@ document.addEventListener("securitypolicyviolation", (event) => {
 """
 
 
+@pytest.fixture(scope="module")
+def chromium():
+    """Chromium for all tests of a module: only starting it takes long."""
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(
+            executable_path="/usr/bin/chromium", headless=True, args=CHROMIUM
+        )
+        yield browser
+        browser.close()
+
+
 @pytest.fixture
-def web_page(browser_page):
-    """A page that records what its Content-Security-Policy refused, and has axe-core."""
-    browser_page.add_init_script(REPORTS)
-    browser_page.add_init_script(path=AXE)
-    return browser_page
+def web_page(chromium):
+    """A page with a new profile, which has axe-core; it records requests, errors and refusals."""
+    context = chromium.new_context()
+    context.add_init_script(REPORTS)
+    context.add_init_script(path=AXE)
+    page = context.new_page()
+    page.requested, page.errors = [], []
+    context.on("request", lambda request: page.requested.append(request.url))
+    page.on("console", lambda m: m.type == "error" and page.errors.append(m.text))
+    page.on("pageerror", lambda error: page.errors.append(str(error)))
+    yield page
+    context.close()
 
 
 def sign_in(page, server, username, view):
@@ -59,7 +78,7 @@ def assert_accessible(page):
 
 
 def assert_quiet(page, expected_errors=()):
-    """Nothing was refused by the policy of the page, nothing failed, nothing was asked of others."""
+    """Nothing was refused by the policy of the page, failed, or was asked of others."""
     assert page.evaluate("window.reports") == []
     assert page.evaluate("window.wasRun") is None
     unexpected = [e for e in page.errors if not any(part in e for part in expected_errors)]
@@ -80,3 +99,14 @@ def narrow(page, width=320, height=640):
     yield
     assert page.evaluate("document.documentElement.scrollWidth") <= width
     page.set_viewport_size(before)
+
+
+def open_draft(page, server, username, files, view):
+    """Opens a draft with these files, begun elsewhere, in a view of the workbench."""
+    session = {"Authorization": f"Bearer {server.login(username)}"}
+    made = server.post("/admin/policies/drafts", json={"files": files}, headers=session)
+    assert made.status_code == 201, made.text
+    sign_in(page, server, username, "policies")
+    page.get_by_role("button", name="Go on with it").click()
+    expect(page.get_by_text("changed", exact=False).first).to_be_visible()
+    page.goto(f"{server.base}/workbench#/{view}")

@@ -3,7 +3,6 @@
 import type { Api } from "../lib/api";
 import { button, fill, h, newId } from "../lib/dom";
 import { count } from "../lib/format";
-import { announce } from "../lib/live";
 import { isAbort, messageOf } from "../lib/problem";
 import { datasetCard } from "./dataset_card";
 import type { DatasetPage } from "./types";
@@ -21,7 +20,8 @@ export class DatasetList {
   readonly #api: Api;
   readonly #search: HTMLInputElement;
   readonly #items = h("ul", { class: "datasets plain-list" });
-  readonly #state = h("div", { class: "row list-state" });
+  readonly #words = h("p", { class: "muted", role: "status" });
+  readonly #state = h("div", { class: "row" });
   #abort = new AbortController();
   #timer: ReturnType<typeof setTimeout> | undefined;
 
@@ -53,7 +53,7 @@ export class DatasetList {
         this.#search,
       ),
       this.#items,
-      this.#state,
+      h("div", { class: "row list-state" }, this.#words, this.#state),
     );
   }
 
@@ -93,6 +93,7 @@ export class DatasetList {
       if (!isFirst) cards[0]?.querySelector("button")?.focus();
     } catch (error) {
       if (isAbort(error) || signal.aborted) return;
+      fill(this.#words);
       fill(this.#state, h("p", { class: "error", role: "alert" }, messageOf(error)), button("Try again", () => void this.#read(after, signal)));
     }
     this.element.removeAttribute("aria-busy");
@@ -102,10 +103,9 @@ export class DatasetList {
     const shown = this.#items.childElementCount;
     const more = next !== undefined;
     const words = shown === 0 ? this.#nothing(text, more) : `${count(shown, "dataset")} shown${more ? ", and there may be more" : ""}.`;
-    announce(words);
+    if (this.#words.textContent !== words) fill(this.#words, words);
     fill(
       this.#state,
-      h("p", { class: "muted" }, words),
       more && button(shown === 0 ? "Look further" : "Show more", () => void this.#read(next, signal)),
     );
   }

@@ -9,7 +9,8 @@ import type { Workbench } from "../workbench/workbench";
 import { patchView } from "./patch_view";
 import type { Revision, RevisionPage, RevisionWithPatch } from "./types";
 
-const PAGE = 20;
+/** Revisions that are shown at once. */
+const PAGE = 5;
 
 const ORIGINS: Record<Revision["origin"], string> = {
   start: "at a start of the server",

@@ -13,7 +13,7 @@ addView({
   mount(root, bench) {
     const usage = new UsageSection(bench);
     const revisions = new Revisions(bench);
-    root.append(h("div", { class: "history" }, usage.element, revisions.element));
+    root.append(h("div", { class: "history" }, revisions.element, usage.element));
     return {
       show: () => {
         void usage.load();

@@ -16,6 +16,9 @@ const CELL_HEIGHT = 34;
 /** Below this width cells have no words, and headers of columns stand upright. */
 const WIDE_CELL = 84;
 
+/** From this width on a cell that changes shows what is in force beside what the draft says. */
+const ROOMY_CELL = 116;
+
 /** Below this width the headers of rows have two lines. */
 const NARROW_HEAD = 200;
 
@@ -178,8 +181,9 @@ export class Grid {
     for (const place of columns) {
       const [column, cell] = [matrix.columns[place], matrix.cells[at]?.[place]];
       if (column === undefined || cell === undefined) continue;
-      const isWide = this.#size.width >= WIDE_CELL;
-      element.append(this.#placed(cellElement(column, row, cell, isWide), { row: at, column: place }));
+      const { width } = this.#size;
+      const room = width >= ROOMY_CELL ? "roomy" : width >= WIDE_CELL ? "wide" : "small";
+      element.append(this.#placed(cellElement(column, row, cell, room), { row: at, column: place }));
     }
     return element;
   }

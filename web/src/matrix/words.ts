@@ -79,9 +79,10 @@ export function rowSize(row: Row): string {
 export function summaryWords(matrix: MatrixResponse): string {
   const { totals } = matrix;
   const verb = ACTION_VERBS[matrix.action];
-  const pairs = `${count(matrix.people, "caller")} and ${count(matrix.datasets, "dataset")}`;
+  const callers = matrix.people === 1 ? "1 person" : `${number(matrix.people)} people`;
+  const pairs = `${callers} and ${count(matrix.datasets, "dataset")} make ${count(totals.pairs, "pair")}`;
   const change = changeWords(totals);
-  const reach = `Of ${pairs}, ${number(totals.draft)} of ${number(totals.pairs)} pairs may ${verb} under the draft`;
+  const reach = `${pairs}; in ${number(totals.draft)} of them the person may ${verb} the dataset under the draft`;
   if (change === "") return `${reach}, as in force. The draft changes nothing here.`;
-  return `${reach}; in force it is ${number(totals.in_force)}.`;
+  return `${reach}, in force in ${number(totals.in_force)}.`;
 }
