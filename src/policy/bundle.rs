@@ -15,6 +15,7 @@ use crate::domain::diagnostic::{SourceDiagnostic, sorted};
 use crate::domain::error_chain::error_chain;
 use crate::domain::principal::{Principal, User};
 use crate::domain::resource::Resource;
+use crate::domain::text_position::line_at;
 
 use super::access_types::AccessTypes;
 use super::address;
@@ -276,6 +277,14 @@ impl Bundle {
     pub(super) fn policy(&self, id: &str) -> Option<(&Policy, &PolicyInfo)> {
         let policy = self.policies.set.policy(&PolicyId::new(id))?;
         Some((policy, self.policies().get(id)?))
+    }
+
+    /// The line that a policy or a link starts on, in the file of its description.
+    #[must_use]
+    pub fn line_of(&self, id: &str) -> Option<usize> {
+        let location = self.policies.locations.get(id)?;
+        let text = self.sources.text(&location.file)?;
+        Some(line_at(&**text, location.span.start))
     }
 
     /// A warning at the first line of a policy, a link or a template.

@@ -46,6 +46,9 @@ const LANGUAGE: readonly Completion[] = [
   { label: "duration", type: "function", apply: 'duration("")' },
 ];
 
+/** What is written in full needs no offer: Enter is a new line then. */
+const WORDS = new Set(LANGUAGE.map((word) => word.label));
+
 function attributeOptions(list: readonly AttributeType[]): Completion[] {
   return list.map((attribute) => ({
     label: attribute.name,
@@ -126,7 +129,7 @@ export function wordCompletion(dictionary: Dictionary): CompletionSource {
       return { from: has.to - typed.length, options: attributesOf(variable, vocabulary), validFor: /^\w*$/ };
     }
     const word = context.matchBefore(/[A-Za-z_]\w*/);
-    if (word === null && !context.explicit) return null;
+    if (!context.explicit && (word === null || WORDS.has(word.text))) return null;
     const types = (vocabulary?.entity_types ?? []).map((type) => ({
       label: type.name,
       type: "type",
@@ -135,7 +138,7 @@ export function wordCompletion(dictionary: Dictionary): CompletionSource {
     return {
       from: word?.from ?? context.pos,
       options: [...LANGUAGE, { label: "Action", type: "type", apply: 'Action::"' }, ...types],
-      validFor: /^\w*$/,
+      validFor: (text) => /^\w*$/.test(text) && !WORDS.has(text),
     };
   };
 }

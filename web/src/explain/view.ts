@@ -37,8 +37,18 @@ export function explanationView(
   const shown = isSame ? [{ heading: "In force and under the draft alike", answer: first.answer }] : columns;
   return h(
     "div",
-    { class: `explanation explanation-${shown.length}` },
+    { class: "explanation" },
+    shown.length > 1 && comparison(shown),
     shown.map((column) => oneExplanation(column, options)),
+  );
+}
+
+/** The verdicts beside each other. */
+function comparison(columns: readonly ExplanationColumn[]): HTMLElement {
+  return h(
+    "div",
+    { class: "comparison" },
+    columns.map(({ heading, answer }) => h("div", {}, h("span", { class: "muted" }, heading), verdict(answer.is_permitted))),
   );
 }
 

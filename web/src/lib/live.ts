@@ -30,6 +30,11 @@ function note(kind: "info" | "error", text: string): HTMLElement {
   return element;
 }
 
+/** Takes away the notes about what was done before. */
+export function clearNotes(): void {
+  notes.replaceChildren();
+}
+
 /** A note that goes away by itself. */
 export function say(text: string): void {
   announce(text);

@@ -16,6 +16,9 @@ const CELL_HEIGHT = 34;
 /** Below this width cells have no words, and headers of columns stand upright. */
 const WIDE_CELL = 84;
 
+/** From this width on a cell that changes shows what is in force beside what the draft says. */
+const ROOMY_CELL = 116;
+
 /** Below this width the headers of rows have two lines. */
 const NARROW_HEAD = 200;
 
@@ -45,7 +48,9 @@ export class Grid {
   #matrix: MatrixResponse | undefined;
   #size: Size = { headWidth: 0, headHeight: 0, width: MIN_CELL, height: CELL_HEIGHT };
   #active: Place = { row: 0, column: 0 };
-  #drawn = "";
+  /** The windows that are drawn; empty to draw everything anew. */
+  #drawn = { columns: "", rows: "" };
+  readonly #rows = new Map<number, HTMLElement>();
   #frame = 0;
 
   constructor(actions: GridActions) {
@@ -101,7 +106,7 @@ export class Grid {
     style.setProperty("--cell-height", `${CELL_HEIGHT}px`);
     this.#plane.classList.toggle("is-wide", width >= WIDE_CELL);
     this.#plane.classList.toggle("is-narrow", headWidth < NARROW_HEAD);
-    this.#drawn = "";
+    this.#drawn = { columns: "", rows: "" };
     this.#draw();
   }
 
@@ -121,18 +126,45 @@ export class Grid {
     const { scrollLeft, scrollTop, clientWidth, clientHeight } = this.element;
     const columns = windowOf(scrollLeft, clientWidth - headWidth, width, matrix.columns.length, this.#active.column);
     const rows = windowOf(scrollTop, clientHeight - headHeight, height, matrix.rows.length, this.#active.row);
-    const drawn = `${columns.join()};${rows.join()}`;
-    if (drawn === this.#drawn) return;
+    const drawn = { columns: columns.join(), rows: rows.join() };
+    if (drawn.columns === this.#drawn.columns && drawn.rows === this.#drawn.rows) return;
     const hadFocus = this.#plane.contains(document.activeElement);
+    if (drawn.columns !== this.#drawn.columns) this.#clear(matrix, columns);
     this.#drawn = drawn;
+    this.#drawRows(matrix, rows, columns);
+    if (hadFocus && !this.#plane.contains(document.activeElement)) {
+      this.#element(this.#active)?.focus({ preventScroll: true });
+    }
+  }
+
+  /** Removes all rows and draws the headers of the columns. */
+  #clear(matrix: MatrixResponse, columns: readonly number[]): void {
+    this.#rows.clear();
     const head = h("div", { role: "row", class: "matrix-head", "aria-rowindex": 1 });
     head.append(this.#corner());
     for (const at of columns) {
       const column = matrix.columns[at];
       if (column !== undefined) head.append(this.#placed(columnHeader(column, this.#actions), { row: -1, column: at }));
     }
-    this.#plane.replaceChildren(head, ...rows.map((at) => this.#row(matrix, at, columns)));
-    if (hadFocus) this.#element(this.#active)?.focus({ preventScroll: true });
+    this.#plane.replaceChildren(head);
+  }
+
+  /** Draws rows that came into view, and removes those that left it. */
+  #drawRows(matrix: MatrixResponse, rows: readonly number[], columns: readonly number[]): void {
+    const wanted = new Set(rows);
+    for (const [at, element] of this.#rows) {
+      if (wanted.has(at)) continue;
+      element.remove();
+      this.#rows.delete(at);
+    }
+    for (const at of rows) {
+      if (this.#rows.has(at)) continue;
+      const element = this.#row(matrix, at, columns);
+      this.#rows.set(at, element);
+      // In the order of the rows, for screen readers.
+      const next = [...this.#rows.keys()].filter((other) => other > at).sort((a, b) => a - b)[0];
+      this.#plane.insertBefore(element, next === undefined ? null : (this.#rows.get(next) ?? null));
+    }
   }
 
   #corner(): HTMLElement {
@@ -149,8 +181,9 @@ export class Grid {
     for (const place of columns) {
       const [column, cell] = [matrix.columns[place], matrix.cells[at]?.[place]];
       if (column === undefined || cell === undefined) continue;
-      const isWide = this.#size.width >= WIDE_CELL;
-      element.append(this.#placed(cellElement(column, row, cell, isWide), { row: at, column: place }));
+      const { width } = this.#size;
+      const room = width >= ROOMY_CELL ? "roomy" : width >= WIDE_CELL ? "wide" : "small";
+      element.append(this.#placed(cellElement(column, row, cell, room), { row: at, column: place }));
     }
     return element;
   }

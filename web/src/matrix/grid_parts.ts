@@ -3,7 +3,7 @@
 import { h, type Child } from "../lib/dom";
 import { number } from "../lib/format";
 import type { Cell, Column, Row } from "./types";
-import { cellLabel, changeOf, columnSize, rowSize, share } from "./words";
+import { cellLabel, changeOf, columnSize, rowSize, shortShare } from "./words";
 
 export interface HeaderActions {
   readonly onPeople: (column: Column) => void;
@@ -40,30 +40,29 @@ function header(
   );
 }
 
+/** How much a cell has room for: signs alone, words too, or what is in force beside what the draft says. */
+export type Room = "small" | "wide" | "roomy";
+
 /** A cell: a dot filled by the share that is allowed, and triangles for what is gained and lost. */
-export function cellElement(column: Column, row: Row, cell: Cell, isWide: boolean): HTMLElement {
+export function cellElement(column: Column, row: Row, cell: Cell, room: Room): HTMLElement {
   const label = cellLabel(column, row, cell);
   const change = changeOf(cell);
+  const isWide = room !== "small";
+  const before = { ...cell, draft: cell.in_force, gained: 0, lost: 0, sometimes: 0 };
   return h(
     "div",
     { role: "gridcell", class: `matrix-cell change-${change}`, "aria-label": label, title: label },
+    room === "roomy" && change !== "none" && [dot(before, " is-before"), h("span", { class: "muted", "aria-hidden": "true" }, "→")],
     dot(cell),
     signs(cell, isWide),
     isWide && change === "none" && cell.pairs > 0 && h("span", { class: "matrix-share" }, shortShare(cell)),
   );
 }
 
-function shortShare(cell: Cell): string {
-  if (cell.pairs === 1) return cell.draft > 0 ? "allowed" : "denied";
-  if (cell.draft === 0 || cell.draft >= cell.pairs) return share(cell.draft, cell.pairs);
-  const percent = Math.min(99, Math.max(1, Math.round((100 * cell.draft) / cell.pairs)));
-  return `${percent} %`;
-}
-
 /** The parts of the dot as turns: what stays, then what is gained, then what is lost. */
-export function dot(cell: Cell): HTMLElement {
+export function dot(cell: Cell, more = ""): HTMLElement {
   const kind = cell.pairs === 0 ? " is-empty" : cell.draft === 0 && cell.lost === 0 ? " is-none" : "";
-  const element = h("span", { class: `dot${cell.sometimes > 0 ? " is-sometimes" : ""}${kind}`, "aria-hidden": "true" });
+  const element = h("span", { class: `dot${cell.sometimes > 0 ? " is-sometimes" : ""}${kind}${more}`, "aria-hidden": "true" });
   if (cell.pairs === 0) return element;
   const gained = Math.min(cell.gained, cell.draft) / cell.pairs;
   const kept = cell.draft / cell.pairs - gained;
@@ -84,7 +83,16 @@ function visible(part: number): number {
 function signs(cell: Cell, isWide: boolean): Child {
   const sign = (count: number, name: string, shape: string): Child =>
     count > 0 &&
-    h("span", { class: `sign sign-${name}`, "aria-hidden": "true" }, shape, isWide && cell.pairs > 1 && ` ${short(count)}`);
+    h(
+      "span",
+      {
+        class: `sign sign-${name}`,
+        "aria-hidden": "true",
+        // Drawn by the style sheet: the label of the cell has it in words.
+        "data-count": isWide && cell.pairs > 1 ? short(count) : undefined,
+      },
+      shape,
+    );
   return h("span", { class: "signs" }, sign(cell.gained, "gained", "▲"), sign(cell.lost, "lost", "▼"));
 }
 

@@ -19,6 +19,10 @@ export function legend(): HTMLElement {
     item(dot({ ...NOTHING, in_force: 2, draft: 2 }), "some allowed"),
     item(dot(NOTHING), "none"),
     item(dot({ ...NOTHING, in_force: 4, draft: 4, sometimes: 4 }), "depends on when, where or how"),
+    item(
+      [h("span", { class: "matrix-cell-sign" }, dot({ ...NOTHING, in_force: 1, draft: 1 }, " is-before"), "→", dot({ ...NOTHING, in_force: 3, draft: 3 }))],
+      "in force → under the draft",
+    ),
     item([dot({ ...NOTHING, draft: 2, gained: 2 }), triangle("gained", "▲")], "gained by the draft"),
     item([dot({ ...NOTHING, in_force: 2, lost: 2 }), triangle("lost", "▼")], "lost by the draft"),
     h("li", { class: "muted" }, "A click on a cell says why; a click on a heading looks closer. Arrow keys move."),

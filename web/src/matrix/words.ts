@@ -24,6 +24,13 @@ export function share(part: number, pairs: number): string {
   return `${number(part)} of ${number(pairs)}`;
 }
 
+/** The same where there is little room: `30 %`. */
+export function shortShare(cell: Cell): string {
+  if (cell.pairs === 1) return cell.draft > 0 ? "allowed" : "denied";
+  if (cell.draft === 0 || cell.draft >= cell.pairs) return share(cell.draft, cell.pairs);
+  return `${Math.min(99, Math.max(1, Math.round((100 * cell.draft) / cell.pairs)))} %`;
+}
+
 /** What a cell says, without where it is. */
 export function cellWords(cell: Cell): string {
   if (cell.pairs === 0) return "nobody or nothing here";
@@ -31,7 +38,10 @@ export function cellWords(cell: Cell): string {
   if (cell.pairs === 1) return `${singleWords(cell)}${situations}`;
   const now = `under the draft ${share(cell.draft, cell.pairs)}`;
   const change = changeWords(cell);
-  if (change === "") return `${share(cell.draft, cell.pairs)}, unchanged${situations}`;
+  if (change === "") {
+    const part = cell.draft > 0 && cell.draft < cell.pairs ? `${shortShare(cell)}, ` : "";
+    return `${part}${share(cell.draft, cell.pairs)}, unchanged${situations}`;
+  }
   return `${change}; in force ${share(cell.in_force, cell.pairs)}, ${now}${situations}`;
 }
 
@@ -69,9 +79,10 @@ export function rowSize(row: Row): string {
 export function summaryWords(matrix: MatrixResponse): string {
   const { totals } = matrix;
   const verb = ACTION_VERBS[matrix.action];
-  const pairs = `${count(matrix.people, "caller")} and ${count(matrix.datasets, "dataset")}`;
+  const callers = matrix.people === 1 ? "1 person" : `${number(matrix.people)} people`;
+  const pairs = `${callers} and ${count(matrix.datasets, "dataset")} make ${count(totals.pairs, "pair")}`;
   const change = changeWords(totals);
-  const reach = `Of ${pairs}, ${number(totals.draft)} of ${number(totals.pairs)} pairs may ${verb} under the draft`;
+  const reach = `${pairs}; in ${number(totals.draft)} of them the person may ${verb} the dataset under the draft`;
   if (change === "") return `${reach}, as in force. The draft changes nothing here.`;
-  return `${reach}; in force it is ${number(totals.in_force)}.`;
+  return `${reach}, in force in ${number(totals.in_force)}.`;
 }

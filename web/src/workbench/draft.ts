@@ -31,9 +31,11 @@ interface Text {
   base: string | null;
 }
 
-/** How a file of the draft differs. */
+/** A file that the draft and somebody else changed; null: there is no such file. */
 export interface Conflict {
   readonly name: string;
+  /** What both began from. */
+  readonly base: string | null;
   readonly mine: string | null;
   readonly theirs: string | null;
 }
@@ -270,6 +272,7 @@ export class DraftStore {
     await this.#adopt(draft, false);
     this.conflicts = conflicts.map((name) => ({
       name,
+      base: mine.get(name)?.base ?? null,
       mine: this.#texts.get(name)?.text ?? mine.get(name)?.text ?? null,
       theirs: this.#texts.get(name)?.base ?? null,
     }));
@@ -325,7 +328,7 @@ export class DraftStore {
       const base = now?.base_text ?? (now?.change === "unchanged" ? now.text : null);
       this.#texts.set(name, { text: mine.text, base });
       if (base !== mine.base && base !== mine.text) {
-        this.conflicts.push({ name, mine: mine.text, theirs: base });
+        this.conflicts.push({ name, base: mine.base, mine: mine.text, theirs: base });
       }
     }
     this.#emit("reloaded");

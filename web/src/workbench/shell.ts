@@ -3,7 +3,7 @@
 import { append, button, fill, h } from "../lib/dom";
 import { confirmDialog } from "../lib/dialog";
 import { count } from "../lib/format";
-import { announce, sayError } from "../lib/live";
+import { announce, clearNotes, sayError } from "../lib/live";
 import { messageOf } from "../lib/problem";
 import { urlOf } from "../lib/base";
 import { allViews, type MountedView, type View } from "./views";
@@ -83,7 +83,10 @@ export class Shell {
       else link.removeAttribute("aria-current");
     }
     document.title = `${view.label} - Cedargate workbench`;
-    if (isOther) announce(view.label);
+    if (isOther) {
+      clearNotes();
+      announce(view.label);
+    }
     shown.mounted.show?.(args);
   }
 
@@ -98,7 +101,7 @@ export class Shell {
     const section = h(
       "section",
       { class: "view", "data-view": view.id },
-      h("div", { class: "view-head" }, heading, h("p", { class: "muted" }, view.hint)),
+      h("div", { class: view.isCompact === true ? "visually-hidden" : "view-head" }, heading, h("p", { class: "muted" }, view.hint)),
       root,
     );
     this.#main.append(section);

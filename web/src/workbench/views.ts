@@ -14,6 +14,8 @@ export interface View {
   readonly label: string;
   /** One sentence under the heading: what one sees here. */
   readonly hint: string;
+  /** Heading and hint are told to screen readers only, where space is dear. */
+  readonly isCompact?: boolean;
   /** The place in the navigation, from low to high. */
   readonly order: number;
   /** Called once, when the view is first shown, with an empty element below the heading. */

@@ -10,6 +10,7 @@ import { THEME } from "../../editor/theme";
 import { button, h, type Child } from "../../lib/dom";
 import { say, sayError } from "../../lib/live";
 import type { Conflict } from "../draft";
+import { mergeTexts } from "../merge";
 import type { Workbench } from "../workbench";
 
 function side(name: string, label: string, isReadOnly: boolean): Extension[] {
@@ -24,16 +25,37 @@ function side(name: string, label: string, isReadOnly: boolean): Extension[] {
   ];
 }
 
+/** The draft's text with what else changed, if the two do not touch the same lines. */
+function mergedText({ base, mine, theirs }: Conflict): string | undefined {
+  if (base === null || mine === null || theirs === null) return undefined;
+  return mergeTexts(base, mine, theirs);
+}
+
+function rightHeading(conflict: Conflict, merged: string | undefined): string {
+  if (conflict.mine === null) return "Your draft deletes the file";
+  return merged === undefined
+    ? "Your draft (you can edit it here)"
+    : "Your draft with both changes (you can edit it here)";
+}
+
+/** Takes one change of the left side over to the right side. */
+function takeButton(name: string): HTMLElement {
+  return h(
+    "button",
+    { type: "button", title: "Take this change over", "aria-label": `Take this change of ${name} over` },
+    "→",
+  );
+}
+
 class ConflictView {
   readonly element: HTMLElement;
   readonly #merge: MergeView;
-  readonly #mine: string;
 
   constructor(bench: Workbench, conflict: Conflict, onDone: () => void) {
     const { name } = conflict;
     const { host, root } = editorHost("conflict-host");
-    this.#mine = conflict.mine ?? "";
-    const mine = splitText(this.#mine);
+    const merged = mergedText(conflict);
+    const mine = splitText(merged ?? conflict.mine ?? "");
     this.#merge = new MergeView({
       root,
       parent: root,
@@ -43,6 +65,8 @@ class ConflictView {
       },
       b: { doc: mine.text, extensions: side(name, `${name} in your draft`, false) },
       collapseUnchanged: { margin: 3, minSize: 6 },
+      revertControls: "a-to-b",
+      renderRevertControl: () => takeButton(name),
     });
     const decide = (text: string | null): void => {
       bench.draft
@@ -62,7 +86,7 @@ class ConflictView {
         "div",
         { class: "conflict-heads small" },
         h("span", {}, conflict.theirs === null ? "In force now: the file is deleted" : "In force now"),
-        h("span", {}, conflict.mine === null ? "Your draft deletes the file" : "Your draft (you can edit it here)"),
+        h("span", {}, rightHeading(conflict, merged)),
       ),
       host,
       h(
@@ -91,7 +115,7 @@ export function conflictList(bench: Workbench, onDone: () => void): Child {
     "section",
     { class: "stack", "aria-label": "Files to decide about" },
     h("h2", {}, "You and somebody else changed the same files"),
-    h("p", {}, "Put at the right what you want to have. Lines that differ are marked on both sides."),
+    h("p", {}, "Put at the right what you want to have. Lines that differ are marked on both sides; an arrow takes one over."),
     conflicts.map((conflict) => new ConflictView(bench, conflict, onDone).element),
   );
 }

@@ -52,7 +52,7 @@ class EditView {
           h(
             "div",
             { class: "row spread" },
-            h("span", { class: "muted small" }, "Ctrl+Space: what can stand here. Ctrl+S: send now. Esc, then Tab: leave the text."),
+            h("span", { class: "muted small" }, "Ctrl+Space: what can stand here. Shift+Alt+F: format. Esc, then Tab: leave the text."),
             this.#cursor,
           ),
           this.#problems.element,
@@ -217,6 +217,7 @@ addView({
   id: "edit",
   label: "Edit",
   hint: "You edit a draft. Nothing is in force before it is published.",
+  isCompact: true,
   order: 15,
   mount(root, bench) {
     const view = new EditView(root, bench);

@@ -31,9 +31,10 @@ class PublishView {
     this.#prefix = h("input", { id: newId("prefix"), type: "text", value: "policies", spellcheck: "false" });
     root.append(this.#beneath, this.#conflicts, this.#verdict, this.#progress.element, this.#how, this.#changes);
     bench.draft.on((event) => {
-      if (event === "opened") fill(this.#verdict);
+      if (event !== "saved" && this.#running === undefined) fill(this.#verdict);
       if (this.#isShown) this.#draw(event !== "edited");
     });
+    bench.checks.on(() => this.#isShown && this.#draw(false));
     bench.onInForce(() => this.#isShown && this.#draw(false));
   }
 
@@ -65,6 +66,7 @@ class PublishView {
     let refusal: Child = null;
     if (!canPublish) refusal = inForce?.publish_refusal ?? "This server does not take edits over the network.";
     else if (changed === 0) refusal = "The draft has no changes yet.";
+    else if (this.#bench.checks.errors().length > 0) refusal = "The draft has errors.";
     else if (isOld) refusal = "Bring the draft up to date first.";
     else if (conflicts > 0) refusal = `Decide about ${count(conflicts, "file")} first.`;
     const isBusy = this.#running !== undefined;
