@@ -18,9 +18,11 @@ use super::api::admin::explanations::ExplanationApi;
 use super::api::admin::files::AdminFilesApi;
 use super::api::admin::identity_providers::IdentityProvidersApi;
 use super::api::admin::policies::PoliciesApi;
+use super::api::admin::revisions::RevisionsApi;
 use super::api::admin::roles::AdminRolesApi;
 use super::api::admin::shares::AdminSharesApi;
 use super::api::admin::signing_keys::SigningKeysApi;
+use super::api::admin::usage::UsageApi;
 use super::api::admin::users::AdminUsersApi;
 use super::api::api_keys::ApiKeysApi;
 use super::api::catalog::CatalogApi;
@@ -62,6 +64,8 @@ type AdminApis = (
     AccessListsApi,
     AuditApi,
     PoliciesApi,
+    RevisionsApi,
+    UsageApi,
     ExplanationApi,
     SigningKeysApi,
     IdentityProvidersApi,
@@ -95,6 +99,12 @@ fn admin_apis(administration: &Arc<Administration>, schedule: KeySchedule) -> Ad
             administration: administration(),
         },
         PoliciesApi {
+            administration: administration(),
+        },
+        RevisionsApi {
+            administration: administration(),
+        },
+        UsageApi {
             administration: administration(),
         },
         ExplanationApi {

@@ -11,6 +11,7 @@ use crate::service::identity::request_context::RequestContext;
 use crate::service::policies::reload::{PolicyReloader, ReloadReport, ReloadStatus};
 
 use super::operation::no_policies_in_force;
+use super::policy_revisions::RevisionView;
 use super::{AdminAccess, Administration};
 
 /// How the reason of a reload starts that an edit is refused by, in audit records.
@@ -19,18 +20,37 @@ pub(super) const RELOAD_REFUSED: &str = "policies not reloaded: ";
 pub(super) const WHERE_DETAILS_ARE: &str =
     "the server's log has the details, and GET /admin/policies with view_policies";
 
+/// The policies of this server, as a caller sees them.
+pub struct PoliciesView {
+    /// The bundle in force.
+    pub bundle: Arc<Bundle>,
+    /// What it warns of.
+    pub warnings: Vec<SourceDiagnostic>,
+    /// The status of the last edit.
+    pub status: ReloadStatus,
+    /// When it came into force, how and by whom, if that is in the history.
+    pub in_force: Option<RevisionView>,
+}
+
 impl Administration {
     /// Returns the bundle in force with its warnings, and the status of the last edit.
     pub async fn get_policies(
         &self,
         request: &RequestContext,
-    ) -> Result<(Arc<Bundle>, Vec<SourceDiagnostic>, ReloadStatus), ServiceError> {
+    ) -> Result<PoliciesView, ServiceError> {
         self.audited(request, Action::ViewPolicies, async |operation| {
             operation.set_summary("policies viewed");
             operation.authorize(Action::ViewPolicies, &Resource::Server)?;
             let bundle = operation.bundle()?;
             let reloader = self.reloader()?;
-            Ok((bundle, reloader.warnings().await, reloader.status()))
+            let status = reloader.status();
+            let in_force = self.revision_in_force(&operation, &status.folder_revision);
+            Ok(PoliciesView {
+                in_force: in_force.await?,
+                bundle,
+                warnings: reloader.warnings().await,
+                status,
+            })
         })
         .await
     }

@@ -2,6 +2,7 @@
 //!
 //! - `reloader`: the reload itself: snapshot, check, record, activate, persist.
 //! - `initial`: the policies at the start, before any are in force.
+//! - `history` stores each revision that comes into force, `new_revision` says what it changes.
 //! - `warnings`: what the policies in force can never match.
 //! - `folder_access`: what is in force and what is on disk, for drafts.
 //! - `watcher` notices edits, `snapshot` reads the folder, `gate` checks it, `catalog_check` compares it with the
@@ -13,8 +14,10 @@ mod catalog_check;
 mod catalog_fit;
 mod folder_access;
 mod gate;
+mod history;
 mod initial;
 mod last_good;
+mod new_revision;
 mod policy_thread;
 mod proof_file;
 mod rejection;

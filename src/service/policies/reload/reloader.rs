@@ -8,15 +8,13 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 
 use crate::config::Settings;
-use crate::domain::audit::{AuditEvent, AuditOutcome, AuditRecord};
+use crate::domain::audit::AuditOutcome;
 use crate::domain::clock::Clock;
-use crate::domain::decision::Revision;
 use crate::domain::diagnostic::SourceDiagnostic;
-use crate::domain::text_enum::TextEnum;
+use crate::domain::policy_revision::RevisionOrigin;
 use crate::policy::LiveBundle;
 use crate::service::audit_trail::AuditTrail;
 use crate::service::error::ServiceError;
-use crate::service::identity::request_context::RequestContext;
 use crate::storage::{Database, PolicyEdit};
 
 use super::catalog_check::check_catalog;
@@ -45,14 +43,14 @@ struct SharedReload {
 
 /// Brings edits of the policy folder into force.
 pub struct PolicyReloader {
-    live: Arc<LiveBundle>,
+    pub(super) live: Arc<LiveBundle>,
     pub(super) source: PolicySource,
     gate: PolicyGate,
     last_good: LastGoodFile,
     proofs: Arc<ProofFile>,
-    database: Database,
-    audit: Arc<AuditTrail>,
-    clock: Clock,
+    pub(super) database: Database,
+    pub(super) audit: Arc<AuditTrail>,
+    pub(super) clock: Clock,
     reloads: Arc<SharedRun<Result<SharedReload, Arc<ServiceError>>>>,
     pub(super) state: Mutex<ReloadState>,
 }
@@ -79,11 +77,13 @@ impl PolicyReloader {
             reloads: Arc::default(),
             state: Mutex::new(ReloadState::new(&initial)),
         });
-        if let Some(record) = initial.record {
-            reloader
-                .record(record.outcome, record.revision, record.reason)
-                .await?;
-        }
+        let record = initial.record.map(|record| {
+            reloader.open_reload_record(record.outcome, record.revision, record.reason)
+        });
+        let origin = (RevisionOrigin::Start, None);
+        reloader
+            .store_start(initial.folder_before, origin, record)
+            .await?;
         if reloader.status().rejected.is_none() {
             reloader.persist().await;
         }
@@ -277,11 +277,13 @@ impl PolicyReloader {
         };
         let revision = accepted.folder.revision.clone();
         let is_changed = self.live.is_closed() || before != revision;
-        if accepted.is_notable(&before) || is_changed {
+        let is_notable = accepted.is_notable(&before) || is_changed;
+        let record = is_notable.then(|| {
             let reason = accepted.summary((!is_first).then_some(&before));
-            self.record(AuditOutcome::Granted, Some(revision.clone()), reason)
-                .await?;
-        }
+            self.open_reload_record(AuditOutcome::Granted, Some(revision.clone()), reason)
+        });
+        let origin = (RevisionOrigin::Folder, None);
+        self.store_edit(&accepted, origin, record).await?;
         if is_changed {
             self.live.replace(Arc::clone(&accepted.bundle));
             tracing::info!(%revision, "edited policies came into force");
@@ -322,7 +324,8 @@ impl PolicyReloader {
     ) -> Result<(), ServiceError> {
         if !self.state.lock().is_rejected(&fingerprint) {
             let (revision, reason) = (rejected.revision.clone(), rejected.record());
-            self.record(AuditOutcome::Refused, revision, reason).await?;
+            let record = self.open_reload_record(AuditOutcome::Refused, revision, reason);
+            self.close_reload_record(record).await?;
             rejected.log(self.live.is_closed());
         }
         self.state
@@ -342,26 +345,6 @@ impl PolicyReloader {
         let save = move || last_good.save(&in_force.folder, unproved);
         let is_saved = tokio::task::spawn_blocking(save).await.unwrap_or(false);
         self.state.lock().status.is_unsaved = !is_saved;
-    }
-
-    async fn record(
-        &self,
-        outcome: AuditOutcome,
-        revision: Option<Revision>,
-        reason: String,
-    ) -> Result<(), ServiceError> {
-        // No request asks for it.
-        let record = AuditRecord {
-            outcome,
-            revision,
-            reason: Some(reason),
-            request_id: None,
-            ..RequestContext::local().open_record(AuditEvent::PolicyReload, &self.clock)
-        };
-        self.audit.close_record(record, Ok(())).await?;
-        metrics::counter!("cedargate_policy_reloads_total", "outcome" => outcome.as_str())
-            .increment(1);
-        Ok(())
     }
 
     fn report(&self, is_changed: bool) -> ReloadReport {
