@@ -17,14 +17,18 @@ use crate::policy::LiveBundle;
 use crate::service::audit_trail::AuditTrail;
 use crate::service::error::ServiceError;
 use crate::service::identity::request_context::RequestContext;
+use crate::service::long_work::LongWork;
 use crate::storage::{Database, PolicyEdit};
 
 use super::catalog_check::check_catalog;
+use super::draft_proofs::DraftProofs;
 use super::gate::{AcceptedBundle, CheckedFolder, GateBaseline, PolicyGate};
 use super::initial::InitialPolicies;
 use super::last_good::LastGoodFile;
+use super::origin::{CameIntoForce, EditOrigin};
 use super::policy_thread::run_on_policy_thread;
 use super::proof_file::ProofFile;
+use super::publish_target::PublishTarget;
 use super::rejection::RejectedBundle;
 use super::second_look::{FolderChange, find_folder_change, may_pass_now};
 use super::shared_run::SharedRun;
@@ -33,11 +37,11 @@ use super::state::{NextAttempt, ReloadState};
 use super::status::{ReloadReport, ReloadStatus};
 
 /// An edit in force, or refused.
-type ReloadResult = Result<ReloadReport, Arc<RejectedBundle>>;
+pub type ReloadResult = Result<ReloadReport, Arc<RejectedBundle>>;
 
 /// The result of a reload for all who asked for it.
 #[derive(Clone)]
-struct SharedReload {
+pub(super) struct SharedReload {
     result: ReloadResult,
     /// Whether the folder was checked, and not known from before.
     is_checked: bool,
@@ -45,16 +49,18 @@ struct SharedReload {
 
 /// Brings edits of the policy folder into force.
 pub struct PolicyReloader {
-    live: Arc<LiveBundle>,
-    source: PolicySource,
+    pub(super) live: Arc<LiveBundle>,
+    pub(super) source: PolicySource,
     gate: PolicyGate,
     last_good: LastGoodFile,
     proofs: Arc<ProofFile>,
+    pub(super) draft_proofs: DraftProofs,
+    pub(super) publish_target: PublishTarget,
     database: Database,
     audit: Arc<AuditTrail>,
-    clock: Clock,
-    reloads: Arc<SharedRun<Result<SharedReload, Arc<ServiceError>>>>,
-    state: Mutex<ReloadState>,
+    pub(super) clock: Clock,
+    pub(super) reloads: Arc<SharedRun<Result<SharedReload, Arc<ServiceError>>>>,
+    pub(super) state: Mutex<ReloadState>,
 }
 
 impl PolicyReloader {
@@ -72,12 +78,14 @@ impl PolicyReloader {
             source: PolicySource::from_settings(settings),
             gate: PolicyGate::from_settings(settings),
             last_good: LastGoodFile::in_data_dir(&settings.data_dir),
+            draft_proofs: DraftProofs::new(&initial.proofs, settings.gate_proof_limit),
+            publish_target: PublishTarget::from_settings(settings),
             proofs: Arc::clone(&initial.proofs),
             database,
             audit,
-            clock,
             reloads: Arc::default(),
-            state: Mutex::new(ReloadState::new(&initial)),
+            state: Mutex::new(ReloadState::new(&initial, clock.unix_millis())),
+            clock,
         });
         if let Some(record) = initial.record {
             reloader
@@ -86,6 +94,9 @@ impl PolicyReloader {
         }
         if reloader.status().rejected.is_none() {
             reloader.persist().await;
+        }
+        if let Some(finished) = initial.finished {
+            finished.keep();
         }
         reloader.update_metrics();
         reloader.log_warnings().await;
@@ -184,7 +195,7 @@ impl PolicyReloader {
                     break true;
                 }
                 FolderChange::Edited(snapshot) => {
-                    let checked = self.check(*snapshot).await?;
+                    let checked = self.check(*snapshot, None).await?;
                     if self.is_outdated(&checked).await? {
                         continue;
                     }
@@ -216,7 +227,12 @@ impl PolicyReloader {
         run_on_policy_thread(move || find_folder_change(&source, &folders)).await?
     }
 
-    async fn check(&self, snapshot: FolderSnapshot) -> Result<CheckedFolder, ServiceError> {
+    /// Passes a snapshot through the policy gate; `work` is that of whoever follows it.
+    pub(super) async fn check(
+        &self,
+        snapshot: FolderSnapshot,
+        work: Option<LongWork>,
+    ) -> Result<CheckedFolder, ServiceError> {
         let accepted: Vec<PolicyEdit> = self.database.list_accepted_policy_edits().await?;
         let gate = self.gate;
         let in_force = self.state.lock().baseline();
@@ -226,6 +242,7 @@ impl PolicyReloader {
                 in_force: in_force.as_deref(),
                 accepted: &accepted,
                 proofs: &proofs,
+                work: work.as_ref(),
             };
             let checked = gate.check(snapshot, baseline);
             proofs.save_if(checked.result.is_err());
@@ -250,7 +267,10 @@ impl PolicyReloader {
     async fn conclude(&self, checked: CheckedFolder) -> Result<bool, ServiceError> {
         let is_settled = checked.is_settled();
         match checked.result {
-            Ok(accepted) => self.activate(accepted, is_settled).await,
+            Ok(accepted) => {
+                let origin = EditOrigin::Folder;
+                self.activate(accepted, is_settled, origin).await
+            }
             Err(reason) => {
                 let rejected = RejectedBundle {
                     revision: checked.revision,
@@ -266,10 +286,11 @@ impl PolicyReloader {
     }
 
     /// Records a folder that passed and puts it in force; whether that is another revision.
-    async fn activate(
+    pub(super) async fn activate(
         &self,
         accepted: AcceptedBundle,
         is_settled: bool,
+        origin: EditOrigin,
     ) -> Result<bool, ServiceError> {
         let (before, is_first) = {
             let state = self.state.lock();
@@ -278,7 +299,7 @@ impl PolicyReloader {
         let revision = accepted.folder.revision.clone();
         let is_changed = self.live.is_closed() || before != revision;
         if accepted.is_notable(&before) || is_changed {
-            let reason = accepted.summary((!is_first).then_some(&before));
+            let reason = origin.add_to(accepted.summary((!is_first).then_some(&before)));
             self.record(AuditOutcome::Granted, Some(revision.clone()), reason)
                 .await?;
         }
@@ -299,6 +320,10 @@ impl PolicyReloader {
             is_settled,
             is_in_force_checked: true,
             is_first: false,
+            came: CameIntoForce {
+                unix_millis: self.clock.unix_millis(),
+                origin,
+            },
             status: ReloadStatus {
                 unguarded: self.gate.missing_safeguards(&accepted.folder),
                 unproved: accepted.unproved,
@@ -364,7 +389,7 @@ impl PolicyReloader {
         Ok(())
     }
 
-    fn report(&self, is_changed: bool) -> ReloadReport {
+    pub(super) fn report(&self, is_changed: bool) -> ReloadReport {
         ReloadReport {
             revision: self.live.current().revision().clone(),
             is_changed,
