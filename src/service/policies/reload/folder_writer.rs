@@ -10,6 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::domain::id::UserId;
+use crate::domain::text_file::skip_byte_order_mark;
 use crate::policy::folder::PolicyFolder;
 
 use super::folder_files::{FolderFiles, FolderWriteError};
@@ -27,7 +28,7 @@ pub(super) struct FolderWriter {
 }
 
 /// An edit that is to be written.
-pub(super) struct FolderEdit<'a> {
+pub(super) struct FolderRewrite<'a> {
     pub(super) user: UserId,
     pub(super) from: &'a PolicyFolder,
     pub(super) to: &'a PolicyFolder,
@@ -61,7 +62,10 @@ impl FolderWriter {
     }
 
     /// Writes an edit, if the folder is still as before it. Blocks.
-    pub(super) fn write(&self, edit: &FolderEdit<'_>) -> Result<WrittenFolder, FolderWriteError> {
+    pub(super) fn write(
+        &self,
+        edit: &FolderRewrite<'_>,
+    ) -> Result<WrittenFolder, FolderWriteError> {
         let lock = self.files.lock(Duration::ZERO)?;
         let now = PolicyFolder::load(&self.files.folder).map_err(|_| FolderWriteError::Changed)?;
         if now.fingerprint() != edit.from.fingerprint() {
@@ -76,6 +80,7 @@ impl FolderWriter {
         };
         for (name, after) in changes {
             let bytes = self.files.read(&name)?;
+            let after = after.map(|text| with_mark_of(bytes.as_deref(), text));
             journal.files.push(JournalFile {
                 before: bytes.as_deref().map(digest_of),
                 name: name.clone(),
@@ -186,8 +191,14 @@ impl FinishedPublish {
     }
 }
 
+/// The text of a file as it is written: one that began with a byte order mark keeps it.
+fn with_mark_of(before: Option<&[u8]>, text: Arc<str>) -> Arc<str> {
+    let mark = before.filter(|bytes| skip_byte_order_mark(bytes).len() < bytes.len());
+    mark.map_or(Arc::clone(&text), |_| Arc::from(format!("\u{feff}{text}")))
+}
+
 /// The files that differ, with their texts afterwards.
-fn changed_files(edit: &FolderEdit<'_>) -> BTreeMap<String, Option<Arc<str>>> {
+fn changed_files(edit: &FolderRewrite<'_>) -> BTreeMap<String, Option<Arc<str>>> {
     let before: BTreeMap<&str, &Arc<str>> = edit.from.files().collect();
     let after: BTreeMap<&str, &Arc<str>> = edit.to.files().collect();
     let removed = before.keys().filter(|name| !after.contains_key(*name));

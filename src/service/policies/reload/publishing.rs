@@ -15,7 +15,7 @@ use crate::service::long_work::LongWork;
 use super::draft_proofs::DraftProofs;
 use super::folder_files::FolderWriteError;
 use super::folder_in_force::FolderInForce;
-use super::folder_writer::{FolderEdit, FolderWriter, WrittenFolder};
+use super::folder_writer::{FolderRewrite, FolderWriter, WrittenFolder};
 use super::origin::{CameIntoForce, EditOrigin};
 use super::policy_thread::run_on_policy_thread;
 use super::rejection::RejectedBundle;
@@ -164,7 +164,7 @@ impl PolicyReloader {
         work.begin("writing the policy folder");
         let user = draft.user;
         let written = run_on_policy_thread(move || {
-            writer.write(&FolderEdit {
+            writer.write(&FolderRewrite {
                 user,
                 from: &in_force.folder,
                 to: &folder,

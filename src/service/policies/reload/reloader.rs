@@ -11,7 +11,6 @@ use crate::config::Settings;
 use crate::domain::audit::{AuditEvent, AuditOutcome, AuditRecord};
 use crate::domain::clock::Clock;
 use crate::domain::decision::Revision;
-use crate::domain::diagnostic::SourceDiagnostic;
 use crate::domain::text_enum::TextEnum;
 use crate::policy::LiveBundle;
 use crate::service::audit_trail::AuditTrail;
@@ -56,7 +55,7 @@ pub struct PolicyReloader {
     proofs: Arc<ProofFile>,
     pub(super) draft_proofs: DraftProofs,
     pub(super) publish_target: PublishTarget,
-    database: Database,
+    pub(super) database: Database,
     audit: Arc<AuditTrail>,
     pub(super) clock: Clock,
     pub(super) reloads: Arc<SharedRun<Result<SharedReload, Arc<ServiceError>>>>,
@@ -101,13 +100,6 @@ impl PolicyReloader {
         reloader.update_metrics();
         reloader.log_warnings().await;
         Ok(reloader)
-    }
-
-    /// What can never match in the policies in force, and what they name that the catalog does not have; of the
-    /// catalog it tells no more.
-    pub async fn warnings(&self) -> Vec<SourceDiagnostic> {
-        let warnings = Arc::clone(&self.state.lock().warnings);
-        warnings.list(&self.database, false).await
     }
 
     async fn log_warnings(&self) {
