@@ -298,9 +298,16 @@ impl From<ServiceError> for Problem {
                 Self::new(StatusCode::UNPROCESSABLE_ENTITY, detail).with_field(field)
             }
             ServiceError::UploadIncomplete { source } => Self::from_body_error(&source),
-            ServiceError::PreconditionFailed | ServiceError::PreconditionIncomparable { .. } => {
+            ServiceError::PreconditionFailed
+            | ServiceError::PreconditionIncomparable { .. }
+            | ServiceError::EditOutdated { .. } => {
                 Self::new(StatusCode::PRECONDITION_FAILED, detail)
             }
+            ServiceError::PreconditionMissing { .. } => {
+                Self::new(StatusCode::PRECONDITION_REQUIRED, detail)
+            }
+            // Nobody reads it.
+            ServiceError::GivenUp => Self::new(StatusCode::SERVICE_UNAVAILABLE, detail),
             ServiceError::TooManyApiKeys | ServiceError::LastAdminKey => {
                 Self::new(StatusCode::CONFLICT, detail)
             }

@@ -19,18 +19,35 @@ pub(super) const RELOAD_REFUSED: &str = "policies not reloaded: ";
 pub(super) const WHERE_DETAILS_ARE: &str =
     "the server's log has the details, and GET /admin/policies with view_policies";
 
+/// The policies in force, and what became of the last edit.
+pub struct PoliciesView {
+    /// The bundle in force.
+    pub bundle: Arc<Bundle>,
+    /// Its warnings.
+    pub warnings: Vec<SourceDiagnostic>,
+    /// What differs in the policy folder, and what the gate left open.
+    pub status: ReloadStatus,
+    /// Why the caller cannot publish drafts; none if it can.
+    pub publish_refusal: Option<String>,
+}
+
 impl Administration {
     /// Returns the bundle in force with its warnings, and the status of the last edit.
     pub async fn get_policies(
         &self,
         request: &RequestContext,
-    ) -> Result<(Arc<Bundle>, Vec<SourceDiagnostic>, ReloadStatus), ServiceError> {
+    ) -> Result<PoliciesView, ServiceError> {
         self.audited(request, Action::ViewPolicies, async |operation| {
             operation.set_summary("policies viewed");
             operation.authorize(Action::ViewPolicies, &Resource::Server)?;
             let bundle = operation.bundle()?;
             let reloader = self.reloader()?;
-            Ok((bundle, reloader.warnings().await, reloader.status()))
+            Ok(PoliciesView {
+                bundle,
+                warnings: reloader.warnings().await,
+                status: reloader.status(),
+                publish_refusal: self.publish_refusal(&operation)?,
+            })
         })
         .await
     }

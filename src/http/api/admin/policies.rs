@@ -17,7 +17,7 @@ use crate::http::reply::timestamp::Timestamp;
 use crate::policy::Bundle;
 use crate::policy::bundle::PolicyInfo;
 use crate::policy::prove::{InvariantVerdict, ProvedInvariant};
-use crate::service::administration::Administration;
+use crate::service::administration::{Administration, PoliciesView};
 use crate::service::policies::reload::{MAX_REASON_LINES, RejectedBundle, RejectionReason};
 
 /// The policies admin API.
@@ -43,6 +43,11 @@ pub struct PoliciesResponse {
     /// Why the invariants of the bundle in force are not proved, if they should be.
     #[oai(skip_serializing_if_is_none)]
     pub unproved: Option<String>,
+    /// Whether you can publish drafts to the policy folder.
+    pub can_publish: bool,
+    /// Why you cannot publish drafts.
+    #[oai(skip_serializing_if_is_none)]
+    pub publish_refusal: Option<String>,
 }
 
 /// An edit of the policy folder that was refused.
@@ -324,11 +329,19 @@ impl PoliciesApi {
         &self,
         credentials: HeaderCredentials,
     ) -> Result<JsonOk<PoliciesResponse>, ErrorResponse<ReadAllStatuses>> {
-        let (bundle, warnings, status) = self.administration.get_policies(&credentials.0).await?;
+        let view = self.administration.get_policies(&credentials.0).await?;
+        let PoliciesView {
+            bundle,
+            warnings,
+            status,
+            publish_refusal,
+        } = view;
         Ok(JsonOk(PoliciesResponse {
             in_force: BundleResponse::new(&bundle, status.folder_revision, &warnings),
             refused: status.rejected.as_deref().map(RejectedBundleResponse::from),
             unproved: status.unproved,
+            can_publish: publish_refusal.is_none(),
+            publish_refusal,
         }))
     }
 

@@ -8,6 +8,7 @@ use crate::policy::folder::PolicyFolder;
 use crate::service::error::ServiceError;
 
 use super::folder_in_force::FolderInForce;
+use super::origin::CameIntoForce;
 use super::policy_thread::run_on_policy_thread;
 use super::reloader::PolicyReloader;
 
@@ -23,6 +24,12 @@ impl PolicyReloader {
     #[must_use]
     pub fn folder_in_force(&self) -> Arc<FolderInForce> {
         Arc::clone(&self.state.lock().in_force)
+    }
+
+    /// When the folder in force came into force, and how, as far as this process knows.
+    #[must_use]
+    pub fn came_into_force(&self) -> CameIntoForce {
+        self.state.lock().came
     }
 
     /// Reads the policy folder as it is now, which may be in the middle of an edit.
