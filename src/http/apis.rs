@@ -14,10 +14,12 @@ use super::api::admin::access_lists::AccessListsApi;
 use super::api::admin::audit::AuditApi;
 use super::api::admin::credentials::AdminCredentialsApi;
 use super::api::admin::datasets::AdminDatasetsApi;
+use super::api::admin::draft_proofs::DraftProofsApi;
 use super::api::admin::explanations::ExplanationApi;
 use super::api::admin::files::AdminFilesApi;
 use super::api::admin::identity_providers::IdentityProvidersApi;
 use super::api::admin::policies::PoliciesApi;
+use super::api::admin::publishing::PublishingApi;
 use super::api::admin::revisions::RevisionsApi;
 use super::api::admin::roles::AdminRolesApi;
 use super::api::admin::shares::AdminSharesApi;
@@ -37,8 +39,8 @@ use super::api::sessions::SessionApi;
 use super::openapi;
 use super::services::{HttpConfig, Services};
 
-/// The APIs for callers, verifiers and operators, and those for administrators.
-pub(super) type Apis = (CallerApis, AdminApis);
+/// The APIs for callers, verifiers and operators, those for administrators, and those for authors of policies.
+pub(super) type Apis = (CallerApis, AdminApis, AuthorApis);
 type CallerApis = (
     MintApi,
     MintBatchApi,
@@ -70,6 +72,19 @@ type AdminApis = (
     SigningKeysApi,
     IdentityProvidersApi,
 );
+type AuthorApis = (DraftProofsApi, PublishingApi);
+
+fn author_apis(administration: &Arc<Administration>) -> AuthorApis {
+    let administration = || Arc::clone(administration);
+    (
+        DraftProofsApi {
+            administration: administration(),
+        },
+        PublishingApi {
+            administration: administration(),
+        },
+    )
+}
 
 fn admin_apis(administration: &Arc<Administration>, schedule: KeySchedule) -> AdminApis {
     let administration = || Arc::clone(administration);
@@ -158,6 +173,7 @@ pub(super) fn api_service(
     let apis = (
         caller_apis,
         admin_apis(&services.administration, config.key_schedule),
+        author_apis(&services.administration),
     );
     OpenApiService::new(apis, "Cedargate", env!("CARGO_PKG_VERSION"))
         .description(openapi::DESCRIPTION)

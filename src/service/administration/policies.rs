@@ -20,16 +20,18 @@ pub(super) const RELOAD_REFUSED: &str = "policies not reloaded: ";
 pub(super) const WHERE_DETAILS_ARE: &str =
     "the server's log has the details, and GET /admin/policies with view_policies";
 
-/// The policies of this server, as a caller sees them.
+/// The policies in force, and what became of the last edit.
 pub struct PoliciesView {
     /// The bundle in force.
     pub bundle: Arc<Bundle>,
-    /// What it warns of.
+    /// Its warnings.
     pub warnings: Vec<SourceDiagnostic>,
-    /// The status of the last edit.
+    /// What differs in the policy folder, and what the gate left open.
     pub status: ReloadStatus,
     /// When it came into force, how and by whom, if that is in the history.
-    pub in_force: Option<RevisionView>,
+    pub came_into_force: Option<RevisionView>,
+    /// Why the caller cannot publish drafts; none if it can.
+    pub publish_refusal: Option<String>,
 }
 
 impl Administration {
@@ -46,10 +48,11 @@ impl Administration {
             let status = reloader.status();
             let in_force = self.revision_in_force(&operation, &status.folder_revision);
             Ok(PoliciesView {
-                in_force: in_force.await?,
+                came_into_force: in_force.await?,
                 bundle,
                 warnings: reloader.warnings().await,
                 status,
+                publish_refusal: self.publish_refusal(&operation)?,
             })
         })
         .await

@@ -4,11 +4,15 @@
 //! the policies in force, and is on record.
 //!
 //! - `opening`: finds a draft, and its bundle, for an operation. `editing`: makes, changes and removes drafts.
-//! - `origins`: what a new draft starts from. `checking`: checks and formats.
+//! - `origins`: what a new draft starts from. `checking`: checks and formats. `proving` and `publishing`: long work.
 
 mod editing;
 mod opening;
 mod origins;
+mod proving;
+mod publishing;
 
 pub use editing::{DraftFile, DraftView, RebasedDraft};
 pub use origins::{DraftOrigin, IN_FORCE, ON_DISK};
+pub use proving::DraftProof;
+pub use publishing::PublishOutcome;

@@ -5,7 +5,6 @@ use std::sync::Arc;
 
 use crate::domain::audit::{AuditEvent, AuditOutcome, AuditRecord};
 use crate::domain::decision::Revision;
-use crate::domain::id::UserId;
 use crate::domain::policy_revision::{PolicyRevision, RevisionOrigin};
 use crate::domain::text_enum::TextEnum;
 use crate::policy::Bundle;
@@ -16,8 +15,10 @@ use crate::service::identity::request_context::RequestContext;
 use crate::service::policies::patch::FileTexts;
 use crate::storage::NewPolicyRevision;
 
-use super::gate::{AcceptedBundle, FolderInForce};
+use super::folder_in_force::FolderInForce;
+use super::gate::AcceptedBundle;
 use super::new_revision::{RevisionSide, find_changes, summarize};
+use super::origin::EditOrigin;
 use super::policy_thread::run_on_policy_thread;
 use super::reloader::PolicyReloader;
 
@@ -29,7 +30,7 @@ struct RevisionEdit {
     is_first: bool,
     folder: Arc<FolderInForce>,
     bundle: Arc<Bundle>,
-    origin: (RevisionOrigin, Option<UserId>),
+    origin: EditOrigin,
     notes: Vec<String>,
 }
 
@@ -38,7 +39,7 @@ impl PolicyReloader {
     pub(super) async fn store_edit(
         &self,
         accepted: &AcceptedBundle,
-        origin: (RevisionOrigin, Option<UserId>),
+        origin: EditOrigin,
         record: Option<AuditRecord>,
     ) -> Result<(), ServiceError> {
         let (in_force, is_first) = {
@@ -75,7 +76,7 @@ impl PolicyReloader {
     pub(super) async fn store_start(
         &self,
         folder_before: Option<String>,
-        origin: (RevisionOrigin, Option<UserId>),
+        origin: EditOrigin,
         record: Option<AuditRecord>,
     ) -> Result<(), ServiceError> {
         if self.live.is_closed() {
@@ -206,7 +207,11 @@ impl RevisionEdit {
             bundle: Some(self.bundle),
         };
         let changes = find_changes(&self.before, &after);
-        let (origin, user) = self.origin;
+        let (origin, user) = match self.origin {
+            EditOrigin::Start => (RevisionOrigin::Start, None),
+            EditOrigin::Folder => (RevisionOrigin::Folder, None),
+            EditOrigin::Publish { user } => (RevisionOrigin::Publish, Some(user)),
+        };
         NewPolicyRevision {
             folder_revision: self.folder.fingerprint.clone(),
             folder_before: self.folder_before,

@@ -13,8 +13,12 @@ use crate::policy::{Bundle, BundleError};
 use crate::storage::{Database, PolicyEdit, StorageError};
 
 use super::catalog_check::check_catalog;
-use super::gate::{AcceptedBundle, FolderInForce, GateBaseline, PolicyGate};
+use super::folder_files::FolderWriteError;
+use super::folder_in_force::FolderInForce;
+use super::folder_writer::{FinishedPublish, FolderWriter};
+use super::gate::{AcceptedBundle, GateBaseline, PolicyGate};
 use super::last_good::{LastGoodError, LastGoodFile, LastGoodPolicies};
+use super::origin::EditOrigin;
 use super::proof_file::ProofFile;
 use super::rejection::{RejectedBundle, RejectionReason};
 use super::snapshot::PolicySource;
@@ -35,6 +39,9 @@ pub enum PolicyStartError {
         /// Why the last good policies cannot be used, if there are any.
         last_good: Option<LastGoodError>,
     },
+    /// A publish was interrupted, and cannot be finished.
+    #[error("a draft was being published when the server ended, and that cannot be finished: {0}")]
+    Publish(#[from] FolderWriteError),
     /// The catalog that the policies are about cannot be read.
     #[error(transparent)]
     Storage(#[from] StorageError),
@@ -94,6 +101,10 @@ pub struct InitialPolicies {
     pub(super) proofs: Arc<ProofFile>,
     /// What has to be on record before the policies are in force.
     pub(super) record: Option<InitialRecord>,
+    /// How what is in force reached the folder.
+    pub(super) origin: EditOrigin,
+    /// A publish that this start has finished.
+    pub(super) finished: Option<FinishedPublish>,
 }
 
 /// An audit record about the start.
@@ -112,6 +123,7 @@ pub fn load_initial_policies(
     accepted: &[PolicyEdit],
 ) -> Result<InitialPolicies, PolicyStartError> {
     let source = PolicySource::from_settings(settings);
+    let finished = finish_publish(settings)?;
     // A folder that is still being modified is checked as it is: the watcher checks it again.
     let snapshot = source
         .read_until_stable(source.read())
@@ -128,6 +140,7 @@ pub fn load_initial_policies(
         in_force: before.as_ref(),
         accepted,
         proofs: &proofs,
+        work: None,
     };
     let closed = snapshot.folder.as_ref().map(PolicyFolder::closed).ok();
     let checked = gate.check(snapshot, baseline);
@@ -181,6 +194,12 @@ pub fn load_initial_policies(
         }
     };
     let (bundle, record, status) = start;
+    let publish = finished.as_ref().map(FinishedPublish::origin);
+    let origin = publish.unwrap_or(EditOrigin::Start);
+    let record = record.map(|record| InitialRecord {
+        reason: origin.add_to(record.reason),
+        ..record
+    });
     Ok(InitialPolicies {
         bundle,
         status: ReloadStatus {
@@ -198,9 +217,18 @@ pub fn load_initial_policies(
         warnings,
         proofs,
         record,
+        origin,
+        finished,
         fingerprint: checked.fingerprint,
         is_settled,
     })
+}
+
+/// Finishes a publish that was interrupted, before anybody reads the folder.
+fn finish_publish(settings: &Settings) -> Result<Option<FinishedPublish>, FolderWriteError> {
+    let folder = settings.policy_dir.as_deref();
+    let writer = folder.map(|folder| FolderWriter::new(folder, &settings.data_dir));
+    writer.map_or(Ok(None), |writer| writer.finish())
 }
 
 /// What an auditor has to know of policies that changed while no server ran; nothing at the first start.
