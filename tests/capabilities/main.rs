@@ -72,6 +72,7 @@ mod policy_explain;
 mod policy_explain_entities;
 mod policy_format;
 mod policy_gate;
+mod policy_history;
 mod policy_openings;
 mod policy_proof;
 mod policy_reach;

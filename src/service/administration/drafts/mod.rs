@@ -7,6 +7,7 @@
 //! - [`vocabulary`]: what its policies can name. [`names`]: the names of the catalog. [`cases`]: runs and adds cases.
 //!   [`mod@explanations`]: a decision in force and under a draft.
 //! - `origins`: what a new draft starts from. `checking`: checks and formats.
+//! - `origins`: what a new draft starts from. `checking`: checks and formats. `proving` and `publishing`: long work.
 
 pub mod cases;
 mod editing;
@@ -15,6 +16,10 @@ pub mod names;
 mod opening;
 mod origins;
 pub mod vocabulary;
+mod proving;
+mod publishing;
 
 pub use editing::{DraftFile, DraftView, RebasedDraft};
 pub use origins::{DraftOrigin, IN_FORCE, ON_DISK};
+pub use proving::DraftProof;
+pub use publishing::PublishOutcome;
