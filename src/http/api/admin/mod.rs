@@ -1,11 +1,14 @@
 //! The administrative APIs: one file an API.
 
 pub mod access_lists;
+pub mod assumed_authentication;
 pub mod audit;
 pub mod audit_record;
 pub mod credentials;
 pub mod dataset_file_body;
 pub mod datasets;
+pub mod draft_explanations;
+pub mod draft_names;
 pub mod explanation_response;
 pub mod explanations;
 pub mod files;
