@@ -6,7 +6,6 @@
 //! - `opening`: finds a draft, and its bundle, for an operation. `editing`: makes, changes and removes drafts.
 //! - [`vocabulary`]: what its policies can name. [`names`]: the names of the catalog. [`cases`]: runs and adds cases.
 //!   [`mod@explanations`]: a decision in force and under a draft.
-//! - `origins`: what a new draft starts from. `checking`: checks and formats.
 //! - `origins`: what a new draft starts from. `checking`: checks and formats. `proving` and `publishing`: long work.
 
 pub mod cases;
