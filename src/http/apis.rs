@@ -14,6 +14,8 @@ use super::api::admin::access_lists::AccessListsApi;
 use super::api::admin::audit::AuditApi;
 use super::api::admin::credentials::AdminCredentialsApi;
 use super::api::admin::datasets::AdminDatasetsApi;
+use super::api::admin::draft_checks::DraftChecksApi;
+use super::api::admin::drafts::DraftsApi;
 use super::api::admin::explanations::ExplanationApi;
 use super::api::admin::files::AdminFilesApi;
 use super::api::admin::identity_providers::IdentityProvidersApi;
@@ -35,8 +37,8 @@ use super::api::sessions::SessionApi;
 use super::openapi;
 use super::services::{HttpConfig, Services};
 
-/// The APIs for callers, verifiers and operators, and those for administrators.
-pub(super) type Apis = (CallerApis, AdminApis);
+/// The APIs for callers, verifiers and operators, those for administrators, and those for authors of policies.
+pub(super) type Apis = (CallerApis, AdminApis, DraftApis);
 type CallerApis = (
     MintApi,
     MintBatchApi,
@@ -66,6 +68,20 @@ type AdminApis = (
     SigningKeysApi,
     IdentityProvidersApi,
 );
+
+type DraftApis = (DraftsApi, DraftChecksApi);
+
+fn draft_apis(administration: &Arc<Administration>) -> DraftApis {
+    let administration = || Arc::clone(administration);
+    (
+        DraftsApi {
+            administration: administration(),
+        },
+        DraftChecksApi {
+            administration: administration(),
+        },
+    )
+}
 
 fn admin_apis(administration: &Arc<Administration>, schedule: KeySchedule) -> AdminApis {
     let administration = || Arc::clone(administration);
@@ -148,6 +164,7 @@ pub(super) fn api_service(
     let apis = (
         caller_apis,
         admin_apis(&services.administration, config.key_schedule),
+        draft_apis(&services.administration),
     );
     OpenApiService::new(apis, "Cedargate", env!("CARGO_PKG_VERSION"))
         .description(openapi::DESCRIPTION)

@@ -6,6 +6,8 @@ pub mod audit_record;
 pub mod credentials;
 pub mod dataset_file_body;
 pub mod datasets;
+pub mod draft_checks;
+pub mod drafts;
 pub mod explanation_response;
 pub mod explanations;
 pub mod files;

@@ -6,9 +6,11 @@
 //! - `opening`: finds a draft, and its bundle, for an operation. `editing`: makes, changes and removes drafts.
 //! - `origins`: what a new draft starts from. `checking`: checks and formats.
 
+mod checking;
 mod editing;
 mod opening;
 mod origins;
 
+pub use checking::DraftCheck;
 pub use editing::{DraftFile, DraftView, RebasedDraft};
 pub use origins::{DraftOrigin, IN_FORCE, ON_DISK};
