@@ -13,7 +13,7 @@ use poem_openapi::{ApiExtractor, ApiExtractorType, ExtractParamOptions};
 use crate::http::conditional::entity_tag::{
     ALTERED_TAG, IfMatchOutcome, MALFORMED_TAG, compare_strongly,
 };
-use crate::http::conditional::etag_response::json_etag;
+use crate::http::conditional::etag_response::{json_etag, version_etag};
 use crate::http::conditional::precondition::joined_header;
 use crate::service::error::ServiceError;
 
@@ -24,10 +24,19 @@ pub struct IfMatch(Option<Vec<u8>>);
 impl IfMatch {
     /// Checks whether the header matches a resource with this representation; without the header it does.
     pub fn check(&self, resource: &impl ToJSON) -> Result<(), ServiceError> {
+        self.check_tag(|| json_etag(resource))
+    }
+
+    /// Checks whether the header matches a version that is counted; without the header it does.
+    pub fn check_version(&self, version: u64) -> Result<(), ServiceError> {
+        self.check_tag(|| version_etag(version))
+    }
+
+    fn check_tag(&self, etag: impl FnOnce() -> String) -> Result<(), ServiceError> {
         let Some(listed) = self.0.as_deref() else {
             return Ok(());
         };
-        match compare_strongly(listed, &json_etag(resource)) {
+        match compare_strongly(listed, &etag()) {
             IfMatchOutcome::Matches => Ok(()),
             IfMatchOutcome::Differs => Err(ServiceError::PreconditionFailed),
             IfMatchOutcome::Altered => Err(ServiceError::PreconditionIncomparable {
@@ -95,6 +104,8 @@ mod tests {
                 .check(&"another".to_owned())
                 .is_err()
         );
+        assert!(if_match(b"\"7\"").check_version(7).is_ok());
+        assert!(if_match(b"\"7\"").check_version(8).is_err());
         assert!(!is_met(&if_match(b"")));
         assert!(!is_met(&if_match(b"\"\xe9\"")));
         assert!(matches!(

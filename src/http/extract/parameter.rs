@@ -75,6 +75,7 @@ impl_string_type!(ApiKeyId, "string_uuid", uuid_schema());
 impl_string_type!(DraftId, "string_uuid", uuid_schema());
 impl_string_type!(UserId, "string_uuid", uuid_schema());
 impl_string_type!(SessionId, "string_uuid", uuid_schema());
+impl_string_type!(DraftId, "string_uuid", uuid_schema());
 impl_string_type!(Username, "string_name", name_schema());
 impl_string_type!(RoleName, "string_name", name_schema());
 impl_string_type!(RawName, "string_name", name_schema());

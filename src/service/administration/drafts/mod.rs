@@ -9,6 +9,7 @@
 //! - `origins`: what a new draft starts from. `checking`: checks and formats.
 
 pub mod cases;
+mod checking;
 mod editing;
 pub mod explanations;
 pub mod names;
@@ -16,5 +17,6 @@ mod opening;
 mod origins;
 pub mod vocabulary;
 
+pub use checking::DraftCheck;
 pub use editing::{DraftFile, DraftView, RebasedDraft};
 pub use origins::{DraftOrigin, IN_FORCE, ON_DISK};

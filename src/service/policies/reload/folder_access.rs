@@ -6,6 +6,7 @@ use crate::policy::BundleError;
 use crate::policy::folder::PolicyFolder;
 use crate::service::error::ServiceError;
 
+use super::acceptance::EditReview;
 use super::gate::FolderInForce;
 use super::policy_thread::run_on_policy_thread;
 use super::reloader::PolicyReloader;
@@ -15,6 +16,12 @@ impl PolicyReloader {
     #[must_use]
     pub fn folder_in_force(&self) -> Arc<FolderInForce> {
         Arc::clone(&self.state.lock().in_force)
+    }
+
+    /// What an edit changes about the invariants and cases in force, as the policy gate sees it. Blocks.
+    #[must_use]
+    pub fn review_edit(&self, edit: PolicyFolder) -> EditReview {
+        EditReview::by_gate(self.gate, &self.folder_in_force(), edit)
     }
 
     /// Reads the policy folder as it is now, which may be in the middle of an edit.

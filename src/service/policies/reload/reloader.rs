@@ -47,7 +47,7 @@ struct SharedReload {
 pub struct PolicyReloader {
     live: Arc<LiveBundle>,
     pub(super) source: PolicySource,
-    gate: PolicyGate,
+    pub(super) gate: PolicyGate,
     last_good: LastGoodFile,
     proofs: Arc<ProofFile>,
     database: Database,
