@@ -222,7 +222,8 @@ def test_a_draft_that_another_tab_changed_goes_on_as_one_of_its_own(workbench, w
 def test_names_that_people_choose_are_text_and_never_markup(web_page, server, drafts):
     name = "x<img src=x onerror=window.wasRun=1>.cedar"
     quoted = HOSTILE.replace('"', '\\"')
-    text = f'@id("{quoted}")\n@reason("{quoted}")\nforbid (principal, action, resource) when {{ false }};\n'
+    rule = "forbid (principal, action, resource) when { false };"
+    text = f'@id("{quoted}")\n@reason("{quoted}")\n{rule}\n'
     drafts.create({name: text, "y<b>.cedar": f"// {HOSTILE}\nnonsense"})
     workbench = Workbench(web_page, server)
     workbench.view.get_by_role("region", name="Your drafts").get_by_role(

@@ -11,7 +11,7 @@ from workbench import Drafts, Workbench, policy_file
 
 __all__ = ["chromium", "web_page"]
 
-# Restricted data for everyone who signed in: grants, takes away, fails cases, violates an invariant.
+# Restricted data for everyone who signed in: fails cases and violates an invariant.
 OPENED = policy_file("internal.cedar", 'Visibility::"internal"', 'Visibility::"restricted"')
 
 
