@@ -11,10 +11,12 @@ use cedar_policy::Schema;
 use sha2::{Digest, Sha256};
 
 use crate::domain::decision::Revision;
+use crate::domain::diagnostic::SourceDiagnostic;
 
 use super::Bundle;
 use super::attributes::DeclaredAttributes;
 use super::bundle::parse_schema;
+use super::case_file::is_case_file;
 use super::cases::{CaseFiles, is_case_or_entity_file};
 use super::error::BundleError;
 use super::networks::Networks;
@@ -22,6 +24,7 @@ use super::proof_memory::ProofMemory;
 use super::prove::InvariantFiles;
 use super::safeguards::Safeguards;
 use super::sources::{INVARIANTS_FOLDER, NETWORKS_FILE, SCHEMA_FILE, SourceFiles, is_bundle_file};
+use super::vocabulary::Vocabulary;
 
 /// What stands for the policies before any are in force.
 const CLOSED_POLICY: &str =
@@ -114,6 +117,12 @@ impl PolicyFolder {
         self.schema().map(|schema| DeclaredAttributes::new(&schema))
     }
 
+    /// What policies of its schema can name, if the schema is valid.
+    #[must_use]
+    pub fn vocabulary(&self) -> Option<Vocabulary> {
+        self.schema().map(|schema| Vocabulary::new(&schema))
+    }
+
     /// The cases.
     pub fn cases(&self) -> Result<CaseFiles, BundleError> {
         CaseFiles::new(self.cases.clone().with_entities_of(&self.bundle))
@@ -122,6 +131,12 @@ impl PolicyFolder {
     /// The invariants.
     pub fn invariants(&self) -> Result<InvariantFiles, BundleError> {
         InvariantFiles::new(self.invariants.clone())
+    }
+
+    /// One of the case files, with the files that its cases may name.
+    pub(super) fn sources_of_cases(&self, file: &str) -> SourceFiles {
+        let sources = self.cases.clone().with_entities_of(&self.bundle);
+        sources.retain(|name| name == file || !is_case_file(name))
     }
 
     /// The files with cases and their entities.
@@ -168,6 +183,27 @@ impl PolicyFolder {
     pub fn files(&self) -> impl Iterator<Item = (&str, &Arc<str>)> {
         let parts = [&self.bundle, &self.cases, &self.invariants];
         parts.into_iter().flat_map(SourceFiles::iter)
+    }
+
+    /// Every file with its text, to keep.
+    #[must_use]
+    pub fn texts(&self) -> BTreeMap<String, Arc<str>> {
+        let files = self.files();
+        files
+            .map(|(name, text)| (name.to_owned(), Arc::clone(text)))
+            .collect()
+    }
+
+    /// The files that begin with a byte order mark, which their texts do not have.
+    pub fn marked_files(&self) -> impl Iterator<Item = &String> {
+        let parts = [&self.bundle, &self.cases, &self.invariants];
+        parts.into_iter().flat_map(SourceFiles::marked)
+    }
+
+    /// The problems of files that could not be used.
+    pub fn unusable_files(&self) -> impl Iterator<Item = &SourceDiagnostic> {
+        let parts = [&self.bundle, &self.cases, &self.invariants];
+        parts.into_iter().flat_map(SourceFiles::problems)
     }
 
     /// The folder revision: the SHA-256 over everything that was read, policies, cases and invariants, with the

@@ -8,11 +8,13 @@
 //! - [`attributes`]: the attributes that the author's schema declares, and their values in the catalog.
 //! - [`edited_attributes`]: what an edit of the schema means for values that the catalog has.
 //! - [`folder`]: everything in a policy folder, read once, for the bundle, its cases and its invariants.
+//!   [`file_name`]: which files it may have.
 //! - [`cases`]: the test cases beside the policies. [`case_failures`]: the failed ones by their causes. [`coverage`]:
 //!   what they do not cover.
 //! - [`mentions`]: the users, roles and datasets that a folder names. `reach`: what can never match.
 //! - [`new_case`]: a decision as a case. [`case_writer`]: adds cases to a file.
 //! - [`uncovered`]: the policies without a case.
+//! - [`vocabulary`]: what policies of a schema can name, for an editor.
 //! - [`check`]: all checks of a folder but running its cases and proving its invariants.
 //! - [`prove`]: proofs for every possible request. [`proof_memory`]: what is known from before, under a `proof_digest` of
 //!   everything that it depends on.
@@ -25,7 +27,7 @@
 //! - [`mod@format`]: the layout of policy files.
 //! - Cases: `case_file` parses them, `short_case` those that name entities of a `situation`, with
 //!   `case_changes`; `case_entities` lays them over those of the bundle; `typed_json` reads the words in both.
-//! - Parsing: `sources` reads files, `source_policy` parses one, `file_parser` is shared by `policies` and
+//! - Parsing: `sources` are files that `source_reader` reads, `source_policy` parses one, `file_parser` is shared by `policies` and
 //!   the invariants, `links` fills templates, `networks` reads the named networks, `case_file` and `json_span` parse
 //!   JSON, `case_sources` reads one case file with what it names, `validation` runs
 //!   Cedar's validator on what is not `known_valid`, `schema_check` tries the schema, `schema_names` has its names.
@@ -59,18 +61,21 @@ pub mod edited_attributes;
 pub mod effect;
 pub mod entity_file;
 pub mod explain;
+pub mod file_name;
 pub mod folder;
 pub mod format;
 pub mod live;
 pub mod mentions;
 pub mod new_case;
 pub mod proof_memory;
+pub mod proof_precedence;
 pub mod proof_progress;
 pub mod prove;
 pub mod questions;
 pub mod references;
 pub mod safeguards;
 pub mod uncovered;
+pub mod vocabulary;
 
 mod case_answer;
 mod case_changes;
@@ -109,6 +114,7 @@ mod short_case;
 mod situation;
 mod source_form;
 mod source_policy;
+mod source_reader;
 mod sources;
 mod typed_json;
 mod unknown_address;

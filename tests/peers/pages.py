@@ -104,6 +104,8 @@ def narrow(page, width=320, height=640):
 def open_draft(page, server, username, files, view):
     """Opens a draft with these files, begun elsewhere, in a view of the workbench."""
     session = {"Authorization": f"Bearer {server.login(username)}"}
+    for old in server.get("/admin/policies/drafts", headers=session).json()["items"]:
+        server.request("DELETE", f"/admin/policies/drafts/{old['id']}", headers=session)
     made = server.post("/admin/policies/drafts", json={"files": files}, headers=session)
     assert made.status_code == 201, made.text
     sign_in(page, server, username, "policies")

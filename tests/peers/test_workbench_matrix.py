@@ -52,7 +52,7 @@ def matrix(web_page, server):
 
 
 def cell(page, people, datasets):
-    return page.get_by_role("gridcell", name=re.compile(f"{people}.*, .*{datasets}.*: "))
+    return page.get_by_role("gridcell", name=re.compile(f"(?:{people}).*, .*(?:{datasets}).*: "))
 
 
 def header(page, role, name):

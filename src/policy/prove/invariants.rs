@@ -24,7 +24,7 @@ use super::exceptions::{EXCEPT, ExceptAnnotation, Exceptions, excepted_names};
 /// The most invariants of a policy folder.
 const MAX_INVARIANTS: usize = 1_000;
 /// The annotations of an invariant; others are not allowed.
-const ANNOTATIONS: [&str; 4] = ["id", "reason", "invariant", EXCEPT];
+pub(in crate::policy) const ANNOTATIONS: [&str; 4] = ["id", "reason", "invariant", EXCEPT];
 
 /// Which way an invariant bounds the policies.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -128,10 +128,10 @@ pub(in crate::policy) struct ValidInvariants {
 /// One invariant.
 #[derive(Clone, Debug)]
 pub(in crate::policy) struct Invariant {
-    pub(super) id: String,
-    pub(super) file: String,
-    pub(super) line: usize,
-    pub(super) reason: String,
+    pub(in crate::policy) id: String,
+    pub(in crate::policy) file: String,
+    pub(in crate::policy) line: usize,
+    pub(in crate::policy) reason: String,
     pub(super) bound: InvariantBound,
     /// Named by its `@id`.
     pub(super) policy: Policy,

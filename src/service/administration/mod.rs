@@ -14,12 +14,15 @@ mod change_summary;
 mod dataset_files;
 pub mod dataset_input;
 mod datasets;
+pub mod drafts;
 pub mod explanations;
 mod identity_providers;
 mod list_turns;
 mod operation;
 mod passwords;
 mod policies;
+pub mod policy_revisions;
+pub mod policy_usage;
 mod privilege_questions;
 mod privileges;
 mod role_changes;
@@ -28,8 +31,10 @@ mod sessions;
 pub mod share_end_input;
 pub mod shares;
 mod signing_keys;
+pub mod usage_counter;
 pub mod user_input;
 pub mod users;
+mod visible_names;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -46,10 +51,12 @@ use super::error::ServiceError;
 use super::fair_turns::{FairTurns, TurnLimits};
 use super::identity::authentication::Authenticator;
 use super::identity::password::Passwords;
+use super::policies::drafts::Drafts;
 use super::policies::reload::PolicyReloader;
 use super::rate_limits::RateLimits;
 
 pub use operation::Precondition;
+pub use policies::PoliciesView;
 pub use signing_keys::SigningKeyInfo;
 
 /// One change of the catalog is written at a time, and of one user one waits for that.
@@ -59,6 +66,36 @@ const WRITE_TURNS: TurnLimits = TurnLimits {
     per_network: 16,
     wait: Duration::from_secs(10),
     what: "the catalog",
+};
+
+/// Reading and checking drafts takes as long as their policies are many; one user has one draft worked on at a time.
+const DRAFT_TURNS: TurnLimits = TurnLimits {
+    total: 2,
+    per_user: 1,
+    per_network: 2,
+    wait: Duration::from_secs(20),
+    what: "working on drafts",
+};
+
+/// The most proofs of drafts that run at once, each with solvers on all cores.
+const MAX_PROOFS: usize = 2;
+
+/// A proof of a draft takes all cores for as long as the policy gate may take.
+const PROOF_TURNS: TurnLimits = TurnLimits {
+    total: MAX_PROOFS,
+    per_user: 1,
+    per_network: MAX_PROOFS,
+    wait: Duration::from_secs(10),
+    what: "proving drafts",
+};
+
+/// A draft that is being published is what the next one has to start from.
+const PUBLISH_TURNS: TurnLimits = TurnLimits {
+    total: 1,
+    per_user: 1,
+    per_network: 1,
+    wait: Duration::from_secs(10),
+    what: "publishing drafts",
 };
 
 /// Each upload has a piece of its file in memory.
@@ -88,6 +125,14 @@ pub struct Administration {
     write_turns: FairTurns,
     /// Shares out uploads and imports.
     upload_turns: FairTurns,
+    /// The drafts of the policies.
+    drafts: Drafts,
+    /// Shares out the work on drafts.
+    draft_turns: FairTurns,
+    /// Shares out proofs of drafts.
+    proof_turns: FairTurns,
+    /// Lets one draft be published at a time.
+    publish_turns: FairTurns,
 }
 
 /// Who may run administrative operations.
@@ -134,6 +179,10 @@ impl Administration {
             access: AdminAccess::Policies(dependencies),
             write_turns: FairTurns::new(WRITE_TURNS),
             upload_turns: FairTurns::new(UPLOAD_TURNS),
+            drafts: Drafts::default(),
+            draft_turns: FairTurns::new(DRAFT_TURNS),
+            proof_turns: FairTurns::new(PROOF_TURNS),
+            publish_turns: FairTurns::new(PUBLISH_TURNS),
         }
     }
 
@@ -163,6 +212,10 @@ impl Administration {
             access: AdminAccess::Local,
             write_turns: FairTurns::new(WRITE_TURNS),
             upload_turns: FairTurns::new(UPLOAD_TURNS),
+            drafts: Drafts::default(),
+            draft_turns: FairTurns::new(DRAFT_TURNS),
+            proof_turns: FairTurns::new(PROOF_TURNS),
+            publish_turns: FairTurns::new(PUBLISH_TURNS),
         }
     }
 }

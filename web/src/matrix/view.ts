@@ -105,14 +105,14 @@ class MatrixView {
     void this.#load();
   }
 
-  #later(): void {
+  #later(delay = REFRESH_DELAY_MS): void {
     this.#isStale = true;
     if (!this.#isShown) return;
     clearTimeout(this.#timer);
     this.#timer = setTimeout(() => {
       void this.#load();
       this.#panel.refresh();
-    }, REFRESH_DELAY_MS);
+    }, delay);
   }
 
   async #load(): Promise<void> {
@@ -164,6 +164,8 @@ class MatrixView {
 
   #fail(error: unknown): void {
     const isInvalid = error instanceof Problem && error.status === 409;
+    const seconds = error instanceof Problem && [429, 503].includes(error.status) ? error.retryAfter : undefined;
+    if (seconds !== undefined) this.#later(seconds * 1000);
     fill(
       this.#problem,
       h(

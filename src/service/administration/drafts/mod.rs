@@ -1,0 +1,24 @@
+//! Drafts of the policies: what their authors do with them.
+//!
+//! A draft belongs to one user; for others it does not exist. Everything that is done with one needs `view_policies`, by
+//! the policies in force, and is on record.
+//!
+//! - `opening`: finds a draft, and its bundle, for an operation. `editing`: makes, changes and removes drafts.
+//! - [`vocabulary`]: what its policies can name. [`names`]: the names of the catalog. [`cases`]: runs and adds cases.
+//!   [`mod@explanations`]: a decision in force and under a draft.
+//! - `origins`: what a new draft starts from. `checking`: checks and formats. `proving` and `publishing`: long work.
+
+pub mod cases;
+mod editing;
+pub mod explanations;
+pub mod names;
+mod opening;
+mod origins;
+pub mod vocabulary;
+mod proving;
+mod publishing;
+
+pub use editing::{DraftFile, DraftView, RebasedDraft};
+pub use origins::{DraftOrigin, IN_FORCE, ON_DISK};
+pub use proving::DraftProof;
+pub use publishing::PublishOutcome;
