@@ -27,7 +27,9 @@ def test_an_author_sees_what_is_in_force(workbench, web_page):
     row = view.get_by_role("row", name="shared-with-role")
     expect(row).to_contain_text("permits")
     expect(row).to_contain_text("shared with a role of this user.")
-    expect(view).to_contain_text("A restricted dataset is read only by its owner, its readers and admins.")
+    expect(view).to_contain_text(
+        "A restricted dataset is read only by its owner, its readers and admins."
+    )
     view.get_by_text("owner.cases.json").first.click()
     expect(view.get_by_role("button", name="an owner reads").first).to_be_visible()
     assert_accessible(web_page)
@@ -73,7 +75,9 @@ def test_signing_out_forgets_everything(workbench, web_page):
 def test_whoever_may_not_see_policies_is_told_so(web_page, server):
     web_page.goto(f"{server.base}/workbench")
     submit_sign_in(web_page, OUTSIDER, server.passwords[OUTSIDER])
-    expect(web_page.get_by_role("status").filter(has_text="You cannot use the workbench")).to_be_visible()
+    expect(
+        web_page.get_by_role("status").filter(has_text="You cannot use the workbench")
+    ).to_be_visible()
     submit_sign_in(web_page, OUTSIDER, "wrong")
     expect(web_page.get_by_role("alert").filter(has_text="password")).to_be_visible()
     assert_accessible(web_page)

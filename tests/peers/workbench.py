@@ -15,7 +15,8 @@ POLICIES = ROOT / "policies"
 PASTE = """(content, text) => {
   const clipboardData = new DataTransfer();
   clipboardData.setData("text/plain", text);
-  content.dispatchEvent(new ClipboardEvent("paste", { clipboardData, bubbles: true, cancelable: true }));
+  const more = { clipboardData, bubbles: true, cancelable: true };
+  content.dispatchEvent(new ClipboardEvent("paste", more));
 }"""
 
 

@@ -123,7 +123,7 @@ function result(bench: Workbench, effect: EffectResponse): Child[] {
     h(
       "details",
       {},
-      h("summary", {}, "As text, as the command `cedargate policy diff` prints it"),
+      h("summary", {}, "As text, as the command ", h("code", {}, "cedargate policy diff"), " prints it"),
       h("pre", { class: "sunken" }, effect.text),
     ),
     h(
