@@ -66,7 +66,10 @@ export class ExplanationPanel {
       dataset_id: example.dataset_id,
       ...(address !== undefined && { address }),
       ...(time !== undefined && { time }),
-      ...(authentication !== undefined && example.principal !== "anonymous" && { authentication }),
+      // Without it the user is asked about as it signs in.
+      ...(authentication !== undefined &&
+        authentication !== "signed_in" &&
+        example.principal !== "anonymous" && { authentication }),
     };
     void this.#ask(shown, question, true);
   }
