@@ -91,6 +91,7 @@ fn main() {
     let scope = ContextScope {
         address: Some(AssumedAddress(Some(ADDRESS))),
         time: Some(UNIX_SECONDS),
+        authentication: None,
         now: UNIX_SECONDS,
         literals: ContextLiterals::default(),
     };

@@ -80,6 +80,7 @@ pub(in crate::cli) async fn run(settings: &Settings, arguments: DiffArguments) -
     let scope = ContextScope {
         address: arguments.address,
         time: arguments.time.map(|time| time.timestamp()),
+        authentication: None,
         now: Clock::system().unix_seconds(),
         literals,
     };

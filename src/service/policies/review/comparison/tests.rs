@@ -17,6 +17,7 @@ fn scope() -> ContextScope {
     ContextScope {
         address: None,
         time: None,
+        authentication: None,
         now: 1_772_366_400,
         literals: ContextLiterals::default(),
     }
