@@ -129,6 +129,11 @@ impl SourceDiagnostic {
         line_and_column_at(self.source.inner(), self.span()?.start)
     }
 
+    /// The line and the column (in characters) after its span, both counted from 1.
+    pub fn end_position(&self) -> Option<(usize, usize)> {
+        line_and_column_at(self.source.inner(), self.span()?.end)
+    }
+
     /// File, position and message: equal for diagnostics that say the same.
     pub fn sort_key(&self) -> (String, usize, String) {
         let start = self.span().map_or(0, |span| span.start);

@@ -1,4 +1,4 @@
-//! Identifiers of datasets, users, audit records, sessions and API keys.
+//! Identifiers of datasets, users, audit records, sessions, API keys and drafts.
 //!
 //! A dataset id is parsed in any text form of RFC 9562 and always written canonically (lower case,
 //! hyphenated).
@@ -37,6 +37,11 @@ pub struct SessionId(pub Uuid);
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct ApiKeyId(pub Uuid);
+
+/// The identifier of one draft of the policies.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct DraftId(pub Uuid);
 
 /// Why a text is not a dataset id.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -103,10 +108,18 @@ macro_rules! parse_as_uuid {
         }
     )*};
 }
-parse_as_uuid!(UserId, SessionId, RecordId, ApiKeyId);
+parse_as_uuid!(UserId, SessionId, RecordId, ApiKeyId, DraftId);
 
 impl DatasetId {
     /// Generates a random dataset id.
+    #[must_use]
+    pub fn random() -> Self {
+        Self(Uuid::new_v4())
+    }
+}
+
+impl DraftId {
+    /// Generates a random draft id.
     #[must_use]
     pub fn random() -> Self {
         Self(Uuid::new_v4())
@@ -138,7 +151,7 @@ macro_rules! display_canonically {
         }
     )*};
 }
-display_canonically!(DatasetId, UserId, RecordId, SessionId, ApiKeyId);
+display_canonically!(DatasetId, UserId, RecordId, SessionId, ApiKeyId, DraftId);
 
 #[cfg(test)]
 mod tests {

@@ -47,10 +47,16 @@ pub fn decode(content: Vec<u8>) -> Result<String, TextEncodingError> {
         let line = line_at(error.as_bytes(), byte);
         TextEncodingError::NotUtf8 { line, byte }
     })?;
-    if text.as_bytes().starts_with(BYTE_ORDER_MARK) {
+    if has_byte_order_mark(text.as_bytes()) {
         text.drain(..BYTE_ORDER_MARK.len());
     }
     Ok(text)
+}
+
+/// Whether a text begins with a byte order mark.
+#[must_use]
+pub fn has_byte_order_mark(content: &[u8]) -> bool {
+    content.starts_with(BYTE_ORDER_MARK)
 }
 
 /// The bytes of a JSON text after its byte order mark, which a parser may ignore (RFC 8259 section 8.1).

@@ -15,6 +15,7 @@ use crate::domain::diagnostic::{SourceDiagnostic, sorted};
 use crate::domain::error_chain::error_chain;
 use crate::domain::principal::{Principal, User};
 use crate::domain::resource::Resource;
+use crate::domain::text_position::line_at;
 
 use super::access_types::AccessTypes;
 use super::address;
@@ -49,6 +50,7 @@ pub struct Bundle {
     pub(super) policies: ValidPolicies,
     pub(super) policy_index: Arc<PolicyIndex>,
     pub(super) schema_names: Arc<SchemaNames>,
+    missing_actions: Vec<Action>,
     pub(super) entity_cache: EntityCache,
     pub(super) context_cache: ContextCache,
     pub(super) decision_classes: DecisionClasses,
@@ -140,6 +142,10 @@ impl Bundle {
         });
         warnings.extend(undeclared_actions(sources, &schema, &checked.names));
         warnings.extend(checked.words.warnings(sources));
+        let missing_actions = Action::OPTIONAL_ACTIONS
+            .into_iter()
+            .filter(|action| !declares_action(&schema, &checked.names, *action))
+            .collect();
         let question_tables = QuestionTables::new(&schema, &index, !networks.is_empty());
         Ok(Self {
             administers_by_readers: OnceLock::new(),
@@ -151,6 +157,7 @@ impl Bundle {
             policies,
             policy_index: Arc::new(index),
             schema_names: checked.names,
+            missing_actions,
             entity_cache: checked.entities,
             context_cache: ContextCache::new(checked.words, Arc::clone(&networks)),
             networks,
@@ -222,7 +229,7 @@ impl Bundle {
     /// Whether its schema has an action; only [`Action::OPTIONAL_ACTIONS`] can be missing.
     #[must_use]
     pub fn declares(&self, action: Action) -> bool {
-        declares_action(&self.schema, &self.schema_names, action)
+        !self.missing_actions.contains(&action)
     }
 
     /// Whether a permit could apply to the principal and the action, whatever the resource.
@@ -272,6 +279,14 @@ impl Bundle {
         Some((policy, self.policies().get(id)?))
     }
 
+    /// The line that a policy or a link starts on, in the file of its description.
+    #[must_use]
+    pub fn line_of(&self, id: &str) -> Option<usize> {
+        let location = self.policies.locations.get(id)?;
+        let text = self.sources.text(&location.file)?;
+        Some(line_at(&**text, location.span.start))
+    }
+
     /// A warning at the first line of a policy, a link or a template.
     pub(super) fn warning_at_policy(&self, id: &str, message: String) -> SourceDiagnostic {
         let location = self.policies.locations.get(id);
@@ -306,7 +321,7 @@ fn undeclared_actions(
     let is_missing = |action: &Action| !declares_action(schema, names, *action);
     let warning = |message: String| {
         SourceDiagnostic::for_file(&label, message)
-            .with_help("copy the declaration from the shipped schema.cedarschema")
+            .with_help("copy the declaration and the words of `KeyAction` from the shipped schema.cedarschema")
             .into_warning()
     };
     let relevant = Action::RESTRICTING_ACTIONS
@@ -318,12 +333,21 @@ fn undeclared_actions(
                  user may give it any role that leaves it so"
             ))
         });
+    // Whoever declares the action means Cedargate's or one of its own, and should know which it is.
+    let without_word = Action::KEY_WORD_ACTIONS
+        .into_iter()
+        .filter(|action| is_missing(action) && schema.actions().any(|it| *it == names.action(*action)))
+        .map(|action| {
+            warning(format!(
+                "the schema declares an action `{action}` of its own: it is Cedargate's only if `KeyAction` lists the word"
+            ))
+        });
     let is_evaluate_missing = Some(Action::Evaluate).filter(is_missing).map(|action| {
         warning(format!(
             "the schema does not declare the action `{action}`: no service may ask for decisions (AuthZEN)"
         ))
     });
-    relevant.chain(is_evaluate_missing).collect()
+    relevant.chain(without_word).chain(is_evaluate_missing).collect()
 }
 
 fn build_index(

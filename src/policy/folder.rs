@@ -11,6 +11,7 @@ use cedar_policy::Schema;
 use sha2::{Digest, Sha256};
 
 use crate::domain::decision::Revision;
+use crate::domain::diagnostic::SourceDiagnostic;
 
 use super::Bundle;
 use super::attributes::DeclaredAttributes;
@@ -168,6 +169,18 @@ impl PolicyFolder {
     pub fn files(&self) -> impl Iterator<Item = (&str, &Arc<str>)> {
         let parts = [&self.bundle, &self.cases, &self.invariants];
         parts.into_iter().flat_map(SourceFiles::iter)
+    }
+
+    /// The files that begin with a byte order mark, which their texts do not have.
+    pub fn marked_files(&self) -> impl Iterator<Item = &String> {
+        let parts = [&self.bundle, &self.cases, &self.invariants];
+        parts.into_iter().flat_map(SourceFiles::marked)
+    }
+
+    /// The problems of files that could not be used.
+    pub fn unusable_files(&self) -> impl Iterator<Item = &SourceDiagnostic> {
+        let parts = [&self.bundle, &self.cases, &self.invariants];
+        parts.into_iter().flat_map(SourceFiles::problems)
     }
 
     /// The folder revision: the SHA-256 over everything that was read, policies, cases and invariants, with the

@@ -95,7 +95,14 @@ impl FormattedPolicies {
     }
 }
 
-fn format_text(label: &str, text: &Arc<str>) -> Result<String, Vec<SourceDiagnostic>> {
+/// Whether a file of this name can be formatted: not the schema, and nothing that is no policy.
+#[must_use]
+pub fn is_formattable(name: &str) -> bool {
+    is_policy_file(name)
+}
+
+/// The text of one policy file, formatted; messages have it as `label`. Fails with its problems if it does not parse.
+pub fn format_text(label: &str, text: &Arc<str>) -> Result<String, Vec<SourceDiagnostic>> {
     // Cedar's parser reports every problem with its location, the formatter only the first message.
     let parsed = source_policy::parse(label, text)?;
     if parsed.policies().next().is_none() && parsed.templates().next().is_none() {

@@ -8,6 +8,7 @@
 //! - [`attributes`]: the attributes that the author's schema declares, and their values in the catalog.
 //! - [`edited_attributes`]: what an edit of the schema means for values that the catalog has.
 //! - [`folder`]: everything in a policy folder, read once, for the bundle, its cases and its invariants.
+//!   [`file_name`]: which files it may have.
 //! - [`cases`]: the test cases beside the policies. [`case_failures`]: the failed ones by their causes. [`coverage`]:
 //!   what they do not cover.
 //! - [`mentions`]: the users, roles and datasets that a folder names. `reach`: what can never match.
@@ -25,7 +26,7 @@
 //! - [`mod@format`]: the layout of policy files.
 //! - Cases: `case_file` parses them, `short_case` those that name entities of a `situation`, with
 //!   `case_changes`; `case_entities` lays them over those of the bundle; `typed_json` reads the words in both.
-//! - Parsing: `sources` reads files, `source_policy` parses one, `file_parser` is shared by `policies` and
+//! - Parsing: `sources` are files that `source_reader` reads, `source_policy` parses one, `file_parser` is shared by `policies` and
 //!   the invariants, `links` fills templates, `networks` reads the named networks, `case_file` and `json_span` parse
 //!   JSON, `case_sources` reads one case file with what it names, `validation` runs
 //!   Cedar's validator on what is not `known_valid`, `schema_check` tries the schema, `schema_names` has its names.
@@ -59,6 +60,7 @@ pub mod edited_attributes;
 pub mod effect;
 pub mod entity_file;
 pub mod explain;
+pub mod file_name;
 pub mod folder;
 pub mod format;
 pub mod live;
@@ -109,6 +111,7 @@ mod short_case;
 mod situation;
 mod source_form;
 mod source_policy;
+mod source_reader;
 mod sources;
 mod typed_json;
 mod unknown_address;

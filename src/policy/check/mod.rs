@@ -51,8 +51,27 @@ pub struct PolicyCheck {
     pub warnings: Vec<SourceDiagnostic>,
     /// Whether the users, roles and datasets that the folder names were compared with the catalog.
     pub is_compared_with_catalog: bool,
+    /// Every case, in the order of the files and of the cases in them; none where one has errors.
+    #[serde(skip)]
+    pub cases: Vec<NamedPlace>,
+    /// Every invariant, by file and line; none where one has errors.
+    #[serde(skip)]
+    pub invariants: Vec<NamedPlace>,
     #[serde(skip)]
     mentions: Option<EntityMentions>,
+}
+
+/// A case or an invariant, and where it is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NamedPlace {
+    /// The name of the case, or the `@id` of the invariant.
+    pub name: String,
+    /// Its file, relative to the folder.
+    pub file: String,
+    /// The line it starts on.
+    pub line: usize,
+    /// The `@reason` of an invariant.
+    pub reason: Option<String>,
 }
 
 /// How many of each a folder has; `None` where they have errors.
@@ -73,28 +92,68 @@ impl PolicyCheck {
     ///
     /// Fails if the folder or a file in it cannot be read; errors in their contents are in the result.
     pub fn run(folder: Result<PolicyFolder, BundleError>) -> Result<Self, BundleError> {
-        let mut check = Self {
+        let mut check = Self::empty();
+        let Some(folder) = check.collect(folder)? else {
+            return Ok(check.in_order());
+        };
+        let bundle = check.collect(folder.bundle())?;
+        check.check_folder(&folder, bundle.as_ref())?;
+        Ok(check.in_order())
+    }
+
+    /// Checks a folder whose bundle was built, or has problems, before.
+    pub fn of_built(
+        folder: &PolicyFolder,
+        bundle: Result<&Bundle, &BundleError>,
+    ) -> Result<Self, BundleError> {
+        let mut check = Self::empty();
+        if let Err(error) = bundle {
+            check.problems.extend_from_slice(error.problems());
+        }
+        check.check_folder(folder, bundle.ok())?;
+        Ok(check.in_order())
+    }
+
+    fn empty() -> Self {
+        Self {
             revision: None,
             folder_revision: None,
             counts: PolicyCounts::default(),
             problems: Vec::new(),
             warnings: Vec::new(),
             is_compared_with_catalog: false,
+            cases: Vec::new(),
+            invariants: Vec::new(),
             mentions: None,
-        };
-        if let Some(folder) = check.collect(folder)? {
-            check.folder_revision = Some(folder.fingerprint());
-            let (bundle, schema) = check.check_bundle(&folder)?;
-            let cases = check.collect(folder.cases())?;
-            let invariants = check.collect(folder.invariants())?;
-            if let Some(schema) = schema {
-                check.check_cases((&schema, &folder.networks()), cases)?;
-                check.check_invariants((bundle.as_ref(), &schema), invariants)?;
-            }
         }
-        check.problems = sorted_and_deduplicated(check.problems);
-        check.warnings = sorted_and_deduplicated(check.warnings);
-        Ok(check)
+    }
+
+    /// Checks everything of a folder but whether there is a bundle, without which the schema may be valid.
+    fn check_folder(
+        &mut self,
+        folder: &PolicyFolder,
+        bundle: Option<&Bundle>,
+    ) -> Result<(), BundleError> {
+        self.folder_revision = Some(folder.fingerprint());
+        let cases = self.collect(folder.cases())?;
+        let invariants = self.collect(folder.invariants())?;
+        if let Some(bundle) = bundle {
+            self.check_bundle(folder, bundle);
+        }
+        let schema = bundle.map_or_else(|| folder.schema(), |bundle| Some(bundle.schema.clone()));
+        if let Some(schema) = schema {
+            self.check_cases((&schema, &folder.networks()), cases)?;
+            self.check_invariants((bundle, &schema), invariants)?;
+        }
+        Ok(())
+    }
+
+    fn in_order(self) -> Self {
+        Self {
+            problems: sorted_and_deduplicated(self.problems),
+            warnings: sorted_and_deduplicated(self.warnings),
+            ..self
+        }
     }
 
     /// What the policies and invariants name, to be looked up in the catalog.
@@ -160,26 +219,17 @@ impl PolicyCheck {
         }
     }
 
-    /// Checks schema, policies and links; returns the bundle, and the schema, which may be valid without it.
-    fn check_bundle(
-        &mut self,
-        folder: &PolicyFolder,
-    ) -> Result<(Option<Bundle>, Option<Schema>), BundleError> {
-        let Some(bundle) = self.collect(folder.bundle())? else {
-            // The problem of the schema is added already.
-            return Ok((None, folder.schema()));
-        };
+    /// Adds what a valid bundle has, and what it warns of.
+    fn check_bundle(&mut self, folder: &PolicyFolder, bundle: &Bundle) {
         self.revision = Some(bundle.revision().clone());
         self.counts.policies = Some(bundle.policies().len());
         self.counts.templates = Some(bundle.policies.templates.len());
         self.warnings.extend_from_slice(bundle.warnings());
-        self.warnings.extend(bundle_warnings(&bundle));
-        self.warnings.extend(address_warning(&bundle));
-        let mentions = EntityMentions::of_folder(folder, &bundle);
+        self.warnings.extend(bundle_warnings(bundle));
+        self.warnings.extend(address_warning(bundle));
+        let mentions = EntityMentions::of_folder(folder, bundle);
         self.warnings.extend(mentions.warnings(None));
         self.mentions = Some(mentions);
-        let schema = bundle.schema.clone();
-        Ok((Some(bundle), Some(schema)))
     }
 
     fn check_cases(
@@ -188,8 +238,17 @@ impl PolicyCheck {
         cases: Option<CaseFiles>,
     ) -> Result<(), BundleError> {
         if let Some(cases) = cases {
-            let count = cases.parse(schema, networks).map(|cases| cases.len());
-            self.counts.cases = self.collect(count)?;
+            let parsed = self.collect(cases.parse(schema, networks))?;
+            self.counts.cases = parsed.as_ref().map(Vec::len);
+            let parsed = parsed.into_iter().flatten();
+            self.cases = parsed
+                .map(|case| NamedPlace {
+                    name: case.name,
+                    file: case.file,
+                    line: case.line,
+                    reason: None,
+                })
+                .collect();
         }
         Ok(())
     }
@@ -209,6 +268,15 @@ impl PolicyCheck {
         };
         if let Some(valid) = self.collect(valid)? {
             self.counts.invariants = Some(valid.invariants.len());
+            let parsed = valid.invariants.into_iter();
+            self.invariants = parsed
+                .map(|invariant| NamedPlace {
+                    name: invariant.id,
+                    file: invariant.file,
+                    line: invariant.line,
+                    reason: Some(invariant.reason),
+                })
+                .collect();
             self.warnings.extend(valid.warnings);
         }
         Ok(())

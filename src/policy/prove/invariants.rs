@@ -128,10 +128,10 @@ pub(in crate::policy) struct ValidInvariants {
 /// One invariant.
 #[derive(Clone, Debug)]
 pub(in crate::policy) struct Invariant {
-    pub(super) id: String,
-    pub(super) file: String,
-    pub(super) line: usize,
-    pub(super) reason: String,
+    pub(in crate::policy) id: String,
+    pub(in crate::policy) file: String,
+    pub(in crate::policy) line: usize,
+    pub(in crate::policy) reason: String,
     pub(super) bound: InvariantBound,
     /// Named by its `@id`.
     pub(super) policy: Policy,

@@ -14,6 +14,7 @@ mod change_summary;
 mod dataset_files;
 pub mod dataset_input;
 mod datasets;
+pub mod drafts;
 pub mod explanations;
 mod identity_providers;
 mod list_turns;
@@ -46,6 +47,7 @@ use super::error::ServiceError;
 use super::fair_turns::{FairTurns, TurnLimits};
 use super::identity::authentication::Authenticator;
 use super::identity::password::Passwords;
+use super::policies::drafts::Drafts;
 use super::policies::reload::PolicyReloader;
 use super::rate_limits::RateLimits;
 
@@ -59,6 +61,15 @@ const WRITE_TURNS: TurnLimits = TurnLimits {
     per_network: 16,
     wait: Duration::from_secs(10),
     what: "the catalog",
+};
+
+/// Reading and checking drafts takes as long as their policies are many; one user has one draft worked on at a time.
+const DRAFT_TURNS: TurnLimits = TurnLimits {
+    total: 2,
+    per_user: 1,
+    per_network: 2,
+    wait: Duration::from_secs(20),
+    what: "working on drafts",
 };
 
 /// Each upload has a piece of its file in memory.
@@ -88,6 +99,10 @@ pub struct Administration {
     write_turns: FairTurns,
     /// Shares out uploads and imports.
     upload_turns: FairTurns,
+    /// The drafts of the policies.
+    drafts: Drafts,
+    /// Shares out the work on drafts.
+    draft_turns: FairTurns,
 }
 
 /// Who may run administrative operations.
@@ -134,6 +149,8 @@ impl Administration {
             access: AdminAccess::Policies(dependencies),
             write_turns: FairTurns::new(WRITE_TURNS),
             upload_turns: FairTurns::new(UPLOAD_TURNS),
+            drafts: Drafts::default(),
+            draft_turns: FairTurns::new(DRAFT_TURNS),
         }
     }
 
@@ -163,6 +180,8 @@ impl Administration {
             access: AdminAccess::Local,
             write_turns: FairTurns::new(WRITE_TURNS),
             upload_turns: FairTurns::new(UPLOAD_TURNS),
+            drafts: Drafts::default(),
+            draft_turns: FairTurns::new(DRAFT_TURNS),
         }
     }
 }

@@ -81,7 +81,7 @@ impl Administration {
         .await
     }
 
-    fn reloader(&self) -> Result<&Arc<PolicyReloader>, ServiceError> {
+    pub(super) fn reloader(&self) -> Result<&Arc<PolicyReloader>, ServiceError> {
         match &self.access {
             AdminAccess::Policies(dependencies) => Ok(&dependencies.reloader),
             AdminAccess::Local => Err(no_policies_in_force()),

@@ -40,10 +40,13 @@ pub(super) struct PolicyGate {
 }
 
 /// A policy folder with what an edit of it is compared with.
-pub(super) struct FolderInForce {
-    pub(super) folder: PolicyFolder,
-    pub(super) revision: Revision,
-    pub(super) fingerprint: String,
+pub struct FolderInForce {
+    /// Its files.
+    pub folder: PolicyFolder,
+    /// The revision of its bundle.
+    pub revision: Revision,
+    /// Its folder revision.
+    pub fingerprint: String,
     safeguards: Safeguards,
 }
 

@@ -3,6 +3,7 @@
 //! - `reloader`: the reload itself: snapshot, check, record, activate, persist.
 //! - `initial`: the policies at the start, before any are in force.
 //! - `warnings`: what the policies in force can never match.
+//! - `folder_access`: what is in force and what is on disk, for drafts.
 //! - `watcher` notices edits, `snapshot` reads the folder, `gate` checks it, `catalog_check` compares it with the
 //!   catalog (`catalog_fit`), `second_look` tells when to check it again, `last_good` saves it for
 //!   the next start, `proof_file` what was proved, `shared_run` lets all who ask for a reload share one.
@@ -10,6 +11,7 @@
 mod acceptance;
 mod catalog_check;
 mod catalog_fit;
+mod folder_access;
 mod gate;
 mod initial;
 mod last_good;
@@ -27,11 +29,13 @@ mod watcher;
 
 pub use acceptance::EditReview;
 pub use catalog_fit::CatalogFit;
+pub use gate::FolderInForce;
 pub use initial::{
     ActiveBundleError, InitialPolicies, PolicyStartError, load_active_bundle, load_active_folder,
     load_initial_policies,
 };
 pub use last_good::LastGoodError;
+pub(in crate::service) use policy_thread::run_on_policy_thread;
 pub use rejection::{MAX_REASON_LINES, RejectedBundle, RejectionReason};
 pub use reloader::PolicyReloader;
 pub use status::{ReloadReport, ReloadStatus};

@@ -27,7 +27,7 @@ pub(super) fn run_both<A, B: Send>(
 }
 
 /// Runs blocking work on a thread of its own.
-pub(super) async fn run_on_policy_thread<T: Send + 'static>(
+pub(in crate::service) async fn run_on_policy_thread<T: Send + 'static>(
     work: impl FnOnce() -> T + Send + 'static,
 ) -> Result<T, ServiceError> {
     let (sender, result) = oneshot::channel();

@@ -46,7 +46,7 @@ struct SharedReload {
 /// Brings edits of the policy folder into force.
 pub struct PolicyReloader {
     live: Arc<LiveBundle>,
-    source: PolicySource,
+    pub(super) source: PolicySource,
     gate: PolicyGate,
     last_good: LastGoodFile,
     proofs: Arc<ProofFile>,
@@ -54,7 +54,7 @@ pub struct PolicyReloader {
     audit: Arc<AuditTrail>,
     clock: Clock,
     reloads: Arc<SharedRun<Result<SharedReload, Arc<ServiceError>>>>,
-    state: Mutex<ReloadState>,
+    pub(super) state: Mutex<ReloadState>,
 }
 
 impl PolicyReloader {
