@@ -14,6 +14,8 @@ use super::api::admin::access_lists::AccessListsApi;
 use super::api::admin::audit::AuditApi;
 use super::api::admin::credentials::AdminCredentialsApi;
 use super::api::admin::datasets::AdminDatasetsApi;
+use super::api::admin::draft_effect::DraftEffectApi;
+use super::api::admin::draft_matrix::DraftMatrixApi;
 use super::api::admin::explanations::ExplanationApi;
 use super::api::admin::files::AdminFilesApi;
 use super::api::admin::identity_providers::IdentityProvidersApi;
@@ -63,6 +65,8 @@ type AdminApis = (
     AuditApi,
     PoliciesApi,
     ExplanationApi,
+    DraftMatrixApi,
+    DraftEffectApi,
     SigningKeysApi,
     IdentityProvidersApi,
 );
@@ -98,6 +102,12 @@ fn admin_apis(administration: &Arc<Administration>, schedule: KeySchedule) -> Ad
             administration: administration(),
         },
         ExplanationApi {
+            administration: administration(),
+        },
+        DraftMatrixApi {
+            administration: administration(),
+        },
+        DraftEffectApi {
             administration: administration(),
         },
         SigningKeysApi {

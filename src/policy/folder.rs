@@ -17,6 +17,7 @@ use super::Bundle;
 use super::attributes::DeclaredAttributes;
 use super::bundle::parse_schema;
 use super::cases::{CaseFiles, is_case_or_entity_file};
+use super::context_literals::ContextLiterals;
 use super::error::BundleError;
 use super::networks::Networks;
 use super::proof_memory::ProofMemory;
@@ -123,6 +124,14 @@ impl PolicyFolder {
     /// The invariants.
     pub fn invariants(&self) -> Result<InvariantFiles, BundleError> {
         InvariantFiles::new(self.invariants.clone())
+    }
+
+    /// What its invariants compare the context with; nothing if they are not valid with the schema of a bundle.
+    #[must_use]
+    pub fn invariant_literals(&self, bundle: &Bundle) -> ContextLiterals {
+        let invariants = self.invariants();
+        let literals = invariants.and_then(|invariants| invariants.context_literals(bundle));
+        literals.unwrap_or_default()
     }
 
     /// The files with cases and their entities.

@@ -13,7 +13,7 @@ use crate::domain::action::Action;
 use crate::domain::audit::{AuditEvent, AuditOutcome};
 use crate::domain::client_address::AssumedAddress;
 use crate::domain::dataset::{RecordStatus, Visibility};
-use crate::domain::id::{ApiKeyId, DatasetId, RecordId, SessionId, UserId};
+use crate::domain::id::{ApiKeyId, DatasetId, DraftId, RecordId, SessionId, UserId};
 use crate::domain::name::{MAX_NAME_LENGTH, NameError, RoleName, Username};
 use crate::policy::explain::PartValue;
 use crate::service::error::ServiceError;
@@ -72,6 +72,7 @@ macro_rules! impl_string_conversions {
 
 impl_string_type!(DatasetId, "string_uuid", uuid_schema());
 impl_string_type!(ApiKeyId, "string_uuid", uuid_schema());
+impl_string_type!(DraftId, "string_uuid", uuid_schema());
 impl_string_type!(UserId, "string_uuid", uuid_schema());
 impl_string_type!(SessionId, "string_uuid", uuid_schema());
 impl_string_type!(Username, "string_name", name_schema());

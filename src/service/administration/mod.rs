@@ -43,6 +43,7 @@ use crate::storage::Database;
 use super::access::decisions::Decisions;
 use super::audit_trail::AuditTrail;
 use super::catalog_cache::CatalogCache;
+use super::catalog_snapshots::CatalogSnapshots;
 use super::error::ServiceError;
 use super::fair_turns::{FairTurns, TurnLimits};
 use super::identity::authentication::Authenticator;
@@ -70,6 +71,15 @@ const DRAFT_TURNS: TurnLimits = TurnLimits {
     per_network: 2,
     wait: Duration::from_secs(20),
     what: "working on drafts",
+};
+
+/// A review of the whole catalog takes a processor for as long as it lasts: one at a time.
+const REVIEW_TURNS: TurnLimits = TurnLimits {
+    total: 1,
+    per_user: 1,
+    per_network: 1,
+    wait: Duration::from_secs(10),
+    what: "reviewing a draft",
 };
 
 /// Each upload has a piece of its file in memory.
@@ -103,6 +113,10 @@ pub struct Administration {
     drafts: Drafts,
     /// Shares out the work on drafts.
     draft_turns: FairTurns,
+    /// Shares out reviews of the whole catalog.
+    review_turns: FairTurns,
+    /// The catalog that they look at.
+    catalog_snapshots: Arc<CatalogSnapshots>,
 }
 
 /// Who may run administrative operations.
@@ -151,6 +165,8 @@ impl Administration {
             upload_turns: FairTurns::new(UPLOAD_TURNS),
             drafts: Drafts::default(),
             draft_turns: FairTurns::new(DRAFT_TURNS),
+            review_turns: FairTurns::new(REVIEW_TURNS),
+            catalog_snapshots: Arc::default(),
         }
     }
 
@@ -182,6 +198,8 @@ impl Administration {
             upload_turns: FairTurns::new(UPLOAD_TURNS),
             drafts: Drafts::default(),
             draft_turns: FairTurns::new(DRAFT_TURNS),
+            review_turns: FairTurns::new(REVIEW_TURNS),
+            catalog_snapshots: Arc::default(),
         }
     }
 }

@@ -11,6 +11,8 @@ pub mod explanation;
 #[cfg(test)]
 mod generated;
 pub mod matrix;
+mod named_attributes;
 mod pair_classes;
 mod projection;
 mod shared_datasets;
+pub mod visible;

@@ -84,14 +84,7 @@ pub fn compare_within<E>(
     let datasets = catalog.datasets.iter();
     let datasets: Vec<_> = datasets.map(|dataset| shared_at(dataset, second)).collect();
     let BundlePair { from, to } = bundles;
-    let question = PairQuestion {
-        actions: &ACTIONS,
-        users: &catalog.users,
-        datasets: &datasets,
-        literals: literals_of(from, to, scope),
-        references: from.references().union(to.references()),
-    };
-    let mut run = PairClasses::new(bundles, question, scope);
+    let mut run = classes_of(bundles, &catalog.users, &datasets, scope);
     let shapes = run.decide_shapes(0..datasets.len(), &|_| true, keep_on)?;
     let groups = list_changes(&run, &datasets, shapes, limits);
     let is_confined = scope.address.is_some() || scope.time.is_some();
@@ -115,6 +108,24 @@ pub fn compare_within<E>(
         more_ineffective,
         groups,
     })
+}
+
+/// The classes that are compared; nothing is decided yet.
+fn classes_of<'a>(
+    bundles: BundlePair<'a>,
+    users: &'a [Arc<User>],
+    datasets: &'a [Arc<Dataset>],
+    scope: &ContextScope,
+) -> PairClasses<'a> {
+    let BundlePair { from, to } = bundles;
+    let question = PairQuestion {
+        actions: &ACTIONS,
+        users,
+        datasets,
+        literals: literals_of(from, to, scope),
+        references: from.references().union(to.references()),
+    };
+    PairClasses::new(bundles, question, scope)
 }
 
 /// The groups of changes, as much of them listed as the limits allow: the largest ones.

@@ -87,7 +87,7 @@ pub struct ChangeGroup {
     pub(super) contexts: ContextSet,
     /// One request whose decision changes.
     #[serde(skip)]
-    pub(super) example: Option<ChangeExample>,
+    pub example: Option<ChangeExample>,
     /// Whether `who` is several.
     #[serde(skip)]
     pub(super) is_plural: bool,
@@ -192,9 +192,16 @@ impl ChangeGroup {
     }
 
     /// How many decisions change.
-    pub(super) fn size(&self) -> u64 {
+    #[must_use]
+    pub fn size(&self) -> u64 {
         let principals = self.user_count() + usize::from(self.is_anonymous);
         u64::try_from(principals.saturating_mul(self.dataset_count())).unwrap_or(u64::MAX)
+    }
+
+    /// Whether its users and datasets are listed, the first ones at least.
+    #[must_use]
+    pub fn is_listed(&self) -> bool {
+        !self.who.is_empty()
     }
 
     /// How many users there are.

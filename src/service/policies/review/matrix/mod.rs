@@ -12,6 +12,9 @@ mod query;
 mod report;
 mod rows;
 
+#[cfg(test)]
+mod tests;
+
 use std::sync::Arc;
 
 use crate::domain::action::Action;

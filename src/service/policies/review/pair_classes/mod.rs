@@ -6,7 +6,6 @@
 //! [`DatasetSignature`]. [`projection`](crate::service::policies::review::projection) says why that is sound.
 
 mod deciding;
-mod named;
 mod question;
 mod shapes;
 
@@ -21,10 +20,10 @@ use crate::policy::references::PolicyReferences;
 
 use super::asked_contexts::{AskedContexts, ContextScope};
 use super::bundle_pair::BundlePair;
+use super::named_attributes::named_by_attributes;
 use super::projection::{
     PrincipalProjection, ResourceProjection, has_other_reader_role, is_reader_by_other_role,
 };
-use named::named_by_attributes;
 use shapes::into_shapes;
 
 pub(super) use deciding::{ActionOutcome, PairDecider};

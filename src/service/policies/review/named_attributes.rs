@@ -7,10 +7,10 @@ use crate::domain::dataset::Dataset;
 use crate::domain::principal::User;
 use crate::policy::attributes::AttributeReferences;
 
-use crate::service::policies::review::projection::AttributeViews;
+use super::projection::AttributeViews;
 
 /// What the attributes of users and datasets name, as far as policies read them.
-pub(in crate::service::policies::review) fn named_by_attributes(
+pub(super) fn named_by_attributes(
     views: &AttributeViews<'_>,
     users: &[Arc<User>],
     datasets: &[Arc<Dataset>],
