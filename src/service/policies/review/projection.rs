@@ -184,13 +184,22 @@ impl ResourceProjection {
             reads_by_other_role: is_reader_by_other_role(dataset, roles, references),
             is_reader: is_reader(principal),
             is_owner_reader: is_reader(dataset.owner),
-            has_other_readers: readers
-                .iter()
-                .any(|id| Some(*id) != principal && Some(*id) != dataset.owner && !is_named(*id)),
+            has_other_readers: has_other_readers(dataset, principal, references),
             owner,
             named_readers,
         }
     }
+}
+
+/// Whether somebody else reads the dataset by name, whom no policy names and who does not own it.
+pub(super) fn has_other_readers(
+    dataset: &Dataset,
+    principal: Option<UserId>,
+    references: &PolicyReferences,
+) -> bool {
+    let is_named = |user: UserId| references.is_everything || references.users.contains(&user);
+    let mut readers = dataset.reader_users.iter().copied();
+    readers.any(|id| Some(id) != principal && Some(id) != dataset.owner && !is_named(id))
 }
 
 /// Whether a role that no policy names reads the dataset.

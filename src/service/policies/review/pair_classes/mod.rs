@@ -6,6 +6,7 @@
 //! [`DatasetSignature`]. [`projection`](crate::service::policies::review::projection) says why that is sound.
 
 mod deciding;
+mod projector;
 mod question;
 mod shapes;
 
@@ -24,6 +25,7 @@ use super::named_attributes::named_by_attributes;
 use super::projection::{
     PrincipalProjection, ResourceProjection, has_other_reader_role, is_reader_by_other_role,
 };
+use projector::ShapeProjector;
 use shapes::into_shapes;
 
 pub(super) use deciding::{ActionOutcome, PairDecider};
@@ -222,8 +224,13 @@ impl<'a> PairClasses<'a> {
             shape.signature = self.signature(&mut projected, bundles, &dataset, wanted);
             self.decide_classes(shape.signature, &dataset, &related, wanted, &mut keep_on)?;
             for user in related {
+                let Some(own) = self.users.get(user) else {
+                    continue;
+                };
                 let class = self.class_of(user);
-                let resource = self.own_projection(&mut projected, bundles, &dataset, user);
+                let others = self.signatures.get(shape.signature).map(|it| it.others);
+                let views = bundles.views(&self.references);
+                let resource = projected.own(others, &dataset, own, &views);
                 let projection = self.classes.get(class).map(|class| class.projection);
                 let outcome = self.decide(projection, resource, &dataset, Some(user));
                 shape.related.push(RelatedUser {
@@ -324,22 +331,6 @@ impl<'a> PairClasses<'a> {
         Ok(())
     }
 
-    /// The index of a dataset's projection for its owner or a reader by name.
-    fn own_projection(
-        &self,
-        projected: &mut ShapeProjector,
-        bundles: BundlePair<'_>,
-        dataset: &Dataset,
-        user: usize,
-    ) -> usize {
-        let Some(user) = self.users.get(user) else {
-            return 0;
-        };
-        let views = bundles.views(&self.references);
-        let own = ResourceProjection::new(dataset, Some(user.id), &user.roles, &views);
-        projected.resource(own)
-    }
-
     /// The outcome for all principals and datasets with these projections, decided with `dataset` and `user`; without
     /// a user, for anonymous callers.
     fn decide(
@@ -364,20 +355,5 @@ impl<'a> PairClasses<'a> {
         }
         self.memo.insert((projection, resource), index);
         index
-    }
-}
-
-/// The places of what shapes have in common.
-#[derive(Default)]
-struct ShapeProjector {
-    resources: HashMap<ResourceProjection, usize>,
-    reader_roles: HashMap<BTreeSet<RoleName>, usize>,
-    signatures: HashMap<(usize, usize, usize), usize>,
-}
-
-impl ShapeProjector {
-    fn resource(&mut self, resource: ResourceProjection) -> usize {
-        let next = self.resources.len();
-        *self.resources.entry(resource).or_insert(next)
     }
 }
