@@ -36,6 +36,7 @@ pub mod resource;
 pub mod rfc3339;
 pub mod secret;
 pub mod session;
+pub mod search_text;
 pub mod share_ends;
 pub mod shown;
 pub mod strict_json;

@@ -15,14 +15,20 @@ use super::api::admin::audit::AuditApi;
 use super::api::admin::credentials::AdminCredentialsApi;
 use super::api::admin::datasets::AdminDatasetsApi;
 use super::api::admin::draft_effect::DraftEffectApi;
+use super::api::admin::draft_explanations::DraftExplanationsApi;
 use super::api::admin::draft_matrix::DraftMatrixApi;
+use super::api::admin::draft_names::DraftNamesApi;
+use super::api::admin::draft_proofs::DraftProofsApi;
 use super::api::admin::explanations::ExplanationApi;
 use super::api::admin::files::AdminFilesApi;
 use super::api::admin::identity_providers::IdentityProvidersApi;
 use super::api::admin::policies::PoliciesApi;
+use super::api::admin::publishing::PublishingApi;
+use super::api::admin::revisions::RevisionsApi;
 use super::api::admin::roles::AdminRolesApi;
 use super::api::admin::shares::AdminSharesApi;
 use super::api::admin::signing_keys::SigningKeysApi;
+use super::api::admin::usage::UsageApi;
 use super::api::admin::users::AdminUsersApi;
 use super::api::api_keys::ApiKeysApi;
 use super::api::catalog::CatalogApi;
@@ -37,8 +43,8 @@ use super::api::sessions::SessionApi;
 use super::openapi;
 use super::services::{HttpConfig, Services};
 
-/// The APIs for callers, verifiers and operators, and those for administrators.
-pub(super) type Apis = (CallerApis, AdminApis);
+/// The APIs for callers, verifiers and operators, those for administrators, and those for authors of policies.
+pub(super) type Apis = (CallerApis, AdminApis, AuthorApis);
 type CallerApis = (
     MintApi,
     MintBatchApi,
@@ -64,12 +70,44 @@ type AdminApis = (
     AccessListsApi,
     AuditApi,
     PoliciesApi,
+    RevisionsApi,
+    UsageApi,
     ExplanationApi,
-    DraftMatrixApi,
-    DraftEffectApi,
     SigningKeysApi,
     IdentityProvidersApi,
 );
+type AuthorApis = (
+    DraftNamesApi,
+    DraftExplanationsApi,
+    DraftMatrixApi,
+    DraftEffectApi,
+    DraftProofsApi,
+    PublishingApi,
+);
+
+fn author_apis(administration: &Arc<Administration>) -> AuthorApis {
+    let administration = || Arc::clone(administration);
+    (
+        DraftNamesApi {
+            administration: administration(),
+        },
+        DraftExplanationsApi {
+            administration: administration(),
+        },
+        DraftMatrixApi {
+            administration: administration(),
+        },
+        DraftEffectApi {
+            administration: administration(),
+        },
+        DraftProofsApi {
+            administration: administration(),
+        },
+        PublishingApi {
+            administration: administration(),
+        },
+    )
+}
 
 fn admin_apis(administration: &Arc<Administration>, schedule: KeySchedule) -> AdminApis {
     let administration = || Arc::clone(administration);
@@ -101,13 +139,13 @@ fn admin_apis(administration: &Arc<Administration>, schedule: KeySchedule) -> Ad
         PoliciesApi {
             administration: administration(),
         },
+        RevisionsApi {
+            administration: administration(),
+        },
+        UsageApi {
+            administration: administration(),
+        },
         ExplanationApi {
-            administration: administration(),
-        },
-        DraftMatrixApi {
-            administration: administration(),
-        },
-        DraftEffectApi {
             administration: administration(),
         },
         SigningKeysApi {
@@ -158,6 +196,7 @@ pub(super) fn api_service(
     let apis = (
         caller_apis,
         admin_apis(&services.administration, config.key_schedule),
+        author_apis(&services.administration),
     );
     OpenApiService::new(apis, "Cedargate", env!("CARGO_PKG_VERSION"))
         .description(openapi::DESCRIPTION)

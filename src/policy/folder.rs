@@ -16,6 +16,7 @@ use crate::domain::diagnostic::SourceDiagnostic;
 use super::Bundle;
 use super::attributes::DeclaredAttributes;
 use super::bundle::parse_schema;
+use super::case_file::is_case_file;
 use super::cases::{CaseFiles, is_case_or_entity_file};
 use super::context_literals::ContextLiterals;
 use super::error::BundleError;
@@ -24,6 +25,7 @@ use super::proof_memory::ProofMemory;
 use super::prove::InvariantFiles;
 use super::safeguards::Safeguards;
 use super::sources::{INVARIANTS_FOLDER, NETWORKS_FILE, SCHEMA_FILE, SourceFiles, is_bundle_file};
+use super::vocabulary::Vocabulary;
 
 /// What stands for the policies before any are in force.
 const CLOSED_POLICY: &str =
@@ -116,6 +118,12 @@ impl PolicyFolder {
         self.schema().map(|schema| DeclaredAttributes::new(&schema))
     }
 
+    /// What policies of its schema can name, if the schema is valid.
+    #[must_use]
+    pub fn vocabulary(&self) -> Option<Vocabulary> {
+        self.schema().map(|schema| Vocabulary::new(&schema))
+    }
+
     /// The cases.
     pub fn cases(&self) -> Result<CaseFiles, BundleError> {
         CaseFiles::new(self.cases.clone().with_entities_of(&self.bundle))
@@ -132,6 +140,12 @@ impl PolicyFolder {
         let invariants = self.invariants();
         let literals = invariants.and_then(|invariants| invariants.context_literals(bundle));
         literals.unwrap_or_default()
+    }
+
+    /// One of the case files, with the files that its cases may name.
+    pub(super) fn sources_of_cases(&self, file: &str) -> SourceFiles {
+        let sources = self.cases.clone().with_entities_of(&self.bundle);
+        sources.retain(|name| name == file || !is_case_file(name))
     }
 
     /// The files with cases and their entities.
@@ -178,6 +192,15 @@ impl PolicyFolder {
     pub fn files(&self) -> impl Iterator<Item = (&str, &Arc<str>)> {
         let parts = [&self.bundle, &self.cases, &self.invariants];
         parts.into_iter().flat_map(SourceFiles::iter)
+    }
+
+    /// Every file with its text, to keep.
+    #[must_use]
+    pub fn texts(&self) -> BTreeMap<String, Arc<str>> {
+        let files = self.files();
+        files
+            .map(|(name, text)| (name.to_owned(), Arc::clone(text)))
+            .collect()
     }
 
     /// The files that begin with a byte order mark, which their texts do not have.

@@ -106,7 +106,8 @@ impl CatalogSnapshots {
             datasets: datasets.into_iter().map(Arc::new).collect(),
         };
         let shared = tokio::task::spawn_blocking(share).await;
-        let snapshot = shared.map_err(|error| ServiceError::internal("reading a catalog", error))?;
+        let snapshot =
+            shared.map_err(|error| ServiceError::internal("reading a catalog", error))?;
         let snapshot = Arc::new(snapshot);
         self.keep(Arc::clone(&snapshot));
         Ok(snapshot)
@@ -185,7 +186,8 @@ fn require_room(size: CatalogSize) -> Result<(), ServiceError> {
     if bytes <= MAX_SNAPSHOT_SIZE {
         return Ok(());
     }
-    let detail = "the catalog is too large to be looked at as a whole here: use `cedargate policy diff`";
+    let detail =
+        "the catalog is too large to be looked at as a whole here: use `cedargate policy diff`";
     Err(ServiceError::conflict("catalog", detail))
 }
 

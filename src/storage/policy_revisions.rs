@@ -123,7 +123,11 @@ impl Database {
                 insert_revision(writing, number, revision).await?;
                 forget_old_revisions(writing, number).await?;
             }
-            append(writing, record.map(std::slice::from_ref).unwrap_or_default()).await?;
+            append(
+                writing,
+                record.map(std::slice::from_ref).unwrap_or_default(),
+            )
+            .await?;
             transaction.commit().await
         })
         .await
@@ -140,8 +144,13 @@ impl Database {
             FROM policy_revisions WHERE number < $1 ORDER BY number DESC LIMIT $2";
         let before = before.unwrap_or(i64::MAX);
         let operation = "list policy revisions";
-        let rows: Vec<RevisionRow> =
-            select!(self, operation, TABLE, fetch_all(SQL, before, i64::from(limit))).await?;
+        let rows: Vec<RevisionRow> = select!(
+            self,
+            operation,
+            TABLE,
+            fetch_all(SQL, before, i64::from(limit))
+        )
+        .await?;
         rows.into_iter().map(RevisionRow::into_revision).collect()
     }
 
@@ -258,7 +267,8 @@ async fn insert_revision(
     number: i64,
     revision: &NewPolicyRevision,
 ) -> Result<(), sqlx::Error> {
-    const INSERT: &str = "INSERT INTO policy_revisions (number, folder_revision, folder_before, revision,
+    const INSERT: &str =
+        "INSERT INTO policy_revisions (number, folder_revision, folder_before, revision,
             unix_millis, origin, user_id, summary, changes, manifest)
         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)";
     const INSERT_TEXTS: &str = "INSERT INTO policy_texts (sha256, text) ";
@@ -324,9 +334,7 @@ async fn forget_old_revisions(
 }
 
 /// The size of each stored text, by its digest.
-async fn stored_texts(
-    transaction: &mut Transaction,
-) -> Result<BTreeMap<String, i64>, sqlx::Error> {
+async fn stored_texts(transaction: &mut Transaction) -> Result<BTreeMap<String, i64>, sqlx::Error> {
     const SQL: &str = "SELECT sha256, CAST(length(text) AS BIGINT) FROM policy_texts";
     let rows: Vec<(String, i64)> = on_either!(transaction, connection => {
         sqlx::query_as(SQL).fetch_all(&mut **connection).await?

@@ -26,8 +26,12 @@ pub struct CreatedWithEtag<T> {
 
 /// The entity tag of a resource's JSON representation.
 pub fn json_etag(resource: &impl ToJSON) -> String {
-    let digest = Sha256::digest(resource.to_json_string().as_bytes());
-    format!("\"{}\"", hex::encode(digest))
+    content_etag(resource.to_json_string().as_bytes())
+}
+
+/// The entity tag of what is sent as it is.
+pub fn content_etag(content: &[u8]) -> String {
+    format!("\"{}\"", hex::encode(Sha256::digest(content)))
 }
 
 impl<T: Type + ToJSON> IntoResponse for WithEtag<T> {

@@ -270,9 +270,8 @@ fn scope_of(context: Option<MatrixContextRequest>) -> Result<ContextScope, Servi
 /// The address of a question, if it has one.
 pub(super) fn parse_address(text: Option<&str>) -> Result<Option<AssumedAddress>, ServiceError> {
     let address = text.map(str::parse).transpose();
-    address.map_err(|error: AssumedAddressError| {
-        ServiceError::invalid("address", error.to_string())
-    })
+    address
+        .map_err(|error: AssumedAddressError| ServiceError::invalid("address", error.to_string()))
 }
 
 /// The error statuses of asking what a draft changes.

@@ -7,11 +7,11 @@ use crate::domain::id::{DatasetId, UserId};
 use crate::domain::name::Username;
 use crate::http::reply::timestamp::Timestamp;
 use crate::service::policies::review::asked_contexts::AskedAuthentication;
+use crate::service::policies::review::matrix::keys::PeopleKey;
 use crate::service::policies::review::matrix::{
     AccessMatrix, ContextReach, ExampleContext, MatrixCell, MatrixColumn, MatrixRow, PairCounts,
     PairExample,
 };
-use crate::service::policies::review::matrix::keys::PeopleKey;
 
 /// The principal that did not sign in.
 const ANONYMOUS: &str = "anonymous";

@@ -1,10 +1,10 @@
 //! The access matrix of a draft beside the policies in force.
 
+use crate::domain::action::Action;
 use crate::domain::id::DraftId;
 use crate::service::administration::Administration;
 use crate::service::error::ServiceError;
 use crate::service::identity::request_context::RequestContext;
-use crate::domain::action::Action;
 use crate::service::policies::review::asked_contexts::ContextScope;
 use crate::service::policies::review::bundle_pair::BundlePair;
 use crate::service::policies::review::matrix::{

@@ -51,7 +51,10 @@ impl Administration {
         let turn = self.review_turns.take(Some(&authorizer.caller)).await?;
         self.charge(operation);
         let cache = &dependencies.catalog_cache;
-        let snapshot = self.catalog_snapshots.current(&self.database, cache).await?;
+        let snapshot = self
+            .catalog_snapshots
+            .current(&self.database, cache)
+            .await?;
         let snapshots = Arc::clone(&self.catalog_snapshots);
         let budget = ReviewBudget::new(MAX_REVIEW_DECISIONS);
         let _given_up = GivenUpOnDrop(Arc::clone(&budget.is_given_up));

@@ -72,7 +72,9 @@ impl Viewer<'_> {
                 return is_permitted(user);
             }
             let projection = PrincipalProjection::new(user, &views);
-            *known.entry(projection).or_insert_with(|| is_permitted(user))
+            *known
+                .entry(projection)
+                .or_insert_with(|| is_permitted(user))
         });
         visible.cloned().collect()
     }

@@ -8,8 +8,8 @@ use crate::domain::attributes::AttributeOwner;
 use crate::domain::dataset::Dataset;
 use crate::domain::principal::{Principal, User};
 use crate::policy::Bundle;
-use crate::service::policies::review::asked_contexts::{ContextScope, ContextSet};
 use crate::service::policies::review::asked_contexts::names::name_contexts;
+use crate::service::policies::review::asked_contexts::{ContextScope, ContextSet};
 use crate::service::policies::review::shared_datasets::shared_at;
 use crate::storage::DatasetColumns;
 
@@ -223,7 +223,9 @@ pub fn list_datasets(
         for (index, (dataset, (class, access))) in datasets.iter().zip(&of_datasets).enumerate() {
             let grants = || run.grants(access, place, dataset);
             let of_action = access.get(place).into_iter().flatten();
-            let is_alike = of_action.map(|grant| &grant.relation).all(ClassRelation::is_of_class);
+            let is_alike = of_action
+                .map(|grant| &grant.relation)
+                .all(ClassRelation::is_of_class);
             permitted.push(groups.add(index, is_alike.then_some(*class), grants));
         }
         let groups = groups.into_members();

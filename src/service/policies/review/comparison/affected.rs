@@ -8,9 +8,7 @@ use crate::domain::principal::User;
 
 use super::change::DecisionChange;
 use crate::service::policies::review::asked_contexts::ContextSet;
-use crate::service::policies::review::pair_classes::{
-    ActionOutcome, DatasetShape, PairClasses,
-};
+use crate::service::policies::review::pair_classes::{ActionOutcome, DatasetShape, PairClasses};
 
 /// The index of an action, the change of its decision, and the contexts in which it changes.
 pub(super) type ChangeKey = (usize, DecisionChange, ContextSet);
@@ -139,7 +137,10 @@ impl<'r, 'a> SignatureChanges<'r, 'a> {
         }
         for class in 0..run.classes.len() {
             for change in changes_of(run.outcomes(run.of_class(signature, class))) {
-                unrelated.entry(change).or_default().add_class(class, digests);
+                unrelated
+                    .entry(change)
+                    .or_default()
+                    .add_class(class, digests);
             }
         }
         Self {

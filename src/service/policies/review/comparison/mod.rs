@@ -26,8 +26,8 @@ use crate::policy::Bundle;
 use crate::policy::context_literals::ContextLiterals;
 use crate::storage::Catalog;
 
-use super::asked_contexts::names::name_contexts;
 use super::asked_contexts::ContextScope;
+use super::asked_contexts::names::name_contexts;
 use super::bundle_pair::BundlePair;
 use super::pair_classes::{DatasetShape, PairClasses, PairDecider, PairQuestion};
 use super::shared_datasets::shared_at;
@@ -63,8 +63,7 @@ pub fn compare(
         Ok::<(), Infallible>(())
     };
     let bundles = BundlePair { from, to };
-    let Ok(comparison) =
-        compare_within(bundles, &catalog, scope, ComparisonLimits::NONE, keep_on);
+    let Ok(comparison) = compare_within(bundles, &catalog, scope, ComparisonLimits::NONE, keep_on);
     comparison
 }
 

@@ -85,7 +85,13 @@ fn compare_briefly(from: &Bundle, to: &Bundle, catalog: &Catalog) -> BundleCompa
         datasets: 1,
     };
     let keep_on = |_, _| Ok::<(), Infallible>(());
-    let Ok(brief) = compare_within(BundlePair { from, to }, &compared, &scope(), limits, keep_on);
+    let Ok(brief) = compare_within(
+        BundlePair { from, to },
+        &compared,
+        &scope(),
+        limits,
+        keep_on,
+    );
     brief
 }
 

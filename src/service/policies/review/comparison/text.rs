@@ -195,7 +195,10 @@ impl ChangeGroup {
             DecisionChange::Shortens => "shorter tokens".to_owned(),
             DecisionChange::Lengthens => "longer tokens".to_owned(),
         };
-        format!("{who} {verb} {what} on {count} {}", plural(count, "dataset"))
+        format!(
+            "{who} {verb} {what} on {count} {}",
+            plural(count, "dataset")
+        )
     }
 }
 

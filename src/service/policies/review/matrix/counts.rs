@@ -77,7 +77,10 @@ pub(super) struct CountedPairs {
 impl PairCounter<'_, '_> {
     /// Counts the pairs of shapes.
     pub(super) fn count(&self, shapes: &[DatasetShape]) -> CountedPairs {
-        let rows_of = places_of(self.datasets.len(), self.rows.iter().map(|row| &row.members));
+        let rows_of = places_of(
+            self.datasets.len(),
+            self.rows.iter().map(|row| &row.members),
+        );
         let columns = self.columns.iter().map(|column| &column.members);
         let columns_of = places_of(self.run.users.len(), columns);
         let mut counted = CountedPairs {
@@ -164,7 +167,11 @@ impl PairCounter<'_, '_> {
     }
 
     /// A user and a dataset that it neither owns nor reads by name.
-    fn find_unrelated(&self, members: &[usize], datasets: &[usize]) -> Option<(Option<usize>, usize)> {
+    fn find_unrelated(
+        &self,
+        members: &[usize],
+        datasets: &[usize],
+    ) -> Option<(Option<usize>, usize)> {
         datasets.iter().find_map(|place| {
             let dataset = self.datasets.get(*place)?;
             let is_unrelated = |user: &&usize| {

@@ -86,15 +86,17 @@ impl ChosenPeople {
             PeopleGrouping::Class => {
                 let classes = run.classes.iter().filter_map(|class| {
                     // The class of the user whose id is the lowest: whoever is in it names it.
-                    let named = class.members.iter().filter_map(|place| run.users.get(*place));
+                    let named = class
+                        .members
+                        .iter()
+                        .filter_map(|place| run.users.get(*place));
                     let named = named.map(|user| user.id).min()?;
                     let members = class.members.iter().copied();
                     let members: Vec<usize> = members.filter(|it| self.contains(*it)).collect();
                     Some(group(PeopleKey::Class(named), members))
                 });
-                let mut classes: Vec<PeopleGroup> = classes
-                    .filter(|group| !group.members.is_empty())
-                    .collect();
+                let mut classes: Vec<PeopleGroup> =
+                    classes.filter(|group| !group.members.is_empty()).collect();
                 let order = |group: &PeopleGroup| {
                     let first = group.members.first().copied();
                     (std::cmp::Reverse(group.members.len()), first)
@@ -159,7 +161,10 @@ pub(super) fn page<T, By, Key: Clone + PartialEq>(
     };
     let has_more = groups.len() > before.saturating_add(limit);
     let page: Vec<T> = groups.into_iter().skip(before).take(limit).collect();
-    let next = page.last().filter(|_| has_more).map(|last| key(last).clone());
+    let next = page
+        .last()
+        .filter(|_| has_more)
+        .map(|last| key(last).clone());
     Ok((page, next))
 }
 

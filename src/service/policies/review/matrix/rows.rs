@@ -27,17 +27,12 @@ pub(super) struct DatasetsGroup {
 
 impl ChosenDatasets {
     /// Those which are in all groups of some keys.
-    pub(super) fn new(
-        catalog: &MatrixCatalog,
-        within: &[DatasetKey],
-    ) -> Result<Self, MatrixError> {
+    pub(super) fn new(catalog: &MatrixCatalog, within: &[DatasetKey]) -> Result<Self, MatrixError> {
         let all = &catalog.compared.datasets;
         let mut datasets = vec![true; all.len()];
         for key in within {
-            let mut is_known = matches!(
-                key,
-                DatasetKey::Visibility(_) | DatasetKey::RecordStatus(_)
-            );
+            let mut is_known =
+                matches!(key, DatasetKey::Visibility(_) | DatasetKey::RecordStatus(_));
             for (dataset, chosen) in all.iter().zip(&mut datasets) {
                 let is_in = is_in_group(dataset, key);
                 is_known |= is_in;
@@ -70,7 +65,9 @@ impl ChosenDatasets {
         by: &DatasetGrouping,
     ) -> Vec<DatasetsGroup> {
         let all = &catalog.compared.datasets;
-        let chosen = self.places().filter_map(|place| Some((place, all.get(place)?)));
+        let chosen = self
+            .places()
+            .filter_map(|place| Some((place, all.get(place)?)));
         let group = |(key, members)| DatasetsGroup { key, members };
         match by {
             DatasetGrouping::Visibility => {
@@ -172,7 +169,10 @@ impl DatasetsGroup {
             (DatasetKey::RecordStatus(status), _) => (status.to_string(), None),
             (DatasetKey::Owner(Some(owner)), _) => {
                 let name = catalog.usernames.get(owner);
-                (name.map_or_else(|| owner.0.to_string(), Username::to_string), None)
+                (
+                    name.map_or_else(|| owner.0.to_string(), Username::to_string),
+                    None,
+                )
             }
             (DatasetKey::Owner(None), _) => ("no owner".to_owned(), None),
             (

@@ -227,7 +227,10 @@ fn check(
         prop_assert_eq!(only.gained, matrix.totals.gained);
     }
     prop_assert_eq!(most(|one| one.lost) > Some(0), matrix.totals.lost > 0);
-    prop_assert_eq!(most(|one| one.in_force) > Some(0), matrix.totals.in_force > 0);
+    prop_assert_eq!(
+        most(|one| one.in_force) > Some(0),
+        matrix.totals.in_force > 0
+    );
     Ok(())
 }
 

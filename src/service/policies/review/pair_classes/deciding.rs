@@ -99,8 +99,7 @@ impl<'a> PairDecider<'a> {
                 let is_shown = |is_in: bool| if is_in { set } else { 0 };
                 outcome.before |= is_shown(before.is_permitted);
                 outcome.after |= is_shown(after.is_permitted);
-                let lives =
-                    before.is_permitted && after.is_permitted && action == Action::Read;
+                let lives = before.is_permitted && after.is_permitted && action == Action::Read;
                 outcome.shorter |= is_shown(lives && before.max_ttl > after.max_ttl);
                 outcome.longer |= is_shown(lives && before.max_ttl < after.max_ttl);
                 let is_changed = before.is_permitted != after.is_permitted
