@@ -18,6 +18,8 @@ pub enum Action {
     Discover,
     /// Create, view in full, change or remove the dataset's record, with its file and its readers.
     Administer,
+    /// See and change with whom the dataset is shared, and see who may read it.
+    Share,
     /// List the datasets that the caller may administer.
     ViewDatasets,
     /// View users, their roles, sessions and API keys.
@@ -34,6 +36,8 @@ pub enum Action {
     ViewPolicies,
     /// Reload the policies.
     ReloadPolicies,
+    /// Publish a draft of the policies: write it into the policy folder and put it in force.
+    EditPolicies,
     /// View the signing keys, never their private parts.
     ViewKeys,
     /// View the external identity providers.
@@ -51,16 +55,26 @@ impl TextEnum for Action {
 }
 
 impl Action {
-    /// The actions on datasets.
+    /// The actions on datasets that comparisons, access lists and explanations are about. `share` changes what these
+    /// decide, and is none of them.
     pub const DATASET_ACTIONS: [Self; 3] = [Self::Read, Self::Discover, Self::Administer];
 
+    /// The actions by which somebody may change who else may do something with a dataset, or what it is.
+    pub const DATASET_ADMINISTRATION: [Self; 2] = [Self::Administer, Self::Share];
+
     /// The actions that a schema may lack, because folders exist that were written before them.
-    pub const OPTIONAL_ACTIONS: [Self; 4] = [
+    pub const OPTIONAL_ACTIONS: [Self; 6] = [
         Self::AssignRole,
         Self::Evaluate,
         Self::Search,
         Self::AssumeContext,
+        Self::Share,
+        Self::EditPolicies,
     ];
+
+    /// The optional actions whose names an author may have given to actions of their own, which they stay unless the
+    /// schema lists their words for API keys (`KeyAction`) as well.
+    pub const KEY_WORD_ACTIONS: [Self; 2] = [Self::Share, Self::EditPolicies];
 
     /// The optional actions without which something is permitted that would not be with them. Without the others
     /// nobody may ask what they are for.

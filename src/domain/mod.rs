@@ -25,6 +25,7 @@ pub mod memory_size;
 pub mod name;
 mod name_rules;
 pub mod normal_form;
+pub mod policy_revision;
 pub mod principal;
 pub mod principal_name;
 pub mod recent_table;

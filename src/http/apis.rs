@@ -15,6 +15,8 @@ use super::api::admin::audit::AuditApi;
 use super::api::admin::credentials::AdminCredentialsApi;
 use super::api::admin::datasets::AdminDatasetsApi;
 use super::api::admin::draft_checks::DraftChecksApi;
+use super::api::admin::draft_explanations::DraftExplanationsApi;
+use super::api::admin::draft_names::DraftNamesApi;
 use super::api::admin::drafts::DraftsApi;
 use super::api::admin::explanations::ExplanationApi;
 use super::api::admin::files::AdminFilesApi;
@@ -38,7 +40,7 @@ use super::openapi;
 use super::services::{HttpConfig, Services};
 
 /// The APIs for callers, verifiers and operators, those for administrators, and those for authors of policies.
-pub(super) type Apis = (CallerApis, AdminApis, DraftApis);
+pub(super) type Apis = (CallerApis, AdminApis, AuthorApis);
 type CallerApis = (
     MintApi,
     MintBatchApi,
@@ -68,16 +70,26 @@ type AdminApis = (
     SigningKeysApi,
     IdentityProvidersApi,
 );
+type AuthorApis = (
+    DraftsApi,
+    DraftChecksApi,
+    DraftNamesApi,
+    DraftExplanationsApi,
+);
 
-type DraftApis = (DraftsApi, DraftChecksApi);
-
-fn draft_apis(administration: &Arc<Administration>) -> DraftApis {
+fn author_apis(administration: &Arc<Administration>) -> AuthorApis {
     let administration = || Arc::clone(administration);
     (
         DraftsApi {
             administration: administration(),
         },
         DraftChecksApi {
+            administration: administration(),
+        },
+        DraftNamesApi {
+            administration: administration(),
+        },
+        DraftExplanationsApi {
             administration: administration(),
         },
     )
@@ -164,7 +176,7 @@ pub(super) fn api_service(
     let apis = (
         caller_apis,
         admin_apis(&services.administration, config.key_schedule),
-        draft_apis(&services.administration),
+        author_apis(&services.administration),
     );
     OpenApiService::new(apis, "Cedargate", env!("CARGO_PKG_VERSION"))
         .description(openapi::DESCRIPTION)

@@ -51,6 +51,7 @@ pub struct Bundle {
     pub(super) policies: ValidPolicies,
     pub(super) policy_index: Arc<PolicyIndex>,
     pub(super) schema_names: Arc<SchemaNames>,
+    missing_actions: Vec<Action>,
     pub(super) entity_cache: EntityCache,
     pub(super) context_cache: ContextCache,
     pub(super) decision_classes: DecisionClasses,
@@ -146,6 +147,10 @@ impl Bundle {
         });
         warnings.extend(undeclared_actions(sources, &schema, &checked.names));
         warnings.extend(checked.words.warnings(sources));
+        let missing_actions = Action::OPTIONAL_ACTIONS
+            .into_iter()
+            .filter(|action| !declares_action(&schema, &checked.names, *action))
+            .collect();
         let question_tables = QuestionTables::new(&schema, &index, !networks.is_empty(), caches);
         Ok(Self {
             administers_by_readers: OnceLock::new(),
@@ -157,6 +162,7 @@ impl Bundle {
             policies,
             policy_index: Arc::new(index),
             schema_names: checked.names,
+            missing_actions,
             entity_cache: checked.entities,
             context_cache: ContextCache::new(checked.words, Arc::clone(&networks), caches),
             networks,
@@ -228,7 +234,7 @@ impl Bundle {
     /// Whether its schema has an action; only [`Action::OPTIONAL_ACTIONS`] can be missing.
     #[must_use]
     pub fn declares(&self, action: Action) -> bool {
-        declares_action(&self.schema, &self.schema_names, action)
+        !self.missing_actions.contains(&action)
     }
 
     /// Whether a permit could apply to the principal and the action, whatever the resource.
@@ -320,7 +326,7 @@ fn undeclared_actions(
     let is_missing = |action: &Action| !declares_action(schema, names, *action);
     let warning = |message: String| {
         SourceDiagnostic::for_file(&label, message)
-            .with_help("copy the declaration from the shipped schema.cedarschema")
+            .with_help("copy the declaration and the words of `KeyAction` from the shipped schema.cedarschema")
             .into_warning()
     };
     let relevant = Action::RESTRICTING_ACTIONS
@@ -332,12 +338,24 @@ fn undeclared_actions(
                  user may give it any role that leaves it so"
             ))
         });
+    // Whoever declares the action means Cedargate's or one of its own, and should know which it is.
+    let without_word = Action::KEY_WORD_ACTIONS
+        .into_iter()
+        .filter(|action| is_missing(action) && schema.actions().any(|it| *it == names.action(*action)))
+        .map(|action| {
+            warning(format!(
+                "the schema declares an action `{action}` of its own: it is Cedargate's only if `KeyAction` lists the word"
+            ))
+        });
     let is_evaluate_missing = Some(Action::Evaluate).filter(is_missing).map(|action| {
         warning(format!(
             "the schema does not declare the action `{action}`: no service may ask for decisions (AuthZEN)"
         ))
     });
-    relevant.chain(is_evaluate_missing).collect()
+    relevant
+        .chain(without_word)
+        .chain(is_evaluate_missing)
+        .collect()
 }
 
 fn build_index(

@@ -109,7 +109,7 @@ impl Bundle {
         resource: &Resource,
         context: &DecisionContext,
     ) -> Result<Decision, String> {
-        check_applicable(principal, action, resource)?;
+        self.check_applicable(principal, action, resource)?;
         let at = match resource {
             Resource::Dataset(dataset) if has_time(context) => {
                 DatasetAt::new(dataset, context.unix_millis.div_euclid(1_000))
@@ -151,7 +151,7 @@ impl Bundle {
         resource: &Resource,
         context: &DecisionContext,
     ) -> Result<Arc<Facts>, String> {
-        check_applicable(principal, action, resource)?;
+        self.check_applicable(principal, action, resource)?;
         self.entity_cache
             .facts(principal, resource, context.unix_millis.div_euclid(1_000))
             .map_err(|error| error_chain(&error))
@@ -300,26 +300,31 @@ impl Bundle {
         }
         DecisionClass::of(action, &sets, principal, at)
     }
-}
 
-/// Why a request is denied without looking at facts or policies.
-fn check_applicable(
-    principal: &Principal,
-    action: Action,
-    resource: &Resource,
-) -> Result<(), String> {
-    if let Principal::User(user) = principal
-        && user.is_disabled
-    {
-        return Err(format!("the user {} is disabled", user.id));
+    /// Why a request is denied without looking at facts or policies.
+    fn check_applicable(
+        &self,
+        principal: &Principal,
+        action: Action,
+        resource: &Resource,
+    ) -> Result<(), String> {
+        if let Principal::User(user) = principal
+            && user.is_disabled
+        {
+            return Err(format!("the user {} is disabled", user.id));
+        }
+        if !is_applicable(principal, action, resource) {
+            // The schema excludes it, so no policy was validated for it.
+            return Err(format!(
+                "{action} does not apply to this principal and resource"
+            ));
+        }
+        if !self.declares(action) {
+            // One of this name is the author's own.
+            return Err(format!("the schema has no action {action}"));
+        }
+        Ok(())
     }
-    if !is_applicable(principal, action, resource) {
-        // The schema excludes it, so no policy was validated for it.
-        return Err(format!(
-            "{action} does not apply to this principal and resource"
-        ));
-    }
-    Ok(())
 }
 
 /// The readings of a question about the caller itself, as the catalog has it, if its state there differs from

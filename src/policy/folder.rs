@@ -17,6 +17,7 @@ use super::Bundle;
 use super::attributes::DeclaredAttributes;
 use super::bundle::parse_schema;
 use super::cache_size::CacheSize;
+use super::case_file::is_case_file;
 use super::cases::{CaseFiles, is_case_or_entity_file};
 use super::error::BundleError;
 use super::networks::Networks;
@@ -24,6 +25,7 @@ use super::proof_memory::ProofMemory;
 use super::prove::InvariantFiles;
 use super::safeguards::Safeguards;
 use super::sources::{INVARIANTS_FOLDER, NETWORKS_FILE, SCHEMA_FILE, SourceFiles, is_bundle_file};
+use super::vocabulary::Vocabulary;
 
 /// What stands for the policies before any are in force.
 const CLOSED_POLICY: &str =
@@ -123,6 +125,12 @@ impl PolicyFolder {
         self.schema().map(|schema| DeclaredAttributes::new(&schema))
     }
 
+    /// What policies of its schema can name, if the schema is valid.
+    #[must_use]
+    pub fn vocabulary(&self) -> Option<Vocabulary> {
+        self.schema().map(|schema| Vocabulary::new(&schema))
+    }
+
     /// The cases.
     pub fn cases(&self) -> Result<CaseFiles, BundleError> {
         CaseFiles::new(self.cases.clone().with_entities_of(&self.bundle))
@@ -131,6 +139,12 @@ impl PolicyFolder {
     /// The invariants.
     pub fn invariants(&self) -> Result<InvariantFiles, BundleError> {
         InvariantFiles::new(self.invariants.clone())
+    }
+
+    /// One of the case files, with the files that its cases may name.
+    pub(super) fn sources_of_cases(&self, file: &str) -> SourceFiles {
+        let sources = self.cases.clone().with_entities_of(&self.bundle);
+        sources.retain(|name| name == file || !is_case_file(name))
     }
 
     /// The files with cases and their entities.

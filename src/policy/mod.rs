@@ -14,6 +14,7 @@
 //! - [`mentions`]: the users, roles and datasets that a folder names. `reach`: what can never match.
 //! - [`new_case`]: a decision as a case. [`case_writer`]: adds cases to a file.
 //! - [`uncovered`]: the policies without a case.
+//! - [`vocabulary`]: what policies of a schema can name, for an editor.
 //! - [`check`]: all checks of a folder but running its cases and proving its invariants.
 //! - [`prove`]: proofs for every possible request. [`proof_memory`]: what is known from before, under a `proof_digest` of
 //!   everything that it depends on.
@@ -75,6 +76,7 @@ pub mod questions;
 pub mod references;
 pub mod safeguards;
 pub mod uncovered;
+pub mod vocabulary;
 
 mod case_answer;
 mod case_changes;

@@ -37,21 +37,21 @@ pub struct PolicyReferences {
 }
 
 impl Bundle {
-    /// Whether a decision on `administer` may depend on whom the dataset is shared with.
+    /// Whether a decision on `administer` or `share` may depend on whom the dataset is shared with.
     #[must_use]
     pub fn administers_by_readers(&self) -> bool {
         *self.administers_by_readers.get_or_init(|| {
-            let references = self.references_for(&[Action::Administer]);
+            let references = self.references_for(&Action::DATASET_ADMINISTRATION);
             references.has_attribute("reader_users") || references.has_attribute("reader_roles")
         })
     }
 
-    /// Whether a decision on `administer` may depend on a dataset's tags, or on attributes that the author's
+    /// Whether a decision on `administer` or `share` may depend on a dataset's tags, or on attributes that the author's
     /// schema declares.
     #[must_use]
     pub fn administers_by_attributes(&self) -> bool {
         *self.administers_by_attributes.get_or_init(|| {
-            let references = self.references_for(&[Action::Administer]);
+            let references = self.references_for(&Action::DATASET_ADMINISTRATION);
             let mut own = self.declared_attributes().names(AttributeOwner::Dataset);
             references.has_tags
                 || references.is_everything

@@ -5,6 +5,8 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 
 use cedar_policy::{Context, Request, Schema};
+use cedar_policy_core::ast::Eid;
+use cedar_policy_core::validator::ValidatorEntityTypeKind;
 use strum::VariantArray;
 
 use crate::domain::action::Action;
@@ -17,12 +19,13 @@ use crate::domain::error_chain::error_chain;
 use crate::domain::id::{ApiKeyId, DatasetId, UserId};
 use crate::domain::principal::{Principal, Tags, User};
 use crate::domain::resource::Resource;
+use crate::domain::text_enum::TextEnum;
 
 use super::attributes::DeclaredAttributes;
 use super::cache_size::CacheSize;
 use super::context::{ContextCache, ContextError};
 use super::entities::EntityCache;
-use super::enumerations::ContextWords;
+use super::enumerations::{ContextWords, Enumeration};
 use super::networks::Networks;
 use super::schema_names::SchemaNames;
 use super::sources::{SCHEMA_FILE, SourceFiles};
@@ -150,12 +153,32 @@ pub(super) fn declares_action(schema: &Schema, names: &SchemaNames, action: Acti
     if !Action::OPTIONAL_ACTIONS.contains(&action) {
         return schema.actions().any(|declared| *declared == uid);
     }
+    if Action::KEY_WORD_ACTIONS.contains(&action) && !lists_key_action(schema, action) {
+        return false;
+    }
     let resource = match action {
         Action::AssignRole => "Role",
+        Action::Share => "Dataset",
         _ => names.server().type_name().basename(),
     };
     let mut resources = schema.resources_for_action(&uid).into_iter().flatten();
     resources.any(|kind| kind.to_string() == resource)
+}
+
+/// Whether the schema lists an action among the words for API keys.
+fn lists_key_action(schema: &Schema, action: Action) -> bool {
+    let name = Enumeration::KeyAction.type_name();
+    let mut types = schema.as_ref().entity_types();
+    let listing = types.find(|declared| declared.name().to_string() == name);
+    match listing.map(|declared| &declared.kind) {
+        Some(ValidatorEntityTypeKind::Enum(words)) => {
+            let mut words = words.iter().map(<Eid as AsRef<str>>::as_ref);
+            words.any(|word| word == action.as_str())
+        }
+        Some(ValidatorEntityTypeKind::Standard(_) | ValidatorEntityTypeKind::External) | None => {
+            false
+        }
+    }
 }
 
 /// Whether an action applies to a principal and a resource, as in the `appliesTo` of the schema.
@@ -168,6 +191,13 @@ pub(super) fn is_applicable(principal: &Principal, action: Action, resource: &Re
                 Resource::Dataset(_) | Resource::DatasetCandidate(_)
             )
         }
+        Action::Share => {
+            let is_dataset = matches!(
+                resource,
+                Resource::Dataset(_) | Resource::DatasetCandidate(_)
+            );
+            !principal.is_anonymous() && is_dataset
+        }
         Action::ViewUsers => {
             !principal.is_anonymous() && (is_user || matches!(resource, Resource::Server))
         }
@@ -179,6 +209,7 @@ pub(super) fn is_applicable(principal: &Principal, action: Action, resource: &Re
         | Action::ViewAudit
         | Action::ViewPolicies
         | Action::ReloadPolicies
+        | Action::EditPolicies
         | Action::ViewKeys
         | Action::ViewIssuers
         | Action::Evaluate

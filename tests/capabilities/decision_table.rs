@@ -115,7 +115,13 @@ fn head(first: &[&str]) -> String {
 fn table() -> String {
     let bundle = Bundle::embedded().unwrap();
     let mut table = String::new();
-    for action in [Action::Read, Action::Discover, Action::Administer] {
+    let on_datasets = [
+        Action::Read,
+        Action::Discover,
+        Action::Administer,
+        Action::Share,
+    ];
+    for action in on_datasets {
         write!(table, "\n### `{action}` of a dataset\n").unwrap();
         table.push_str(&head(&["dataset"]));
         for (state, resource) in states() {
@@ -128,7 +134,7 @@ fn table() -> String {
     let role = Resource::Role("hydrology".parse().unwrap());
     for action in Action::VARIANTS {
         let resources: &[(&str, &Resource)] = match action {
-            Action::Read | Action::Discover | Action::Administer => &[],
+            Action::Read | Action::Discover | Action::Administer | Action::Share => &[],
             Action::ViewUsers => &[("the server", &Resource::Server), ("a user", &other_user)],
             Action::AdministerUsers => &[("a user", &other_user)],
             Action::AdministerRoles | Action::AssignRole => &[("a role", &role)],
@@ -136,6 +142,7 @@ fn table() -> String {
             | Action::ViewAudit
             | Action::ViewPolicies
             | Action::ReloadPolicies
+            | Action::EditPolicies
             | Action::ViewKeys
             | Action::ViewIssuers
             | Action::Evaluate

@@ -37,6 +37,15 @@ impl ErrorStatuses for ReadStatuses {
     const DESCRIPTIONS: &'static [(u16, &'static str)] = &[DENIED, NOT_FOUND];
 }
 
+/// Of running something, for which its state may be unfit.
+pub struct RunStatuses;
+
+impl ErrorStatuses for RunStatuses {
+    const STATUSES: &'static [u16] = &[400, 401, 403, 404, 409, 422, 429, 500, 503];
+    const DESCRIPTIONS: &'static [(u16, &'static str)] = &[DENIED, NOT_FOUND, CONFLICT];
+    const FIELD_STATUSES: &'static [u16] = &[409];
+}
+
 /// Of revoking a credential.
 pub struct RevokeStatuses;
 

@@ -154,6 +154,7 @@ impl Bundle {
         if members.is_empty()
             && own.key.is_none()
             && let Some((principal, action, resource)) = catalog_pair(subject, action, resource)
+            && self.declares(action)
         {
             return Ok(self.decide(principal, action, &resource, &own.decision));
         }

@@ -12,7 +12,7 @@ use crate::domain::resource::Resource;
 use crate::policy::Bundle;
 use crate::policy::schema_check::is_applicable;
 
-use super::fixtures::{ADA, BEA, bundle_with_schema, dataset, signed_in, user};
+use super::fixtures::{ADA, BEA, bundle_with_schema, context, dataset, signed_in, user};
 
 #[test]
 fn actions_apply_as_the_schema_declares() {
@@ -64,4 +64,31 @@ fn an_own_action_may_have_the_name_of_one_that_a_schema_may_lack() {
     assert!(!bundle.declares(Action::Evaluate));
     assert!(bundle.declares(Action::AssignRole));
     assert!(Bundle::embedded().unwrap().declares(Action::Search));
+}
+
+/// An author may have shared datasets of another service with it.
+#[test]
+fn an_own_action_share_stays_the_authors_unless_the_words_for_keys_have_it() {
+    let shipped = include_str!("../../../policies/schema.cedarschema");
+    let policy =
+        "@id(\"p\") @reason(\"x\") permit (principal is User, action, resource is Dataset);";
+    let decides = |schema: &str| {
+        let bundle = bundle_with_schema(schema, policy).unwrap();
+        let dataset = dataset(Visibility::Public, RecordStatus::Published);
+        let resource = Resource::Dataset(Arc::new(dataset));
+        let decision = bundle.decide(&signed_in(ADA, &[]), Action::Share, &resource, &context());
+        assert_eq!(bundle.declares(Action::Share), decision.is_permitted);
+        let warnings: Vec<String> = bundle.warnings().iter().map(ToString::to_string).collect();
+        let is_told = warnings
+            .iter()
+            .any(|text| text.contains("an action `share` of its own"));
+        (decision.is_permitted, is_told)
+    };
+    assert_eq!(decides(shipped), (true, false));
+    let own = shipped.replace(", \"share\", \"edit_policies\"\n", "\n");
+    assert_ne!(own, shipped);
+    assert_eq!(decides(&own), (false, true));
+    let none = own.replace("action \"share\" appliesTo", "action \"lend\" appliesTo");
+    assert_ne!(none, own);
+    assert_eq!(decides(&none), (false, false));
 }

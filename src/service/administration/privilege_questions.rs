@@ -14,12 +14,13 @@ use crate::domain::principal::{Tags, User};
 use crate::domain::resource::Resource;
 
 /// The actions on the server: administrative ones, and what a service may ask.
-const SERVER_ACTIONS: [Action; 10] = [
+const SERVER_ACTIONS: [Action; 11] = [
     Action::ViewUsers,
     Action::ViewDatasets,
     Action::ViewAudit,
     Action::ViewPolicies,
     Action::ReloadPolicies,
+    Action::EditPolicies,
     Action::ViewKeys,
     Action::ViewIssuers,
     Action::Evaluate,
@@ -28,6 +29,8 @@ const SERVER_ACTIONS: [Action; 10] = [
 ];
 /// The administrative actions on a user.
 pub(super) const USER_ACTIONS: [Action; 2] = [Action::ViewUsers, Action::AdministerUsers];
+/// The administrative actions on a dataset.
+const DATASET_ACTIONS: [Action; 2] = Action::DATASET_ADMINISTRATION;
 /// The administrative actions on a role.
 const ROLE_ACTIONS: [Action; 2] = [Action::AdministerRoles, Action::AssignRole];
 
@@ -72,7 +75,7 @@ impl ComparedResources {
             let actions = role_actions.clone().into_iter();
             actions.map(move |action| (action, role.clone()))
         });
-        let on_datasets = asked(&[Action::Administer]).into_iter().flat_map(|action| {
+        let on_datasets = asked(&DATASET_ACTIONS).into_iter().flat_map(|action| {
             let datasets = self.datasets.iter();
             datasets.map(move |dataset| (action, Resource::Dataset(Arc::clone(dataset))))
         });
@@ -139,9 +142,10 @@ mod tests {
         for action in Action::VARIANTS {
             let is_compared = SERVER_ACTIONS.contains(action)
                 || USER_ACTIONS.contains(action)
-                || ROLE_ACTIONS.contains(action);
-            let is_on_datasets = Action::DATASET_ACTIONS.contains(action);
-            assert_ne!(is_compared, is_on_datasets, "{action}");
+                || ROLE_ACTIONS.contains(action)
+                || DATASET_ACTIONS.contains(action);
+            let is_reading = matches!(action, Action::Read | Action::Discover);
+            assert_ne!(is_compared, is_reading, "{action}");
         }
     }
 }

@@ -3,7 +3,7 @@
 //! Who sets somebody's credentials can act as that user, and who changes itself is somebody else to the
 //! policies. So neither may lead to an administrative action that the caller is not permitted itself
 //! ([`Administration::require_no_greater_user`], [`Administration::require_no_gain`]). What is compared:
-//! the actions on the server, on each role, on users as the catalog has them, and `administer` on datasets
+//! the actions on the server, on each role, on users as the catalog has them, and `administer` and `share` on datasets
 //! without owner and readers, with the tags and attributes that the catalog has if policies ask for them. A role that the caller may take away could be what forbids an action, so a user
 //! is compared without such roles too. Reading is not compared, nor what users may do with datasets of their own:
 //! it is what makes them different users.

@@ -1,12 +1,15 @@
 //! The administrative APIs: one file an API.
 
 pub mod access_lists;
+pub mod assumed_authentication;
 pub mod audit;
 pub mod audit_record;
 pub mod credentials;
 pub mod dataset_file_body;
 pub mod datasets;
 pub mod draft_checks;
+pub mod draft_explanations;
+pub mod draft_names;
 pub mod drafts;
 pub mod explanation_response;
 pub mod explanations;

@@ -4,12 +4,18 @@
 //! the policies in force, and is on record.
 //!
 //! - `opening`: finds a draft, and its bundle, for an operation. `editing`: makes, changes and removes drafts.
+//! - [`vocabulary`]: what its policies can name. [`names`]: the names of the catalog. [`cases`]: runs and adds cases.
+//!   [`mod@explanations`]: a decision in force and under a draft.
 //! - `origins`: what a new draft starts from. `checking`: checks and formats.
 
+pub mod cases;
 mod checking;
 mod editing;
+pub mod explanations;
+pub mod names;
 mod opening;
 mod origins;
+pub mod vocabulary;
 
 pub use checking::DraftCheck;
 pub use editing::{DraftFile, DraftView, RebasedDraft};

@@ -62,6 +62,9 @@ impl AttributeViews<'_> {
         attributes: &Attributes,
     ) -> Vec<AttributeReferences> {
         let read: Attributes = self.visible(owner, attributes).values;
+        if read.is_empty() {
+            return Vec::new();
+        }
         let referred = |schema: &&DeclaredAttributes| schema.references(owner, &read);
         self.schemas.iter().map(referred).collect()
     }

@@ -46,6 +46,14 @@ pub(super) enum ClassRelation {
 }
 
 impl ClassRelation {
+    /// Whether it is the same relation for every pair of one principal and the datasets of a class.
+    pub(super) fn is_of_class(&self) -> bool {
+        match self {
+            Self::Owner | Self::Reader | Self::NamedRole(_) | Self::None => true,
+            Self::SharedRoles => false,
+        }
+    }
+
     /// The relations of one pair of the class.
     pub(super) fn of_pair(
         &self,

@@ -8,11 +8,12 @@ use crate::domain::attributes::AttributeOwner;
 use crate::domain::dataset::Dataset;
 use crate::domain::principal::{Principal, User};
 use crate::policy::Bundle;
-use crate::service::policies::review::asked_contexts::ContextScope;
 use crate::service::policies::review::asked_contexts::names::name_contexts;
+use crate::service::policies::review::asked_contexts::{ContextScope, ContextSet};
 use crate::storage::DatasetColumns;
 
 use super::classes::{AccessClasses, ClassAccess};
+use super::relation::ClassRelation;
 use super::report::{
     DatasetGroup, GroupMembers, ListedDataset, ListedUser, PairAccess, PairGrant, PermittedAction,
     PrincipalAccess, into_groups,
@@ -86,15 +87,17 @@ impl<'a> DatasetsRun<'a> {
         }
     }
 
-    fn access(&mut self, dataset: &Arc<Dataset>) -> ClassAccess {
+    /// The class of a dataset, and what is permitted to it.
+    fn access(&mut self, dataset: &Arc<Dataset>) -> (usize, ClassAccess) {
         if self.user.is_some_and(|user| user.is_disabled) {
-            return Arc::default();
+            return Default::default();
         }
         let of_dataset = self
             .classes
             .resource_index(dataset, self.user.map(AsRef::as_ref));
-        self.classes
-            .access((self.of_user, of_dataset), self.principal, dataset)
+        let class = (self.of_user, of_dataset);
+        let access = self.classes.access(class, self.principal, dataset);
+        (of_dataset, access)
     }
 
     fn grants(&self, access: &ClassAccess, place: usize, dataset: &Dataset) -> Vec<PairGrant> {
@@ -122,7 +125,7 @@ pub fn grants_on_datasets(
     let datasets: Vec<_> = datasets.collect();
     let mut run = DatasetsRun::new(bundle, query, &datasets);
     let grants = datasets.into_iter().map(|dataset| {
-        let access = run.access(&dataset);
+        let (_, access) = run.access(&dataset);
         let actions = query.actions.iter().enumerate();
         DatasetGrants {
             access: actions
@@ -135,6 +138,75 @@ pub fn grants_on_datasets(
         }
     });
     grants.collect()
+}
+
+/// The groups of one action, found once for each class whose pairs are alike: there are far more datasets than classes.
+#[derive(Default)]
+struct ClassGroups {
+    places: HashMap<PairGrant, usize>,
+    members: Vec<GroupMembers>,
+    of_classes: HashMap<usize, Membership>,
+}
+
+/// The groups of a dataset, by their places, and the contexts of all of them.
+struct Membership {
+    groups: Vec<usize>,
+    contexts: ContextSet,
+}
+
+impl ClassGroups {
+    /// Adds a dataset by its index to the groups of its grants, which are asked for unless those of its class are known.
+    fn add(
+        &mut self,
+        index: usize,
+        class: Option<usize>,
+        grants: impl Fn() -> Vec<PairGrant>,
+    ) -> ContextSet {
+        let Self {
+            places,
+            members,
+            of_classes,
+        } = self;
+        let mut find = || {
+            let grants = grants();
+            let contexts = grants.iter().fold(0, |all, grant| all | grant.contexts);
+            let groups = grants.into_iter().map(|grant| {
+                *places.entry(grant).or_insert_with(|| {
+                    members.push(GroupMembers::default());
+                    members.len() - 1
+                })
+            });
+            Membership {
+                groups: groups.collect(),
+                contexts,
+            }
+        };
+        let of_pair;
+        let membership = match class {
+            Some(class) => &*of_classes.entry(class).or_insert_with(find),
+            None => {
+                of_pair = find();
+                &of_pair
+            }
+        };
+        for group in &membership.groups {
+            if let Some(group) = members.get_mut(*group) {
+                group.places.push(index);
+            }
+        }
+        membership.contexts
+    }
+
+    fn into_members(mut self) -> HashMap<PairGrant, GroupMembers> {
+        let places = self.places.into_iter();
+        let members = &mut self.members;
+        places
+            .filter_map(|(grant, place)| {
+                let members = members.get_mut(place).map(std::mem::take)?;
+                Some((grant, members))
+            })
+            .collect()
+    }
 }
 
 /// Lists with which of all datasets a principal may do something.
@@ -150,18 +222,19 @@ pub fn list_datasets(
         .map(|dataset| Arc::new(dataset.into_shared_at(second)))
         .collect();
     let mut run = DatasetsRun::new(bundle, query, &datasets);
-    let of_datasets: Vec<ClassAccess> = datasets.iter().map(|one| run.access(one)).collect();
+    let of_datasets: Vec<_> = datasets.iter().map(|one| run.access(one)).collect();
     let actions = query.actions.iter().enumerate().map(|(place, action)| {
-        let mut groups: HashMap<PairGrant, GroupMembers> = HashMap::new();
+        let mut groups = ClassGroups::default();
         let mut permitted = Vec::with_capacity(datasets.len());
-        for (index, (dataset, access)) in datasets.iter().zip(&of_datasets).enumerate() {
-            let mut contexts = 0;
-            for grant in run.grants(access, place, dataset) {
-                contexts |= grant.contexts;
-                groups.entry(grant).or_default().places.push(index);
-            }
-            permitted.push(contexts);
+        for (index, (dataset, (class, access))) in datasets.iter().zip(&of_datasets).enumerate() {
+            let grants = || run.grants(access, place, dataset);
+            let of_action = access.get(place).into_iter().flatten();
+            let is_alike = of_action
+                .map(|grant| &grant.relation)
+                .all(ClassRelation::is_of_class);
+            permitted.push(groups.add(index, is_alike.then_some(*class), grants));
         }
+        let groups = groups.into_members();
         let (permitted, always_permitted) = run.classes.count(*action, permitted.into_iter());
         let groups = into_groups(groups).into_iter().map(|group| {
             let places = &group.members.places;
