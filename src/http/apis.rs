@@ -17,14 +17,18 @@ use super::api::admin::datasets::AdminDatasetsApi;
 use super::api::admin::draft_checks::DraftChecksApi;
 use super::api::admin::draft_explanations::DraftExplanationsApi;
 use super::api::admin::draft_names::DraftNamesApi;
+use super::api::admin::draft_proofs::DraftProofsApi;
 use super::api::admin::drafts::DraftsApi;
 use super::api::admin::explanations::ExplanationApi;
 use super::api::admin::files::AdminFilesApi;
 use super::api::admin::identity_providers::IdentityProvidersApi;
 use super::api::admin::policies::PoliciesApi;
+use super::api::admin::publishing::PublishingApi;
+use super::api::admin::revisions::RevisionsApi;
 use super::api::admin::roles::AdminRolesApi;
 use super::api::admin::shares::AdminSharesApi;
 use super::api::admin::signing_keys::SigningKeysApi;
+use super::api::admin::usage::UsageApi;
 use super::api::admin::users::AdminUsersApi;
 use super::api::api_keys::ApiKeysApi;
 use super::api::catalog::CatalogApi;
@@ -66,6 +70,8 @@ type AdminApis = (
     AccessListsApi,
     AuditApi,
     PoliciesApi,
+    RevisionsApi,
+    UsageApi,
     ExplanationApi,
     SigningKeysApi,
     IdentityProvidersApi,
@@ -75,6 +81,8 @@ type AuthorApis = (
     DraftChecksApi,
     DraftNamesApi,
     DraftExplanationsApi,
+    DraftProofsApi,
+    PublishingApi,
 );
 
 fn author_apis(administration: &Arc<Administration>) -> AuthorApis {
@@ -90,6 +98,12 @@ fn author_apis(administration: &Arc<Administration>) -> AuthorApis {
             administration: administration(),
         },
         DraftExplanationsApi {
+            administration: administration(),
+        },
+        DraftProofsApi {
+            administration: administration(),
+        },
+        PublishingApi {
             administration: administration(),
         },
     )
@@ -123,6 +137,12 @@ fn admin_apis(administration: &Arc<Administration>, schedule: KeySchedule) -> Ad
             administration: administration(),
         },
         PoliciesApi {
+            administration: administration(),
+        },
+        RevisionsApi {
+            administration: administration(),
+        },
+        UsageApi {
             administration: administration(),
         },
         ExplanationApi {

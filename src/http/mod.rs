@@ -10,9 +10,11 @@ pub mod docs;
 pub mod extract;
 pub mod metrics_page;
 pub mod openapi;
+mod page_file;
 pub mod reply;
 pub mod server;
 mod services;
+pub mod web;
 
 use std::sync::Arc;
 
@@ -134,12 +136,16 @@ pub fn routes(services: &Services, config: HttpConfig) -> impl RequestHandler + 
     let forward_auth = ForwardAuthApi::new(&services.forward_auth, &config.forward_auth_paths);
     let service = api_service(services, &config, forward_auth.clone());
     let document = service_document(&service, &config.issuer);
+    let web_paths = web::page_paths();
+    let web_paths = || web_paths.iter().map(String::as_str);
     let get_paths: Vec<&str> = docs::PAGE_PATHS
         .into_iter()
+        .chain(web_paths())
         .chain([docs::DOCUMENT_PATH, metrics_page::PATH])
         .collect();
     let ignoring_queries: Vec<&str> = docs::PAGE_PATHS
         .into_iter()
+        .chain(web_paths())
         .chain([mint::PATH, FORWARD_AUTH_PATH])
         .chain(access::PATHS)
         .chain([AUTHZEN_CONFIGURATION_PATH])
@@ -151,8 +157,10 @@ pub fn routes(services: &Services, config: HttpConfig) -> impl RequestHandler + 
     let swagger_ui = service.swagger_ui_html();
     let route = Route::new().nest_no_strip("/", service);
     let route = docs::add_routes(route, &swagger_ui, document.to_string());
+    let route = web::add_routes(route);
     let route = metrics_page::add_routes(route, services.metrics.clone());
-    let route = route.around(docs::redirect_browser);
+    let data_page = web::DataPage::default();
+    let route = route.around(move |next, request| data_page.clone().answer_browser(next, request));
     let direct = DirectRoutes {
         mint: MintApi::new(&services.download_tokens),
         download: DownloadApi::new(&services.downloads),

@@ -193,6 +193,15 @@ impl PolicyFolder {
         parts.into_iter().flat_map(SourceFiles::iter)
     }
 
+    /// Every file with its text, to keep.
+    #[must_use]
+    pub fn texts(&self) -> BTreeMap<String, Arc<str>> {
+        let files = self.files();
+        files
+            .map(|(name, text)| (name.to_owned(), Arc::clone(text)))
+            .collect()
+    }
+
     /// The files that begin with a byte order mark, which their texts do not have.
     pub fn marked_files(&self) -> impl Iterator<Item = &String> {
         let parts = [&self.bundle, &self.cases, &self.invariants];

@@ -70,6 +70,7 @@ pub mod live;
 pub mod mentions;
 pub mod new_case;
 pub mod proof_memory;
+pub mod proof_precedence;
 pub mod proof_progress;
 pub mod prove;
 pub mod questions;

@@ -20,6 +20,7 @@ mod fair_turns;
 pub mod folded_records;
 pub mod health;
 pub mod identity;
+pub mod long_work;
 pub mod pagination;
 pub mod policies;
 pub mod rate_limits;

@@ -6,11 +6,11 @@ import pytest
 from playwright.sync_api import expect
 
 from demo import ADMIN, OUTSIDER
-from pages import assert_accessible, assert_quiet, narrow, submit_sign_in, web_page
+from pages import assert_accessible, assert_quiet, chromium, narrow, submit_sign_in, web_page
 from server import until
 from workbench import Drafts, Workbench, start_with_policies
 
-__all__ = ["web_page"]
+__all__ = ["chromium", "web_page"]
 
 
 @pytest.fixture

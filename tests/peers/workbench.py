@@ -106,10 +106,14 @@ class Workbench:
         expect(self.draft_bar).to_contain_text("Saved as a draft")
 
     def expect_valid(self):
-        expect(self.problems.get_by_role("status")).to_contain_text(re.compile(r"✓ No errors|! \d+ warning"))
+        self._expect_checked(r"✓ No errors|! \d+ warning")
 
     def expect_errors(self):
-        expect(self.problems.get_by_role("status")).to_contain_text(re.compile(r"✕ \d+ error"))
+        self._expect_checked(r"✕ \d+ error")
+
+    def _expect_checked(self, result):
+        checked = self.page.locator("section.problems[aria-busy=false]")
+        expect(checked.get_by_role("status")).to_contain_text(re.compile(result))
 
     def button(self, name, **more):
         return self.view.get_by_role("button", name=name, **more)

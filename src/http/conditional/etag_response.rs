@@ -3,6 +3,8 @@
 //! The entity tag is the SHA-256 of the body, so that it is strong (RFC 9110 section 8.8.1) and need
 //! not be stored; of a resource whose versions are counted, it is the version.
 
+use std::fmt::Display;
+
 use poem::IntoResponse;
 use poem::Response;
 use poem::http::{HeaderValue, StatusCode, header};
@@ -42,15 +44,19 @@ pub struct CreatedWithVersion<T> {
     pub location: String,
 }
 
-/// The entity tag of a version that is counted.
-pub fn version_etag(version: u64) -> String {
+/// The entity tag of a version that is counted or has a name.
+pub fn version_etag(version: impl Display) -> String {
     format!("\"{version}\"")
 }
 
 /// The entity tag of a resource's JSON representation.
 pub fn json_etag(resource: &impl ToJSON) -> String {
-    let digest = Sha256::digest(resource.to_json_string().as_bytes());
-    format!("\"{}\"", hex::encode(digest))
+    content_etag(resource.to_json_string().as_bytes())
+}
+
+/// The entity tag of what is sent as it is.
+pub fn content_etag(content: &[u8]) -> String {
+    format!("\"{}\"", hex::encode(Sha256::digest(content)))
 }
 
 impl<T: Type + ToJSON> IntoResponse for WithEtag<T> {

@@ -3,6 +3,7 @@
 //! It never fails: a malformed header matches no version, so that nothing is changed by mistake.
 
 use std::borrow::Cow;
+use std::fmt::Display;
 
 use poem::http::header::IF_MATCH;
 use poem::{Request, RequestBody};
@@ -27,8 +28,14 @@ impl IfMatch {
         self.check_tag(|| json_etag(resource))
     }
 
-    /// Checks whether the header matches a version that is counted; without the header it does.
-    pub fn check_version(&self, version: u64) -> Result<(), ServiceError> {
+    /// Checks whether the header is there.
+    pub fn require(&self, detail: &'static str) -> Result<(), ServiceError> {
+        let missing = ServiceError::PreconditionMissing { detail };
+        self.0.as_ref().map(|_| ()).ok_or(missing)
+    }
+
+    /// Checks whether the header matches a version that is named by itself; without the header it does.
+    pub fn check_version(&self, version: impl Display) -> Result<(), ServiceError> {
         self.check_tag(|| version_etag(version))
     }
 
@@ -108,6 +115,10 @@ mod tests {
         assert!(if_match(b"\"7\"").check_version(8).is_err());
         assert!(!is_met(&if_match(b"")));
         assert!(!is_met(&if_match(b"\"\xe9\"")));
+        assert!(if_match(b"\"7\"").check_version(7).is_ok());
+        assert!(if_match(b"\"7\"").check_version(77).is_err());
+        assert!(if_match(b"\"7\"").require("x").is_ok());
+        assert!(IfMatch(None).check_version(7).is_ok() && IfMatch(None).require("x").is_err());
         assert!(matches!(
             if_match(format!("W/{etag}").as_bytes()).check(&seen),
             Err(ServiceError::PreconditionIncomparable { .. })

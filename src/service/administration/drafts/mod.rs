@@ -6,7 +6,7 @@
 //! - `opening`: finds a draft, and its bundle, for an operation. `editing`: makes, changes and removes drafts.
 //! - [`vocabulary`]: what its policies can name. [`names`]: the names of the catalog. [`cases`]: runs and adds cases.
 //!   [`mod@explanations`]: a decision in force and under a draft.
-//! - `origins`: what a new draft starts from. `checking`: checks and formats.
+//! - `origins`: what a new draft starts from. `checking`: checks and formats. `proving` and `publishing`: long work.
 
 pub mod cases;
 mod checking;
@@ -15,8 +15,12 @@ pub mod explanations;
 pub mod names;
 mod opening;
 mod origins;
+mod proving;
+mod publishing;
 pub mod vocabulary;
 
 pub use checking::DraftCheck;
 pub use editing::{DraftFile, DraftView, RebasedDraft};
 pub use origins::{DraftOrigin, IN_FORCE, ON_DISK};
+pub use proving::DraftProof;
+pub use publishing::PublishOutcome;

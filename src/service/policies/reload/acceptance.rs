@@ -15,7 +15,8 @@ use crate::policy::safeguards::SafeguardChanges;
 use crate::service::identity::request_context::RequestContext;
 use crate::storage::{Database, PolicyEdit, StorageError};
 
-use super::gate::{FolderInForce, PolicyGate};
+use super::folder_in_force::FolderInForce;
+use super::gate::PolicyGate;
 use super::last_good::{LastGoodError, LastGoodFile};
 
 /// What an edit changes about invariants and cases.

@@ -121,8 +121,8 @@ class EditView {
   }
 
   #mark(): void {
-    const { latest } = this.#bench.checks;
-    if (latest === undefined || latest.version !== this.#bench.draft.version) return;
+    const { latest, isCurrent } = this.#bench.checks;
+    if (latest === undefined || !isCurrent) return;
     this.#editor.mark(latest.diagnostics.filter((one) => one.file === this.#name));
   }
 

@@ -49,6 +49,7 @@ export class ProblemList {
     const { text, kind } = summary(this.#bench);
     if (this.#status.textContent !== text) fill(this.#status, text);
     this.#status.className = kind;
+    this.element.setAttribute("aria-busy", String(!this.#bench.checks.isCurrent));
     const all = [...(this.#bench.checks.latest?.diagnostics ?? [])];
     const rank = (one: Diagnostic): number =>
       (one.severity === "warning" ? 2 : 0) + (one.file === current ? 0 : 1);
