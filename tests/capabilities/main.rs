@@ -41,6 +41,7 @@ mod decision_table;
 mod download;
 mod download_records;
 mod draft_authoring;
+mod drafts;
 mod explanation_redaction;
 mod explanations;
 mod field_habits;
