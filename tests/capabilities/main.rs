@@ -40,6 +40,8 @@ mod decided_again;
 mod decision_table;
 mod download;
 mod download_records;
+mod draft_proofs;
+mod draft_publishing;
 mod explanation_redaction;
 mod explanations;
 mod field_habits;
