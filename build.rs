@@ -11,7 +11,7 @@ const PROOF_SOURCES: [&str; 2] = ["Cargo.lock", "src/policy"];
 
 #[allow(clippy::print_stdout, reason = "this is how a build script speaks")]
 fn main() {
-    for path in ["policies", "migrations", "build.rs"]
+    for path in ["policies", "migrations", "src/http/web", "build.rs"]
         .iter()
         .chain(&PROOF_SOURCES)
     {

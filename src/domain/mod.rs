@@ -34,6 +34,7 @@ pub mod remote_store;
 pub mod request_ids;
 pub mod resource;
 pub mod rfc3339;
+pub mod search_text;
 pub mod secret;
 pub mod session;
 pub mod share_ends;

@@ -10,9 +10,11 @@ pub mod docs;
 pub mod extract;
 pub mod metrics_page;
 pub mod openapi;
+mod page_file;
 pub mod reply;
 pub mod server;
 mod services;
+pub mod web;
 
 use std::sync::Arc;
 
@@ -21,8 +23,8 @@ use poem_openapi::OpenApiService;
 use serde_json::Value;
 
 use crate::config::limits::{
-    MAX_DATASET_BODY_SIZE, MAX_EVALUATIONS_BODY_SIZE, MAX_QUESTION_BODY_SIZE, MAX_USER_BODY_SIZE,
-    POLICY_CHECK_TIMEOUT, UPLOAD_TIMEOUT,
+    MAX_DATASET_BODY_SIZE, MAX_DRAFT_BODY_SIZE, MAX_EVALUATIONS_BODY_SIZE, MAX_QUESTION_BODY_SIZE,
+    MAX_USER_BODY_SIZE, POLICY_CHECK_TIMEOUT, UPLOAD_TIMEOUT,
 };
 use crate::domain::audit::AuditEvent;
 
@@ -30,6 +32,7 @@ use api::access;
 use api::access::evaluation::EvaluationApi;
 use api::access::metadata::AUTHZEN_CONFIGURATION_PATH;
 use api::admin::datasets;
+use api::admin::drafts;
 use api::admin::explanations;
 use api::admin::files;
 use api::admin::policies;
@@ -112,6 +115,10 @@ fn route_limits(config: &HttpConfig) -> RouteLimits {
     RouteLimits::default()
         .with(files::is_file_upload, upload)
         .with(datasets::has_dataset_body, of_dataset)
+        .with(
+            drafts::has_draft_body,
+            RequestLimits::with_large_body(MAX_DRAFT_BODY_SIZE),
+        )
         .with(users::has_user_body, of_user)
         .with(explanations::is_explanation, of_user)
         .with(api_keys::is_key_creation, of_user)
@@ -129,12 +136,16 @@ pub fn routes(services: &Services, config: HttpConfig) -> impl RequestHandler + 
     let forward_auth = ForwardAuthApi::new(&services.forward_auth, &config.forward_auth_paths);
     let service = api_service(services, &config, forward_auth.clone());
     let document = service_document(&service, &config.issuer);
+    let web_paths = web::page_paths();
+    let web_paths = || web_paths.iter().map(String::as_str);
     let get_paths: Vec<&str> = docs::PAGE_PATHS
         .into_iter()
+        .chain(web_paths())
         .chain([docs::DOCUMENT_PATH, metrics_page::PATH])
         .collect();
     let ignoring_queries: Vec<&str> = docs::PAGE_PATHS
         .into_iter()
+        .chain(web_paths())
         .chain([mint::PATH, FORWARD_AUTH_PATH])
         .chain(access::PATHS)
         .chain([AUTHZEN_CONFIGURATION_PATH])
@@ -146,8 +157,10 @@ pub fn routes(services: &Services, config: HttpConfig) -> impl RequestHandler + 
     let swagger_ui = service.swagger_ui_html();
     let route = Route::new().nest_no_strip("/", service);
     let route = docs::add_routes(route, &swagger_ui, document.to_string());
+    let route = web::add_routes(route);
     let route = metrics_page::add_routes(route, services.metrics.clone());
-    let route = route.around(docs::redirect_browser);
+    let data_page = web::DataPage::default();
+    let route = route.around(move |next, request| data_page.clone().answer_browser(next, request));
     let direct = DirectRoutes {
         mint: MintApi::new(&services.download_tokens),
         download: DownloadApi::new(&services.downloads),

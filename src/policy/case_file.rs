@@ -28,7 +28,7 @@ use super::sources::{SourceFiles, is_entities_file};
 use super::unknown_address::UNKNOWN_ADDRESS_VALUE;
 
 /// The suffix of case files; `public.cases.json` is beside `public.cedar`.
-pub(super) const CASES_SUFFIX: &str = ".cases.json";
+pub const CASES_SUFFIX: &str = ".cases.json";
 
 /// The decision that a case expects, or that a bundle gives.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -38,6 +38,14 @@ pub struct CaseResult {
     pub why: Vec<PolicyExplanation>,
 }
 
+impl PolicyInfo {
+    /// The name of the case file beside its file, whose cases are about it.
+    #[must_use]
+    pub fn case_file(&self) -> Option<String> {
+        self.stem().map(|stem| format!("{stem}{CASES_SUFFIX}"))
+    }
+}
+
 impl CaseResult {
     /// Whether this case demonstrates a policy for requests with a decision.
     ///

@@ -13,8 +13,9 @@ use super::bundle::Bundle;
 use super::case_file::{self, Case};
 use super::case_sources;
 use super::error::BundleError;
+use super::folder::PolicyFolder;
 use super::new_case::NewCase;
-use super::sources::MAX_FILE_SIZE;
+use super::sources::{MAX_FILE_SIZE, SourceFiles};
 
 /// What becomes of new cases in a file.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -74,7 +75,29 @@ pub fn extend_case_file(
     new: &[NewCase],
 ) -> Result<ExtendedCaseFile, CaseWriterError> {
     let sources = case_sources::read_with_what_it_names(file)?;
-    let mut cases = case_file::parse_all(&sources, &bundle.schema, &bundle.networks)
+    extend(bundle, &sources, &file.display().to_string(), new)
+}
+
+impl PolicyFolder {
+    /// The text of one of its case files with new cases, as [`extend_case_file`] for a file on disk.
+    pub fn extend_cases(
+        &self,
+        bundle: &Bundle,
+        file: &str,
+        new: &[NewCase],
+    ) -> Result<ExtendedCaseFile, CaseWriterError> {
+        extend(bundle, &self.sources_of_cases(file), file, new)
+    }
+}
+
+/// Adds cases to the one case file of some sources.
+fn extend(
+    bundle: &Bundle,
+    sources: &SourceFiles,
+    file: &str,
+    new: &[NewCase],
+) -> Result<ExtendedCaseFile, CaseWriterError> {
+    let mut cases = case_file::parse_all(sources, &bundle.schema, &bundle.networks)
         .map_err(|problems| BundleError::Invalid { problems })?;
     let text = sources
         .iter()
@@ -93,7 +116,7 @@ pub fn extend_case_file(
             Some(known) if expects(known) == expects(&case) => present.push(known.name.clone()),
             Some(known) => {
                 return Err(CaseWriterError::Contradiction {
-                    file: file.display().to_string(),
+                    file: file.to_owned(),
                     line: known.line,
                     name: known.name.clone(),
                     expected: in_words(known),
@@ -116,7 +139,7 @@ pub fn extend_case_file(
     };
     if text.len() as u64 > MAX_FILE_SIZE {
         return Err(CaseWriterError::TooLarge {
-            file: file.display().to_string(),
+            file: file.to_owned(),
             size: text.len(),
         });
     }

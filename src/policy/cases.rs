@@ -15,8 +15,8 @@ use super::bundle::{Bundle, PolicyInfo};
 
 use super::case_answer::CaseAnswer;
 use super::case_failures::{CaseFailureGroup, group_failures, render_failures};
-pub use super::case_file::CaseDecision;
 use super::case_file::{self, Case};
+pub use super::case_file::{CASES_SUFFIX, CaseDecision};
 pub use super::case_result::CaseResult;
 use super::caught_case::caught_by;
 use super::coverage::{Coverage, measure_coverage};
@@ -234,6 +234,13 @@ impl CaseReport {
         passed
             .flat_map(|result| result.actual_reasons.iter().map(String::as_str))
             .collect()
+    }
+
+    /// The causes of failures, each with its first cases and what decided the first of them; none if all passed.
+    #[must_use]
+    pub fn render_failures(&self) -> Option<String> {
+        let text = render_failures(&self.failures, &self.results);
+        (!text.is_empty()).then_some(text)
     }
 
     /// Whether there are cases and all of them passed.

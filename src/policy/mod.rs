@@ -14,6 +14,7 @@
 //! - [`mentions`]: the users, roles and datasets that a folder names. `reach`: what can never match.
 //! - [`new_case`]: a decision as a case. [`case_writer`]: adds cases to a file.
 //! - [`uncovered`]: the policies without a case.
+//! - [`vocabulary`]: what policies of a schema can name, for an editor.
 //! - [`check`]: all checks of a folder but running its cases and proving its invariants.
 //! - [`prove`]: proofs for every possible request. [`proof_memory`]: what is known from before, under a `proof_digest` of
 //!   everything that it depends on.
@@ -36,7 +37,8 @@
 //! - `named_users`: the users that a forbid is about.
 //! - `confusable`: which of the validator's warnings about characters are of use.
 //! - `hints`: what to write instead of what the parser and the validator refuse.
-//! - Deciding: `entities` and `context` build what Cedar evaluates, `cached_entities` says how large it is, `index` finds the policies that can
+//! - Deciding: `entities` and `context` build what Cedar evaluates, `cached_entities` says how large it is, `cache_size`
+//!   how much is kept, `index` finds the policies that can
 //!   match, `decide` evaluates them, `combined_decision` combines the results of several sets.
 //! - Explaining: `conditions` splits policies into parts, as `source_form` says how they are written,
 //!   `values` lists what a part reads, `case_answer` evaluates cases, `caught_case` says which policy caught one that
@@ -48,6 +50,7 @@ mod attribute_literals;
 pub mod attributes;
 pub mod bundle;
 pub mod bundle_entities;
+mod cache_size;
 mod cached_entities;
 pub mod case_failures;
 pub mod case_writer;
@@ -74,6 +77,7 @@ pub mod questions;
 pub mod references;
 pub mod safeguards;
 pub mod uncovered;
+pub mod vocabulary;
 
 mod case_answer;
 mod case_changes;

@@ -20,6 +20,7 @@ use super::bundle::Bundle;
 use super::case_answer::CaseAnswer;
 use super::case_file::{self, Case, CaseDecision};
 use super::entity_file::EntityFileFacts;
+use super::prove::Counterexample;
 use super::unknown_address::is_address_unknown;
 
 /// The name of a new case's file in messages.
@@ -47,6 +48,55 @@ impl NewCase {
             *member = json!(name);
         }
         self
+    }
+
+    /// The case of a counterexample of a proof, as it is; or why there is none.
+    pub fn of_counterexample(example: &Counterexample) -> Result<Self, String> {
+        let Some(json) = &example.case else {
+            return Err(example.no_case.clone().unwrap_or_default());
+        };
+        let name = json.get("name").and_then(Value::as_str);
+        Ok(Self {
+            name: name.unwrap_or_default().to_owned(),
+            json: json.clone(),
+        })
+    }
+
+    /// The decision that it expects.
+    #[must_use]
+    pub fn is_permitted(&self) -> bool {
+        self.json.get("decision") == Some(&json!(CaseDecision::Allow))
+    }
+
+    /// The first policy that it expects to determine the decision.
+    #[must_use]
+    pub fn first_reason(&self) -> Option<&str> {
+        self.json.pointer("/reason/0")?.as_str()
+    }
+
+    /// The same case, expecting a decision: another one than that of the policies has no reason yet.
+    #[must_use]
+    pub fn expecting(mut self, is_permitted: bool) -> Self {
+        if is_permitted == self.is_permitted() {
+            return self;
+        }
+        let decision = if is_permitted {
+            CaseDecision::Allow
+        } else {
+            CaseDecision::Deny
+        };
+        if let Some(members) = self.json.as_object_mut() {
+            members.insert("decision".to_owned(), json!(decision));
+            members.insert("reason".to_owned(), json!([]));
+            members.insert("num_errors".to_owned(), json!(0));
+        }
+        self
+    }
+
+    /// Its text, as it stands in a case file.
+    #[must_use]
+    pub fn text(&self) -> String {
+        case_file::to_json_text(&[&self.json])
     }
 
     /// The case as JSON.

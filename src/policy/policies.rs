@@ -20,9 +20,9 @@ use super::sources::SourceFiles;
 use super::validation::ValidationPurpose;
 
 /// The annotations that Cedargate reads.
-const ANNOTATIONS: [&str; 4] = ["id", "reason", "max_ttl", TELL];
+pub(super) const ANNOTATIONS: [&str; 4] = ["id", "reason", "max_ttl", TELL];
 /// The annotation of policies whose `@reason` is told to whoever is denied or permitted by them.
-const TELL: &str = "tell";
+pub(super) const TELL: &str = "tell";
 /// The most policies of a bundle.
 pub const MAX_POLICIES: usize = 100_000;
 

@@ -115,6 +115,12 @@ impl SourceFiles {
         self
     }
 
+    /// The files of these names, and no others.
+    pub(super) fn retain(mut self, is_kept: impl Fn(&str) -> bool) -> Self {
+        self.texts.retain(|name, _| is_kept(name));
+        self
+    }
+
     /// The files that begin with a byte order mark, which their texts do not have.
     pub(super) fn marked(&self) -> impl Iterator<Item = &String> {
         self.marked.iter()

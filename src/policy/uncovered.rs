@@ -42,6 +42,11 @@ impl UncoveredPolicies {
         }
     }
 
+    /// Their ids; of a template, its own id in place of its links.
+    pub fn ids(&self) -> impl Iterator<Item = &str> {
+        self.ids.iter().map(String::as_str)
+    }
+
     /// Whether every policy has a case.
     #[must_use]
     pub fn is_empty(&self) -> bool {
@@ -80,8 +85,10 @@ impl UncoveredPolicies {
                 "no case shows that {subject} {} {verb} effect",
                 listed(&ids)
             );
-            let stem = first.stem().unwrap_or("new");
-            let file = bundle.sources.label(&format!("{stem}.cases.json"));
+            let file = first
+                .case_file()
+                .unwrap_or_else(|| "new.cases.json".to_owned());
+            let file = bundle.sources.label(&file);
             let help = format!(
                 "add one: cedargate policy explain --principal WHO --action read --dataset ID --save-case {file}"
             );

@@ -7,12 +7,27 @@ use super::error::ServiceError;
 /// The most items of one page.
 pub const MAX_PAGE_SIZE: u32 = 100;
 
-/// How many items one read of a filtered list asks for.
-const BATCH_SIZE: u32 = 100;
+/// How a filtered list is read.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct ReadBounds {
+    /// How many items one read asks for.
+    batch_size: u32,
+    /// How many items are read for one page at most; with fewer that pass, the page ends before it is full.
+    max_read_items: u32,
+}
 
-/// How many items are read for one page of a filtered list at most; with fewer that pass, the page ends
-/// before it is full.
-const MAX_READ_ITEMS: u32 = 1000;
+impl ReadBounds {
+    /// Of a list whose filter is what the caller may see.
+    pub(super) const USUAL: Self = Self {
+        batch_size: 100,
+        max_read_items: 1_000,
+    };
+    /// Of a search, for which little passes of what the caller may see.
+    pub(super) const SEARCH: Self = Self {
+        batch_size: 1_000,
+        max_read_items: 10_000,
+    };
+}
 
 /// Some items of a list.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -35,6 +50,8 @@ pub(super) struct FilteredRead<R, K, F, C> {
     pub(super) filter: F,
     /// Charges one more batch to the caller.
     pub(super) charge: C,
+    /// How much is read.
+    pub(super) bounds: ReadBounds,
 }
 
 impl<T> Page<T> {
@@ -49,7 +66,7 @@ impl<T> Page<T> {
     }
 
     /// Reads a page of the items that pass a filter: as many batches as it takes to fill the page or to
-    /// reach the end of the list, up to [`MAX_READ_ITEMS`].
+    /// reach the end of the list, up to [`ReadBounds::max_read_items`].
     ///
     /// The page ends with an item that passed, or else with a random id between two items: the id of one
     /// that did not pass would disclose it.
@@ -70,7 +87,12 @@ impl<T> Page<T> {
         let limit = limit.clamp(1, MAX_PAGE_SIZE);
         let mut items = Vec::new();
         let mut position = after;
-        let mut size = BATCH_SIZE.min(limit + 1);
+        let ReadBounds {
+            batch_size,
+            max_read_items,
+        } = list.bounds;
+        // A page that everything passes is read at once.
+        let mut size = ReadBounds::USUAL.batch_size.min(limit + 1);
         let mut read_items = 0;
         loop {
             if read_items > 0 {
@@ -80,7 +102,7 @@ impl<T> Page<T> {
             let is_last_batch = batch.len() < size as usize;
             read_items += size;
             let mut resume_after = None;
-            if read_items >= MAX_READ_ITEMS && !is_last_batch {
+            if read_items >= max_read_items && !is_last_batch {
                 // The last item is left to the next page, which begins somewhere before it.
                 let next = batch.pop().map(|item| (list.id_of)(&item));
                 let before = batch.last().map(&list.id_of).or(position);
@@ -99,7 +121,7 @@ impl<T> Page<T> {
                     resume_after,
                 });
             }
-            size = BATCH_SIZE;
+            size = batch_size;
         }
     }
 
@@ -156,6 +178,7 @@ mod tests {
                 Ok(items.into_iter().filter(|number| passes(*number)).collect())
             },
             charge: || charged.set(charged.get() + 1),
+            bounds: ReadBounds::USUAL,
         };
         let page = Page::read_filtered(after, 50, list).await.unwrap();
         (page, charged.get())

@@ -92,7 +92,7 @@ impl Database {
     }
 }
 
-fn parse_user((id, name): (Uuid, String)) -> Result<(UserId, Username), StorageError> {
+pub(super) fn parse_user((id, name): (Uuid, String)) -> Result<(UserId, Username), StorageError> {
     let name = Username::try_from(name).map_err(|error| StorageError::Corrupt {
         table: "users",
         detail: format!("user {id}: {error}"),

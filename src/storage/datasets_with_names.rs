@@ -124,7 +124,7 @@ impl Database {
 }
 
 /// The `LIKE` pattern for texts that contain `part`; `!` escapes the character that follows.
-fn like_pattern(part: &str) -> String {
+pub(super) fn like_pattern(part: &str) -> String {
     let mut pattern = String::from("%");
     for letter in part.chars() {
         if matches!(letter, '!' | '%' | '_') {

@@ -238,3 +238,27 @@ async fn a_file_is_described_only_to_callers_who_may_read_it() {
         assert_eq!(dataset.get("file").is_some(), is_told, "{username}");
     }
 }
+
+#[tokio::test]
+async fn a_search_finds_by_title_or_id_whatever_its_case_among_what_the_caller_sees() {
+    let server = Server::start().await;
+    let otto = server.session("otto").await;
+    let found = async |text: &str, session: Option<&str>| {
+        let page = page(&server, &format!("?q={text}"), session).await;
+        let items = page["items"].as_array().unwrap().iter();
+        let titles = items.map(|item| item["title"].as_str().unwrap().to_owned());
+        titles.collect::<Vec<_>>()
+    };
+    assert_eq!(found("PUB", None).await, ["Public"]);
+    assert_eq!(found("%20file%20", None).await, ["Without a file"]);
+    assert_eq!(found("RESTR", Some(&otto)).await, ["Restricted"]);
+    assert_eq!(found("6B1F0A52", Some(&otto)).await, ["Restricted"]);
+    for hidden in ["restr", "6b1f0a52", "private", "draft", "nothing"] {
+        assert_eq!(found(hidden, None).await, Vec::<String>::new(), "{hidden}");
+    }
+    assert_eq!(found("", Some(&otto)).await.len(), 4);
+    let long = "x".repeat(201);
+    TestResponse::send(server.get(&format!("/datasets?q={long}")))
+        .await
+        .problem(422);
+}

@@ -108,7 +108,7 @@ async fn the_key_set_has_the_media_type_that_the_document_says() {
 }
 
 #[tokio::test]
-async fn a_browser_is_led_from_the_root_to_the_docs() {
+async fn a_browser_gets_a_page_at_the_root() {
     let server = Server::start().await;
     let client = reqwest::Client::builder()
         .redirect(reqwest::redirect::Policy::none())
@@ -120,7 +120,8 @@ async fn a_browser_is_led_from_the_root_to_the_docs() {
         TestResponse::send(request.header("accept", accept))
     };
     let browser = accepting("text/html,application/xhtml+xml;q=0.9,*/*;q=0.8").await;
-    assert_eq!((browser.status, browser.header("location")), (303, "docs"));
+    assert_eq!((browser.status, browser.header("vary")), (200, "Accept"));
+    assert!(browser.text().contains("<!doctype html>"));
     accepting("application/json").await.problem(404);
     accepting("*/*").await.problem(404);
     let posted = client.post(format!("{}/", server.url));

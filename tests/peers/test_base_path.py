@@ -82,7 +82,8 @@ def test_redirects_and_locations_stay_under_the_path(gate):
     browser = {"Accept": "text/html"}
     for start in (gate.base, gate.url("/")):
         page = gate.http.get(start, headers=browser, follow_redirects=True)
-        assert (page.status_code, str(page.url)) == (200, gate.url("/docs"))
+        assert (page.status_code, str(page.url)) == (200, gate.url("/"))
+        assert "web/data.js" in page.text
     session = {"Authorization": f"Bearer {gate.server.login(ADMIN)}"}
     for slash, role in (("", "one"), ("/", "two")):
         created = gate.http.post(

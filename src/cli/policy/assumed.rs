@@ -7,7 +7,7 @@ use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
 use crate::cli::outcome::CommandError;
-use crate::domain::api_key::{ApiKey, KeyScope};
+use crate::domain::api_key::ApiKey;
 use crate::domain::caller::Authentication;
 use crate::domain::client_address::AssumedAddress;
 use crate::domain::clock::Clock;
@@ -93,23 +93,10 @@ impl AssumedContext {
                 key: Some(Arc::new(key)),
             });
         }
-        let is_none = self.authentication == Some(Authentication::None);
-        if self.authentication.is_some() && is_none == user.is_some() {
-            let error = if is_none {
-                "a user authenticates, with password, issuer or api_key"
-            } else {
-                "anonymous callers do not authenticate"
-            };
-            return Err(CommandError::usage(format!("--authentication: {error}")));
-        }
-        let is_key = self.authentication == Some(Authentication::ApiKey);
-        let key = user.filter(|_| is_key).and_then(|user| {
-            let id = ApiKeyId(Uuid::nil());
-            AssumedCaller::assumed_key(id, user, KeyScope::default())
-        });
-        Ok(AssumedCaller {
-            authentication: self.authentication,
-            key,
-        })
+        let Some(authentication) = self.authentication else {
+            return Ok(AssumedCaller::default());
+        };
+        AssumedCaller::authenticated(authentication, user)
+            .map_err(|error| CommandError::usage(format!("--authentication: {error}")))
     }
 }

@@ -7,6 +7,7 @@ use poem_openapi::{Object, OpenApi};
 
 use crate::domain::dataset::{DatasetFile, RecordStatus, Visibility};
 use crate::domain::id::DatasetId;
+use crate::domain::search_text::SearchText;
 use crate::files::remote_name;
 use crate::http::extract::credentials::HeaderCredentials;
 use crate::http::extract::page_limit::PageLimit;
@@ -54,6 +55,8 @@ pub struct DatasetSummary {
     pub file: Option<FileSummary>,
     /// Whether you may create a download token for it. Without a file there is nothing to download.
     pub can_read: bool,
+    /// Whether you may see and change with whom it is shared.
+    pub can_share: bool,
 }
 
 /// A dataset's file.
@@ -92,6 +95,7 @@ impl From<VisibleDataset> for DatasetSummary {
         VisibleDataset {
             dataset,
             is_readable,
+            is_shareable,
         }: VisibleDataset,
     ) -> Self {
         Self {
@@ -107,6 +111,7 @@ impl From<VisibleDataset> for DatasetSummary {
                 .filter(|_| is_readable)
                 .map(FileSummary::from),
             can_read: is_readable,
+            can_share: is_shareable,
         }
     }
 }
@@ -129,20 +134,26 @@ impl ErrorStatuses for GetDatasetStatuses {
 impl CatalogApi {
     /// List datasets
     ///
-    /// Returns the datasets that you may discover, ordered by id. Pass `next` as `after` to get the
+    /// Returns the datasets that you may discover, or those of them in which `q` is found, ordered by id. Pass `next` as `after` to get the
     /// next page. A page may have fewer datasets than `limit`, or none, and still have a `next`: each
     /// request reads a bounded part of the catalog.
     #[oai(path = "/datasets", method = "get", operation_id = "list_datasets")]
     async fn list(
         &self,
         credentials: HeaderCredentials,
+        /// Only datasets whose title or id contains this text, whatever its case. If omitted, all are listed.
+        q: Query<Option<SearchText>>,
         /// Maximum number of datasets per page.
         #[oai(default)]
         limit: Query<PageLimit>,
         /// The `next` value of the previous page. If omitted, the first page is returned.
         after: Query<Option<DatasetId>>,
     ) -> Result<JsonOk<DatasetPage>, ErrorResponse<ListDatasetsStatuses>> {
-        let page = self.view.list(&credentials.0, after.0, limit.0.0).await?;
+        let (search, limit) = (q.0.as_ref(), limit.0.0);
+        let page = self
+            .view
+            .list(&credentials.0, search, after.0, limit)
+            .await?;
         Ok(JsonOk(DatasetPage {
             next: page
                 .next_id(|last| last.dataset.id.0)

@@ -1,4 +1,4 @@
-//! Public documents: JSON that caches may keep, serialised before anybody asks, with an `ETag` and a 304.
+//! Public documents: what is the same for everybody and is made before anybody asks, with an `ETag` and a 304.
 
 use std::marker::PhantomData;
 
@@ -20,11 +20,12 @@ pub struct PreparedDocument {
     etag: String,
     etag_header: HeaderValue,
     cache_control: HeaderValue,
+    content_type: HeaderValue,
     length: HeaderValue,
 }
 
 impl PreparedDocument {
-    /// Prepares a document; `etag` is strong and has its quotes (RFC 9110 section 8.8.3).
+    /// Prepares a JSON document; `etag` is strong and has its quotes (RFC 9110 section 8.8.3).
     #[must_use]
     pub fn new(body: Bytes, etag: &str, cache_control: &str) -> Self {
         // Both are made of visible ASCII.
@@ -35,7 +36,25 @@ impl PreparedDocument {
             etag: etag.to_owned(),
             etag_header: header(etag),
             cache_control: header(cache_control),
+            // RFC 7517 section 8.5.2 registers `application/jwk-set+json`, but many clients of a key
+            // set accept nothing but JSON, and none requires the registered type.
+            content_type: HeaderValue::from_static("application/json"),
         }
+    }
+
+    /// The document with another media type.
+    #[must_use]
+    pub fn with_content_type(self, content_type: &'static str) -> Self {
+        Self {
+            content_type: HeaderValue::from_static(content_type),
+            ..self
+        }
+    }
+
+    /// Answers a GET or HEAD: the document, or 304 if the client already has it.
+    #[must_use]
+    pub fn reply(&self, request: &Request) -> Response {
+        self.respond(self.evaluate(request), responses::empty_headers())
     }
 
     fn evaluate(&self, request: &Request) -> PreconditionOutcome {
@@ -45,6 +64,29 @@ impl PreparedDocument {
             last_modified: i64::MAX,
         };
         evaluate(request.method(), request.headers(), now)
+    }
+
+    fn respond(&self, outcome: PreconditionOutcome, headers: HeaderMap) -> Response {
+        let mut response = match outcome {
+            PreconditionOutcome::NotModified => {
+                let mut response = responses::response_with_headers(headers, ());
+                response.set_status(StatusCode::NOT_MODIFIED);
+                response
+            }
+            PreconditionOutcome::Met | PreconditionOutcome::Failed => {
+                let body = self.body.clone();
+                let mut response = responses::response_with_headers(headers, body);
+                let headers = response.headers_mut();
+                headers.insert(header::CONTENT_TYPE, self.content_type.clone());
+                // Said to a HEAD too, whose body is dropped.
+                headers.insert(header::CONTENT_LENGTH, self.length.clone());
+                response
+            }
+        };
+        let headers = response.headers_mut();
+        headers.insert(header::ETAG, self.etag_header.clone());
+        headers.insert(header::CACHE_CONTROL, self.cache_control.clone());
+        response
     }
 }
 
@@ -57,44 +99,17 @@ pub struct PublicDocument<T> {
 impl<T> PublicDocument<T> {
     /// Answers a GET or HEAD of a document.
     pub fn reply(request: &Request, document: &PreparedDocument) -> Self {
-        Self::new(
-            document.evaluate(request),
-            responses::empty_headers(),
-            document,
-        )
+        Self {
+            response: document.reply(request),
+            schema: PhantomData,
+        }
     }
 
     /// Answers as [`PublicDocument::reply`] does a request that is not needed any more.
     pub fn reply_last(request: &mut Request, document: &PreparedDocument) -> Self {
         let outcome = document.evaluate(request);
-        Self::new(outcome, responses::released_headers(request), document)
-    }
-
-    fn new(outcome: PreconditionOutcome, headers: HeaderMap, document: &PreparedDocument) -> Self {
-        let mut response = match outcome {
-            PreconditionOutcome::NotModified => {
-                let mut response = responses::response_with_headers(headers, ());
-                response.set_status(StatusCode::NOT_MODIFIED);
-                response
-            }
-            PreconditionOutcome::Met | PreconditionOutcome::Failed => {
-                let body = document.body.clone();
-                let mut response = responses::response_with_headers(headers, body);
-                let headers = response.headers_mut();
-                // RFC 7517 section 8.5.2 registers `application/jwk-set+json`, but many clients of a key
-                // set accept nothing but JSON, and none requires the registered type.
-                let json = HeaderValue::from_static("application/json");
-                headers.insert(header::CONTENT_TYPE, json);
-                // Said to a HEAD too, whose body is dropped.
-                headers.insert(header::CONTENT_LENGTH, document.length.clone());
-                response
-            }
-        };
-        let headers = response.headers_mut();
-        headers.insert(header::ETAG, document.etag_header.clone());
-        headers.insert(header::CACHE_CONTROL, document.cache_control.clone());
         Self {
-            response,
+            response: document.respond(outcome, responses::released_headers(request)),
             schema: PhantomData,
         }
     }

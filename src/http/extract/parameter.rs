@@ -15,6 +15,7 @@ use crate::domain::client_address::AssumedAddress;
 use crate::domain::dataset::{RecordStatus, Visibility};
 use crate::domain::id::{ApiKeyId, DatasetId, DraftId, RecordId, SessionId, UserId};
 use crate::domain::name::{MAX_NAME_LENGTH, NameError, RoleName, Username};
+use crate::domain::search_text::{MAX_SEARCH_TEXT_LENGTH, SearchText};
 use crate::policy::explain::PartValue;
 use crate::service::error::ServiceError;
 use crate::storage::KeyState;
@@ -79,6 +80,7 @@ impl_string_type!(Username, "string_name", name_schema());
 impl_string_type!(RoleName, "string_name", name_schema());
 impl_string_type!(RawName, "string_name", name_schema());
 impl_string_type!(AssumedAddress, "string", MetaSchema::new("string"));
+impl_string_type!(SearchText, "string_search", search_schema());
 impl_string_type!(RawDatasetId, "string", MetaSchema::new("string"));
 impl_string_type!(Action, "string_action", enum_schema::<Action>());
 impl_string_type!(RecordId, "string_uuid", uuid_schema());
@@ -171,6 +173,13 @@ fn name_schema() -> MetaSchema {
         pattern: Some(NAME_PATTERN.to_owned()),
         min_length: Some(1),
         max_length: Some(MAX_NAME_LENGTH),
+        ..MetaSchema::new("string")
+    }
+}
+
+fn search_schema() -> MetaSchema {
+    MetaSchema {
+        max_length: Some(MAX_SEARCH_TEXT_LENGTH),
         ..MetaSchema::new("string")
     }
 }

@@ -37,6 +37,15 @@ impl ErrorStatuses for ReadStatuses {
     const DESCRIPTIONS: &'static [(u16, &'static str)] = &[DENIED, NOT_FOUND];
 }
 
+/// Of running something, for which its state may be unfit.
+pub struct RunStatuses;
+
+impl ErrorStatuses for RunStatuses {
+    const STATUSES: &'static [u16] = &[400, 401, 403, 404, 409, 422, 429, 500, 503];
+    const DESCRIPTIONS: &'static [(u16, &'static str)] = &[DENIED, NOT_FOUND, CONFLICT];
+    const FIELD_STATUSES: &'static [u16] = &[409];
+}
+
 /// Of revoking a credential.
 pub struct RevokeStatuses;
 
@@ -55,6 +64,24 @@ pub struct CreateStatuses;
 impl ErrorStatuses for CreateStatuses {
     const STATUSES: &'static [u16] = &[400, 401, 403, 409, 413, 415, 422, 429, 500, 503];
     const DESCRIPTIONS: &'static [(u16, &'static str)] = &[DENIED, CONFLICT, INVALID];
+    const FIELD_STATUSES: &'static [u16] = &[409, 422];
+}
+
+/// Of creating something from something else that may not be there.
+pub struct StartStatuses;
+
+impl ErrorStatuses for StartStatuses {
+    const STATUSES: &'static [u16] = &[400, 401, 403, 404, 413, 415, 422, 429, 500, 503];
+    const DESCRIPTIONS: &'static [(u16, &'static str)] = &[DENIED, NOT_FOUND, INVALID];
+    const FIELD_STATUSES: &'static [u16] = &[422];
+}
+
+/// Of beginning something again, without a body.
+pub struct RestartStatuses;
+
+impl ErrorStatuses for RestartStatuses {
+    const STATUSES: &'static [u16] = &[400, 401, 403, 404, 409, 422, 429, 500, 503];
+    const DESCRIPTIONS: &'static [(u16, &'static str)] = &[DENIED, NOT_FOUND, CONFLICT, INVALID];
     const FIELD_STATUSES: &'static [u16] = &[409, 422];
 }
 

@@ -24,7 +24,7 @@ use super::exceptions::{EXCEPT, ExceptAnnotation, Exceptions, excepted_names};
 /// The most invariants of a policy folder.
 const MAX_INVARIANTS: usize = 1_000;
 /// The annotations of an invariant; others are not allowed.
-const ANNOTATIONS: [&str; 4] = ["id", "reason", "invariant", EXCEPT];
+pub(in crate::policy) const ANNOTATIONS: [&str; 4] = ["id", "reason", "invariant", EXCEPT];
 
 /// Which way an invariant bounds the policies.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]

@@ -12,10 +12,11 @@ use crate::domain::action::Action;
 use crate::domain::dataset::Dataset;
 use crate::domain::id::DatasetId;
 use crate::domain::resource::Resource;
+use crate::domain::search_text::SearchText;
 use crate::service::error::ServiceError;
 use crate::service::identity::authentication::Authenticator;
 use crate::service::identity::request_context::RequestContext;
-use crate::service::pagination::{FilteredRead, Page};
+use crate::service::pagination::{FilteredRead, Page, ReadBounds};
 use crate::service::rate_limits::RateLimits;
 
 use super::Access;
@@ -28,6 +29,8 @@ pub struct VisibleDataset {
     pub dataset: Arc<Dataset>,
     /// Whether the caller may read it too.
     pub is_readable: bool,
+    /// Whether it may see and change with whom the dataset is shared.
+    pub is_shareable: bool,
 }
 
 /// Shows callers the catalog.
@@ -50,11 +53,15 @@ impl CatalogView {
         let authorizer = self.authorizer(request).await?;
         let dataset = self.access.catalog_cache.dataset(dataset_id).await?;
         dataset
-            .and_then(|dataset| visible_dataset(&authorizer, &dataset))
+            .and_then(|dataset| visible_dataset(&authorizer, &dataset, None))
             .ok_or(ServiceError::DatasetNotFound)
     }
 
-    /// Lists up to `limit` datasets with ids after `after`.
+    /// Lists up to `limit` datasets with ids after `after`; those alone in whose title or id a text is found, if one is
+    /// given.
+    ///
+    /// What the caller may discover is decided before the text is looked for, so that no answer, and no time that it
+    /// takes, tells of the title of another dataset.
     ///
     /// It reads on until the page is full, the catalog ends or enough was read for one page. Each read but
     /// the first counts like another request. Ids never change, so a dataset that exists throughout is
@@ -62,6 +69,7 @@ impl CatalogView {
     pub async fn list(
         &self,
         request: &RequestContext,
+        search: Option<&SearchText>,
         after: Option<DatasetId>,
         limit: u32,
     ) -> Result<Page<VisibleDataset>, ServiceError> {
@@ -75,11 +83,16 @@ impl CatalogView {
             },
             id_of: |dataset: &Arc<Dataset>| dataset.id.0,
             filter: |turn, batch| {
-                authorizer.filter_map(turn, batch, |authorizer, dataset| {
-                    visible_dataset(authorizer, &dataset)
+                let search = search.cloned();
+                authorizer.filter_map(turn, batch, move |authorizer, dataset| {
+                    visible_dataset(authorizer, &dataset, search.as_ref())
                 })
             },
             charge: || self.rate_limits.charge_request(&authorizer.caller, 1),
+            bounds: match search {
+                Some(_) => ReadBounds::SEARCH,
+                None => ReadBounds::USUAL,
+            },
         };
         Page::read_filtered(after.map(|id| id.0), limit, list).await
     }
@@ -91,13 +104,27 @@ impl CatalogView {
     }
 }
 
-fn visible_dataset(authorizer: &Authorizer, dataset: &Arc<Dataset>) -> Option<VisibleDataset> {
+fn is_found(search: Option<&SearchText>, dataset: &Dataset) -> bool {
+    search.is_none_or(|text| text.is_in(&dataset.title) || text.is_in(&dataset.id.to_string()))
+}
+
+fn visible_dataset(
+    authorizer: &Authorizer,
+    dataset: &Arc<Dataset>,
+    search: Option<&SearchText>,
+) -> Option<VisibleDataset> {
     let resource = Resource::Dataset(Arc::clone(dataset));
     let may = |action| authorizer.decide(action, &resource).is_permitted;
     let is_readable = may(Action::Read);
     // Whoever may read a dataset cannot help knowing that it exists.
-    (is_readable || may(Action::Discover)).then(|| VisibleDataset {
+    let is_visible = is_readable || may(Action::Discover);
+    if !is_visible || !is_found(search, dataset) {
+        return None;
+    }
+    let is_share_declared = authorizer.bundle().declares(Action::Share);
+    Some(VisibleDataset {
         is_readable,
+        is_shareable: (is_share_declared && may(Action::Share)) || may(Action::Administer),
         dataset: Arc::clone(dataset),
     })
 }

@@ -3,9 +3,10 @@
 //! An answer tells about users and datasets, so a caller sees those alone that it may see: users on whom it has
 //! `view_users`, and datasets that it may administer or discover. What policies say, and the contexts they ask for, is
 //! for callers who may view policies. Owner and readers of a dataset, and policies that tell of them, are for those who
-//! may administer it.
+//! may administer it. Whoever may share a dataset sees itself and those whom it is shared with by name too, without
+//! what would tell their roles.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 use std::sync::Arc;
 
 use uuid::Uuid;
@@ -14,21 +15,24 @@ use crate::domain::action::Action;
 use crate::domain::client_address::AssumedAddress;
 use crate::domain::dataset::Dataset;
 use crate::domain::id::{DatasetId, UserId};
+use crate::domain::name::RoleName;
 use crate::domain::principal::Principal;
 use crate::domain::resource::Resource;
+use crate::policy::Bundle;
 use crate::policy::context_literals::ContextLiterals;
 use crate::service::access::decisions::Authorizer;
 use crate::service::error::ServiceError;
 use crate::service::identity::request_context::RequestContext;
-use crate::service::pagination::{FilteredRead, Page};
+use crate::service::pagination::{FilteredRead, Page, ReadBounds};
 use crate::service::policies::review::access_lists::{
-    DatasetGrants, DatasetsQuery, PairAccess, PrincipalsQuery, UserGrants, grants_of_principals,
-    grants_on_datasets,
+    AccessRelation, DatasetGrants, DatasetsQuery, PairAccess, PrincipalsQuery, UserGrants,
+    grants_of_principals, grants_on_datasets,
 };
 use crate::service::policies::review::asked_contexts::ContextScope;
 use crate::storage::UserFilter;
 
-use super::operation::no_policies_in_force;
+use super::operation::{DatasetTarget, no_policies_in_force};
+use super::privileges::nameless_user;
 use super::users::UserAccount;
 use super::{AdminAccess, Administration};
 
@@ -47,11 +51,24 @@ pub struct AccessListQuery {
 #[derive(Clone, Debug)]
 pub struct PermittedPrincipals {
     /// The users, by id.
-    pub users: Page<UserGrants>,
+    pub users: Page<PermittedUserGrants>,
     /// What callers who did not sign in may do; none but on the first page.
     pub anonymous: Option<PairAccess>,
+    /// What somebody with no role and no relation to the dataset may do, once signed in; none but on the first page.
+    pub signed_in: Option<PairAccess>,
     /// Whether the caller may see what the policies say.
     pub shows_policies: bool,
+}
+
+/// What a user may do with a dataset.
+#[derive(Clone, Debug)]
+pub struct PermittedUserGrants {
+    /// What is permitted.
+    pub grants: UserGrants,
+    /// When it ends, in seconds since 1970 UTC, if it is by shares alone and all of them end.
+    pub until: Option<i64>,
+    /// Whether the caller may know which roles the user has: it has `view_users` on the user, or is it.
+    pub shows_roles: bool,
 }
 
 /// What a user may do with a dataset.
@@ -85,13 +102,16 @@ impl Administration {
         self.audited(request, Action::Administer, async |operation| {
             self.require_disk_space()?;
             operation.set_summary(format!("listed who may {} the dataset", query.action));
-            let dataset = self.load_for_admin(&operation, id).await?.dataset;
+            let target = DatasetTarget::shared(id);
+            let (named, right) = self.load_for(&operation, target).await?;
+            let dataset = named.dataset;
             let query = Arc::new(PrincipalsQuery {
                 action: query.action,
                 dataset,
                 scope: self.scope(query),
             });
             let authorizer = operation.authorizer().ok_or_else(no_policies_in_force)?;
+            let seen = &Arc::new(SeenUsers::new(&authorizer, &query, right));
             let (operation, query, authorizer) = (&operation, &query, &authorizer);
             let filter = UserFilter::default();
             let filter = &filter;
@@ -104,26 +124,28 @@ impl Administration {
                 },
                 id_of: |account: &UserAccount| account.user.id.0,
                 filter: |turn, batch: Vec<UserAccount>| async move {
-                    let query = Arc::clone(query);
+                    let (query, seen) = (Arc::clone(query), Arc::clone(seen));
                     let decide = move |authorizer: &Authorizer, batch: Vec<UserAccount>| {
-                        Some(permitted_users(authorizer, &query, batch))
+                        Some(permitted_users(authorizer, (&query, &seen), batch))
                     };
                     let found = authorizer.filter_map(turn, vec![batch], decide).await?;
                     Ok(found.into_iter().flatten().collect())
                 },
                 charge: || self.charge(operation),
+                bounds: ReadBounds::USUAL,
             };
             let users = Page::read_filtered(after.map(|id| id.0), limit, list).await?;
-            let anonymous = if after.is_none() {
+            let (anonymous, signed_in) = if after.is_none() {
                 let query = Arc::clone(query);
-                let decide = move |bundle: &_| grants_of_principals(bundle, &query, Vec::new()).1;
-                Some(operation.run_blocking(decide).await?)
+                let decide = move |bundle: &_| grants_of_strangers(bundle, &query);
+                operation.run_blocking(decide).await?
             } else {
-                None
+                (None, None)
             };
             Ok(PermittedPrincipals {
                 users,
                 anonymous,
+                signed_in,
                 shows_policies: operation.is_permitted(Action::ViewPolicies, &Resource::Server),
             })
         })
@@ -174,6 +196,7 @@ impl Administration {
                     Ok(found.into_iter().flatten().collect())
                 },
                 charge: || self.charge(operation),
+                bounds: ReadBounds::USUAL,
             };
             let datasets = Page::read_filtered(after.map(|id| id.0), limit, list).await?;
             Ok(PermittedDatasets {
@@ -188,26 +211,91 @@ impl Administration {
         ContextScope {
             address: query.address,
             time: query.time,
+            authentication: None,
             now: self.clock.unix_seconds(),
             literals: ContextLiterals::default(),
         }
     }
 }
 
+/// Which users the caller sees in the access list of a dataset, besides those on whom it has `view_users`.
+struct SeenUsers {
+    /// The caller.
+    own: Option<UserId>,
+    /// Whether it sees itself and whom the dataset is shared with by name: it shares the dataset, and may know that.
+    is_sharing: bool,
+    /// The roles of shares that end with the share, because no policy names them too.
+    ending_roles: BTreeSet<RoleName>,
+}
+
+impl SeenUsers {
+    fn new(authorizer: &Authorizer, query: &PrincipalsQuery, right: Action) -> Self {
+        let references = authorizer.bundle().references_for(&[query.action]);
+        let roles = query.dataset.reader_roles.iter();
+        let is_ending =
+            |role: &&RoleName| !references.is_everything && !references.roles.contains(*role);
+        Self {
+            own: authorizer.caller.principal.user_id(),
+            is_sharing: right == Action::Share,
+            ending_roles: roles.filter(is_ending).cloned().collect(),
+        }
+    }
+
+    /// When what is permitted to a user ends, if it is by shares alone and all of them end.
+    fn end(&self, dataset: &Dataset, one: &UserGrants) -> Option<i64> {
+        let ends = &dataset.share_ends;
+        let of_grants = one.access.grants.iter().map(|grant| match &grant.through {
+            AccessRelation::Reader => ends.users.get(&one.user.id).copied(),
+            AccessRelation::Role(role) if self.ending_roles.contains(role) => {
+                ends.roles.get(role).copied()
+            }
+            AccessRelation::Role(_)
+            | AccessRelation::Owner
+            | AccessRelation::Everyone
+            | AccessRelation::Anonymous
+            | AccessRelation::Policy => None,
+        });
+        of_grants.collect::<Option<Vec<i64>>>()?.into_iter().max()
+    }
+}
+
 /// The users that the caller may see and that are permitted.
 fn permitted_users(
     authorizer: &Authorizer,
-    query: &PrincipalsQuery,
+    (query, seen): (&PrincipalsQuery, &SeenUsers),
     batch: Vec<UserAccount>,
-) -> Vec<UserGrants> {
+) -> Vec<PermittedUserGrants> {
+    let mut viewed = HashSet::new();
     let users = batch.into_iter().map(|account| account.user);
     let visible = users.filter(|user| {
         let resource = Resource::User(Arc::clone(user));
-        authorizer.decide(Action::ViewUsers, &resource).is_permitted
+        let is_own = seen.is_sharing && seen.own == Some(user.id);
+        if is_own || authorizer.decide(Action::ViewUsers, &resource).is_permitted {
+            viewed.insert(user.id);
+            return true;
+        }
+        seen.is_sharing && query.dataset.reader_users.contains(&user.id)
     });
-    let (mut of_users, _) = grants_of_principals(authorizer.bundle(), query, visible.collect());
+    let visible = visible.collect();
+    let (mut of_users, _) = grants_of_principals(authorizer.bundle(), query, visible);
     of_users.retain(|one| !one.access.is_denied());
-    of_users
+    let of_users = of_users.into_iter().map(|one| PermittedUserGrants {
+        until: seen.end(&query.dataset, &one),
+        shows_roles: viewed.contains(&one.user.id),
+        grants: one,
+    });
+    of_users.collect()
+}
+
+/// What is permitted to callers who did not sign in, and to somebody with no role and no relation to the dataset.
+fn grants_of_strangers(
+    bundle: &Bundle,
+    query: &PrincipalsQuery,
+) -> (Option<PairAccess>, Option<PairAccess>) {
+    let stranger = nameless_user(bundle).map(Arc::new);
+    let (of_users, anonymous) = grants_of_principals(bundle, query, stranger.into_iter().collect());
+    let signed_in = of_users.into_iter().next().map(|one| one.access);
+    (Some(anonymous), signed_in)
 }
 
 /// The datasets that the caller may see and on which the user is permitted.
@@ -230,7 +318,7 @@ fn permitted_datasets(
         }
         visible.push(dataset);
     }
-    let mut on_datasets = grants_on_datasets(authorizer.bundle(), query, visible);
+    let mut on_datasets = grants_on_datasets(authorizer.bundle(), query, &visible);
     on_datasets.retain(|one| one.access.iter().any(|access| !access.is_denied()));
     on_datasets
         .into_iter()

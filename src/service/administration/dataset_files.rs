@@ -25,7 +25,7 @@ use crate::storage::DatasetWithNames;
 
 use super::Administration;
 use super::dataset_input::DatasetCandidate;
-use super::operation::{AdminOperation, Precondition};
+use super::operation::{AdminOperation, DatasetTarget, Precondition};
 
 impl Administration {
     /// Stores a TIFF from a stream as the dataset's file.
@@ -42,7 +42,9 @@ impl Administration {
     ) -> Result<DatasetWithNames, ServiceError> {
         self.audited(request, Action::Administer, async |operation| {
             self.require_disk_space()?;
-            let before = self.load_matching(&operation, id, precondition).await?;
+            let before = self
+                .load_matching(&operation, DatasetTarget::administered(id), precondition)
+                .await?;
             check_not_elsewhere(&before)?;
             let current = before.dataset.file.as_ref().and_then(DatasetFile::stored);
             let current = current.map(|file| file.name.clone());
@@ -73,7 +75,9 @@ impl Administration {
     ) -> Result<DatasetWithNames, ServiceError> {
         self.audited(request, Action::Administer, async |operation| {
             self.require_disk_space()?;
-            let before = self.load_matching(&operation, id, precondition).await?;
+            let before = self
+                .load_matching(&operation, DatasetTarget::administered(id), precondition)
+                .await?;
             check_not_elsewhere(&before)?;
             let turn = self.take_upload_turn(&operation).await?;
             let now = self.clock.unix_seconds();
@@ -106,10 +110,11 @@ impl Administration {
         precondition: Precondition<'_, DatasetWithNames>,
         file: Option<&StoredFile>,
     ) -> Result<DatasetWithNames, ServiceError> {
+        let target = DatasetTarget::administered(id);
         let replaced = Mutex::new(None);
         let remember = &replaced;
         let changed = self
-            .apply_change(operation, id, precondition, |before| async move {
+            .apply_change(operation, target, precondition, |before| async move {
                 let mut dataset = (*before).clone();
                 if file.is_some() {
                     check_not_elsewhere(&before)?;

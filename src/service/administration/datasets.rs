@@ -12,13 +12,13 @@ use crate::domain::id::DatasetId;
 use crate::domain::resource::Resource;
 use crate::service::error::ServiceError;
 use crate::service::identity::request_context::RequestContext;
-use crate::service::pagination::{FilteredRead, Page};
+use crate::service::pagination::{FilteredRead, Page, ReadBounds};
 use crate::storage::{CatalogChange, DatasetFilter, DatasetWithNames};
 
 use super::attempts::Attempt;
 use super::change_summary::summarize_dataset_change;
 use super::dataset_input::{DatasetCandidate, DatasetInput};
-use super::operation::{AdminOperation, Precondition};
+use super::operation::{AdminOperation, DatasetRight, DatasetTarget, Precondition};
 use super::{AdminAccess, Administration};
 
 impl Administration {
@@ -37,7 +37,7 @@ impl Administration {
                 self.check_without_readers(&operation, input, id, None)
                     .await?;
                 let candidate = self.build_candidate(&operation, input, id, None).await?;
-                let dataset = permitted(&operation, candidate).await?;
+                let dataset = permitted(&operation, candidate, DatasetRight::Administer).await?;
                 if self.database.find_dataset(id).await?.is_some() {
                     let detail = "a dataset with this id already exists";
                     return Err(ServiceError::conflict("id", detail));
@@ -58,7 +58,9 @@ impl Administration {
     ) -> Result<DatasetWithNames, ServiceError> {
         self.audited(request, Action::Administer, async |operation| {
             self.require_disk_space()?;
-            self.load_for_admin(&operation, id).await
+            let target = DatasetTarget::administered(id);
+            let (dataset, _) = self.load_for(&operation, target).await?;
+            Ok(dataset)
         })
         .await
     }
@@ -92,6 +94,7 @@ impl Administration {
                     operation.filter_permitted(turn, Action::Administer, batch, dataset_resource)
                 },
                 charge: || self.charge(operation),
+                bounds: ReadBounds::USUAL,
             };
             Page::read_filtered(after.map(|id| id.0), limit, list).await
         })
@@ -109,7 +112,8 @@ impl Administration {
         input.validate()?;
         self.audited(request, Action::Administer, async |operation| {
             let operation = &operation;
-            self.apply_change(operation, id, precondition, |before| async move {
+            let target = DatasetTarget::administered(id);
+            self.apply_change(operation, target, precondition, |before| async move {
                 self.check_without_readers(operation, input, id, Some(&before))
                     .await?;
                 self.build_candidate(operation, input, id, Some(&before))
@@ -129,7 +133,8 @@ impl Administration {
     ) -> Result<(), ServiceError> {
         let delete = async |operation: Arc<AdminOperation>| {
             let attempt = || async {
-                let before = self.load_matching(&operation, id, precondition).await?;
+                let target = DatasetTarget::administered(id);
+                let before = self.load_matching(&operation, target, precondition).await?;
                 let file = before.dataset.file;
                 operation.set_summary(format!("deleted the dataset {:?}", before.dataset.title));
                 let change = CatalogChange {
@@ -146,12 +151,12 @@ impl Administration {
         self.audited(request, Action::Administer, delete).await
     }
 
-    /// Changes a dataset to what `change` makes of it, if the policies permit both the dataset as it
-    /// is and as it would be.
+    /// Changes a dataset to what `change` makes of it, if the caller has the right that the change needs on both the
+    /// dataset as it is and as it would be.
     pub(super) async fn apply_change<F>(
         &self,
         operation: &AdminOperation,
-        id: DatasetId,
+        target: DatasetTarget,
         precondition: Precondition<'_, DatasetWithNames>,
         change: impl Fn(Arc<DatasetWithNames>) -> F,
     ) -> Result<DatasetWithNames, ServiceError>
@@ -159,8 +164,9 @@ impl Administration {
         F: Future<Output = Result<DatasetCandidate, ServiceError>>,
     {
         let attempt = || async {
-            let before = Arc::new(self.load_matching(operation, id, precondition).await?);
-            let after = permitted(operation, change(Arc::clone(&before)).await?).await?;
+            let before = Arc::new(self.load_matching(operation, target, precondition).await?);
+            let after = change(Arc::clone(&before)).await?;
+            let after = permitted(operation, after, target.right).await?;
             if before.dataset == after.dataset {
                 operation.set_summary("changed nothing: the dataset already has this state");
                 return Ok(Attempt::Unchanged(after));
@@ -171,29 +177,29 @@ impl Administration {
         self.optimistically(operation, attempt).await
     }
 
-    /// Loads a dataset that the caller may administer and that is still as the caller saw it.
+    /// Loads a dataset on which the caller has a right and that is still as the caller saw it.
     pub(super) async fn load_matching(
         &self,
         operation: &AdminOperation,
-        id: DatasetId,
+        target: DatasetTarget,
         precondition: Precondition<'_, DatasetWithNames>,
     ) -> Result<DatasetWithNames, ServiceError> {
-        let dataset = self.load_for_admin(operation, id).await?;
+        let (dataset, _) = self.load_for(operation, target).await?;
         precondition(&dataset)?;
         Ok(dataset)
     }
 
-    /// Loads a dataset that the caller may administer.
+    /// Loads a dataset on which the caller has a right, and the action that it is permitted.
     ///
-    /// A caller who may list datasets cannot tell one that it may not administer from one that does
+    /// A caller who may list datasets cannot tell one on which it has no right from one that does
     /// not exist; any other caller is denied either way.
-    pub(super) async fn load_for_admin(
+    pub(super) async fn load_for(
         &self,
         operation: &AdminOperation,
-        id: DatasetId,
-    ) -> Result<DatasetWithNames, ServiceError> {
-        operation.set_dataset(id);
-        let denied = match self.find_administered(operation, id).await? {
+        target: DatasetTarget,
+    ) -> Result<(DatasetWithNames, Action), ServiceError> {
+        operation.set_dataset(target.id);
+        let denied = match self.find_permitted(operation, target).await? {
             Ok(found) => return Ok(found),
             Err(denied) => denied,
         };
@@ -204,15 +210,15 @@ impl Administration {
         }
     }
 
-    /// Finds a dataset that the caller may administer, or the denial.
+    /// Finds a dataset on which the caller has a right, or the denial.
     ///
     /// The cached dataset is decided first: for a caller who is denied nothing is read, however many
     /// readers the dataset has.
-    async fn find_administered(
+    async fn find_permitted(
         &self,
         operation: &AdminOperation,
-        id: DatasetId,
-    ) -> Result<Result<DatasetWithNames, ServiceError>, ServiceError> {
+        DatasetTarget { id, right }: DatasetTarget,
+    ) -> Result<Result<(DatasetWithNames, Action), ServiceError>, ServiceError> {
         let unknown = Ok(Err(ServiceError::AdministrationDenied {
             action: Action::Administer,
         }));
@@ -221,7 +227,7 @@ impl Administration {
                 return unknown;
             };
             if let Err(denied) = operation
-                .authorize_dataset(&Resource::Dataset(cached))
+                .authorize_dataset(&Resource::Dataset(cached), right)
                 .await
             {
                 return Ok(Err(denied));
@@ -230,18 +236,20 @@ impl Administration {
         let Some(found) = self.database.find_dataset_with_names(id).await? else {
             return unknown;
         };
-        let decided = operation.authorize_dataset(&dataset_resource(&found)).await;
-        Ok(decided.map(|()| found))
+        let resource = dataset_resource(&found);
+        let decided = operation.authorize_dataset(&resource, right).await;
+        Ok(decided.map(|action| (found, action)))
     }
 }
 
-/// The candidate's dataset, if the policies permit it and nothing is wrong with it.
+/// The candidate's dataset, if the caller has the right on it and nothing is wrong with it.
 async fn permitted(
     operation: &AdminOperation,
     candidate: DatasetCandidate,
+    right: DatasetRight,
 ) -> Result<DatasetWithNames, ServiceError> {
     let resource = dataset_resource(&candidate.dataset);
-    operation.authorize_dataset(&resource).await?;
+    operation.authorize_dataset(&resource, right).await?;
     candidate.error.map_or(Ok(candidate.dataset), Err)
 }
 

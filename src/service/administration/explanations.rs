@@ -6,6 +6,7 @@
 use std::sync::Arc;
 
 use crate::domain::action::Action;
+use crate::domain::caller::Authentication;
 use crate::domain::client_address::AssumedAddress;
 use crate::domain::dataset::Dataset;
 use crate::domain::id::DatasetId;
@@ -35,6 +36,8 @@ pub struct ExplanationQuery {
     pub address: Option<AssumedAddress>,
     /// When, in milliseconds since 1970 UTC; if omitted, now.
     pub unix_millis: Option<i64>,
+    /// How the principal authenticates; if omitted, as it usually does.
+    pub authentication: Option<Authentication>,
 }
 
 impl Administration {
@@ -47,41 +50,87 @@ impl Administration {
         self.audited(request, Action::ViewPolicies, async |operation| {
             operation.set_dataset(query.dataset_id);
             operation.authorize(Action::ViewPolicies, &Resource::Server)?;
-            let AdminAccess::Policies(dependencies) = &self.access else {
-                return Err(no_policies_in_force());
-            };
-            let cache = &dependencies.catalog_cache;
             let (action, principal) = (query.action, &query.principal);
             operation.set_summary(format!("explained the decision on {action} by {principal}"));
-            let (principal, shows_principal) =
-                self.find_principal(&operation, cache, principal).await?;
-            let (dataset, shows_resource) =
-                find_visible_dataset(&operation, cache, query.dataset_id).await?;
-            let question = DecisionQuery {
-                principal,
-                action,
-                dataset,
-                context: ReviewContext {
-                    address: query
-                        .address
-                        .unwrap_or(AssumedAddress(request.address.known())),
-                    unix_millis: query
-                        .unix_millis
-                        .unwrap_or_else(|| self.clock.unix_millis()),
-                    caller: AssumedCaller::default(),
-                },
-            };
-            let visibility = ValueVisibility {
-                shows_principal,
-                shows_resource,
-            };
+            let (question, visibility) = self.find_explained(&operation, query).await?;
             let mut report = operation
                 .run_blocking(move |bundle| explain(bundle, &question, visibility))
                 .await?;
-            add_visible_names(&mut report, &operation, cache).await?;
+            self.add_visible_names(&mut report, &operation).await?;
             Ok(report)
         })
         .await
+    }
+
+    /// Finds the principal and the dataset of a query, and what the caller may see of them.
+    pub(super) async fn find_explained(
+        &self,
+        operation: &AdminOperation,
+        query: &ExplanationQuery,
+    ) -> Result<(DecisionQuery, ValueVisibility), ServiceError> {
+        let cache = self.catalog_cache()?;
+        let (principal, shows_principal) = self
+            .find_principal(operation, cache, &query.principal)
+            .await?;
+        let (dataset, shows_resource) =
+            find_visible_dataset(operation, cache, query.dataset_id).await?;
+        let caller = query.authentication.map(|authentication| {
+            AssumedCaller::authenticated(authentication, principal.user_id())
+                .map_err(|detail| ServiceError::invalid("authentication", detail))
+        });
+        let context = ReviewContext {
+            address: query
+                .address
+                .unwrap_or(AssumedAddress(operation.request.address.known())),
+            unix_millis: query
+                .unix_millis
+                .unwrap_or_else(|| self.clock.unix_millis()),
+            caller: caller.transpose()?.unwrap_or_default(),
+        };
+        let question = DecisionQuery {
+            principal,
+            action: query.action,
+            dataset,
+            context,
+        };
+        let visibility = ValueVisibility {
+            shows_principal,
+            shows_resource,
+        };
+        Ok((question, visibility))
+    }
+
+    /// The users and datasets of the policies in force; an error with local access.
+    pub(super) fn catalog_cache(&self) -> Result<&CatalogCache, ServiceError> {
+        match &self.access {
+            AdminAccess::Policies(dependencies) => Ok(&dependencies.catalog_cache),
+            AdminAccess::Local => Err(no_policies_in_force()),
+        }
+    }
+
+    /// Adds the names of the users and datasets that an explanation mentions and that the caller may see.
+    pub(super) async fn add_visible_names(
+        &self,
+        report: &mut ExplanationReport,
+        operation: &AdminOperation,
+    ) -> Result<(), ServiceError> {
+        let cache = self.catalog_cache()?;
+        for id in report.mentioned_users() {
+            if let Some(user) = cache.user(id).await?
+                && operation.is_permitted(Action::ViewUsers, &Resource::User(Arc::clone(&user)))
+            {
+                report.add_name("User", id.0, user.username.as_str());
+            }
+        }
+        for id in report.mentioned_datasets() {
+            if let Some(dataset) = cache.dataset(id).await?
+                && operation
+                    .is_permitted(Action::Discover, &Resource::Dataset(Arc::clone(&dataset)))
+            {
+                report.add_name("Dataset", id.0, &dataset.title);
+            }
+        }
+        Ok(())
     }
 
     /// Finds the principal with a name, and whether the caller may see it.
@@ -121,29 +170,6 @@ impl Administration {
             }),
         }
     }
-}
-
-/// Adds the names of the users and datasets that an explanation mentions and that the caller may see.
-async fn add_visible_names(
-    report: &mut ExplanationReport,
-    operation: &AdminOperation,
-    cache: &CatalogCache,
-) -> Result<(), ServiceError> {
-    for id in report.mentioned_users() {
-        if let Some(user) = cache.user(id).await?
-            && operation.is_permitted(Action::ViewUsers, &Resource::User(Arc::clone(&user)))
-        {
-            report.add_name("User", id.0, user.username.as_str());
-        }
-    }
-    for id in report.mentioned_datasets() {
-        if let Some(dataset) = cache.dataset(id).await?
-            && operation.is_permitted(Action::Discover, &Resource::Dataset(Arc::clone(&dataset)))
-        {
-            report.add_name("Dataset", id.0, &dataset.title);
-        }
-    }
-    Ok(())
 }
 
 /// Finds a dataset that the caller may administer, discover or read, and whether it may administer it

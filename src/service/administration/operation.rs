@@ -12,6 +12,7 @@ use crate::domain::action::Action;
 use crate::domain::audit::{AuditEvent, AuditOutcome, AuditRecord};
 use crate::domain::caller::Authentication;
 use crate::domain::dataset::Dataset;
+use crate::domain::decision::Decision;
 use crate::domain::id::{DatasetId, UserId};
 use crate::domain::resource::Resource;
 use crate::policy::Bundle;
@@ -29,6 +30,36 @@ const MAX_READERS_AT_ONCE: usize = 100;
 
 /// Checks that a resource is still in the state that the caller saw (`If-Match`).
 pub type Precondition<'a, T> = &'a (dyn Fn(&T) -> Result<(), ServiceError> + Send + Sync);
+
+/// What an operation on a dataset needs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum DatasetRight {
+    /// `administer`.
+    Administer,
+    /// `administer` or `share`.
+    Share,
+}
+
+/// A dataset and what an operation needs on it.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct DatasetTarget {
+    pub(super) id: DatasetId,
+    pub(super) right: DatasetRight,
+}
+
+impl DatasetTarget {
+    /// A dataset that is administered.
+    pub(super) fn administered(id: DatasetId) -> Self {
+        let right = DatasetRight::Administer;
+        Self { id, right }
+    }
+
+    /// A dataset that is shared.
+    pub(super) fn shared(id: DatasetId) -> Self {
+        let right = DatasetRight::Share;
+        Self { id, right }
+    }
+}
 
 /// Who runs an operation, and the audit record that is being filled in for it.
 pub(super) struct AdminOperation {
@@ -175,19 +206,30 @@ impl AdminOperation {
         }
     }
 
-    /// Authorizes administering a dataset, without holding up other requests however many readers it has.
-    pub(super) async fn authorize_dataset(&self, dataset: &Resource) -> Result<(), ServiceError> {
-        let action = Action::Administer;
-        let readers = dataset.dataset().map_or(0, Dataset::reader_count);
-        let authorizer = self.authorizer();
-        let Some(authorizer) = authorizer.filter(|_| readers > MAX_READERS_AT_ONCE) else {
-            return self.authorize(action, dataset);
+    /// Authorizes what needs a right on a dataset, and returns the action that is permitted; the decision on it, or on
+    /// `administer` if none is, is recorded.
+    pub(super) async fn authorize_dataset(
+        &self,
+        dataset: &Resource,
+        right: DatasetRight,
+    ) -> Result<Action, ServiceError> {
+        let mut action = Action::Administer;
+        let Some(authorizer) = self.authorizer() else {
+            return self.authorize(action, dataset).map(|()| action);
         };
-        let decision = authorizer.decide_in_background(action, dataset).await?;
+        let mut decision = decide_dataset(&authorizer, action, dataset).await?;
+        let may_share_do =
+            right == DatasetRight::Share && authorizer.bundle().declares(Action::Share);
+        if may_share_do && !decision.is_permitted {
+            let on_share = decide_dataset(&authorizer, Action::Share, dataset).await?;
+            if on_share.is_permitted {
+                (action, decision) = (Action::Share, on_share);
+            }
+        }
         let record = &mut self.state.lock().record;
         authorizer.record(&decision, action, dataset, record);
         if decision.is_permitted {
-            Ok(())
+            Ok(action)
         } else {
             Err(ServiceError::AdministrationDenied { action })
         }
@@ -274,6 +316,20 @@ impl AdminOperation {
         let mut state = self.state.lock();
         state.record.outcome = AuditOutcome::Granted;
         state.is_written = true;
+    }
+}
+
+/// Decides about a dataset without holding up other requests, however many readers it has.
+async fn decide_dataset(
+    authorizer: &Arc<Authorizer>,
+    action: Action,
+    dataset: &Resource,
+) -> Result<Decision, ServiceError> {
+    let readers = dataset.dataset().map_or(0, Dataset::reader_count);
+    if readers > MAX_READERS_AT_ONCE {
+        authorizer.decide_in_background(action, dataset).await
+    } else {
+        Ok(authorizer.decide(action, dataset))
     }
 }
 

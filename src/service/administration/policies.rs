@@ -11,6 +11,7 @@ use crate::service::identity::request_context::RequestContext;
 use crate::service::policies::reload::{PolicyReloader, ReloadReport, ReloadStatus};
 
 use super::operation::no_policies_in_force;
+use super::policy_revisions::RevisionView;
 use super::{AdminAccess, Administration};
 
 /// How the reason of a reload starts that an edit is refused by, in audit records.
@@ -27,6 +28,8 @@ pub struct PoliciesView {
     pub warnings: Vec<SourceDiagnostic>,
     /// What differs in the policy folder, and what the gate left open.
     pub status: ReloadStatus,
+    /// When it came into force, how and by whom, if that is in the history.
+    pub came_into_force: Option<RevisionView>,
     /// Why the caller cannot publish drafts; none if it can.
     pub publish_refusal: Option<String>,
 }
@@ -42,10 +45,13 @@ impl Administration {
             operation.authorize(Action::ViewPolicies, &Resource::Server)?;
             let bundle = operation.bundle()?;
             let reloader = self.reloader()?;
+            let status = reloader.status();
+            let in_force = self.revision_in_force(&operation, &status.folder_revision);
             Ok(PoliciesView {
+                came_into_force: in_force.await?,
                 bundle,
                 warnings: reloader.warnings().await,
-                status: reloader.status(),
+                status,
                 publish_refusal: self.publish_refusal(&operation)?,
             })
         })

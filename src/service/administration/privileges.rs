@@ -19,7 +19,7 @@ use crate::domain::attributes::{AttributeOwner, Attributes};
 use crate::domain::caller::{Authentication, DecisionContext};
 use crate::domain::dataset::Dataset;
 use crate::domain::id::{ApiKeyId, UserId};
-use crate::domain::name::RoleName;
+use crate::domain::name::{RoleName, Username};
 use crate::domain::principal::{Principal, Tags, User};
 use crate::domain::resource::Resource;
 use crate::policy::Bundle;
@@ -288,14 +288,34 @@ impl Actor {
 /// The user before there is one: of the same kind, of no name and claims that policies could mean, and of no
 /// attributes but those that the schema requires.
 fn blank_user(user: &User, attributes: Attributes) -> Option<User> {
-    let name = format!("user-{}", UserId::random().0.simple());
     Some(User {
-        username: name.parse().ok()?,
+        username: meaningless_name()?,
         roles: BTreeSet::new(),
         claims: Tags::new(),
         attributes,
         ..user.clone()
     })
+}
+
+/// Somebody of whom policies know no more than that it signed in: with no roles and claims, of no id and name that they
+/// could mean, and of no attributes but those that the schema requires.
+pub(super) fn nameless_user(bundle: &Bundle) -> Option<User> {
+    let declared = bundle.declared_attributes();
+    Some(User {
+        id: UserId::random(),
+        username: meaningless_name()?,
+        issuer: None,
+        roles: BTreeSet::new(),
+        claims: Tags::new(),
+        attributes: declared.samples(AttributeOwner::User, false),
+        display_name: None,
+        is_disabled: false,
+    })
+}
+
+fn meaningless_name() -> Option<Username> {
+    let name = format!("user-{}", UserId::random().0.simple());
+    name.parse().ok()
 }
 
 /// The context of an unrestricted API key that the user would make.

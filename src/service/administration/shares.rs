@@ -2,6 +2,8 @@
 //!
 //! Both are idempotent: a share that exists stays, and one that does not exist is deleted already. A share that is
 //! created again has the end that is given then, or none.
+//!
+//! Whoever may `share` a dataset, as its owner, may do this and nothing else to it.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -17,7 +19,7 @@ use crate::storage::DatasetWithNames;
 
 use super::Administration;
 use super::dataset_input::DatasetCandidate;
-use super::operation::Precondition;
+use super::operation::{DatasetTarget, Precondition};
 
 /// With whom a dataset is shared.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -29,6 +31,20 @@ pub enum Reader {
 }
 
 impl Administration {
+    /// Returns a dataset to somebody who may see with whom it is shared.
+    pub async fn get_shared_dataset(
+        &self,
+        request: &RequestContext,
+        id: DatasetId,
+    ) -> Result<DatasetWithNames, ServiceError> {
+        self.audited(request, Action::Administer, async |operation| {
+            self.require_disk_space()?;
+            let (dataset, _) = self.load_for(&operation, DatasetTarget::shared(id)).await?;
+            Ok(dataset)
+        })
+        .await
+    }
+
     /// Shares a dataset with an existing user or role, until a time in seconds since 1970 UTC or without an end.
     pub async fn create_share(
         &self,
@@ -39,7 +55,8 @@ impl Administration {
     ) -> Result<DatasetWithNames, ServiceError> {
         self.audited(request, Action::Administer, async |operation| {
             self.require_disk_space()?;
-            self.apply_change(&operation, id, precondition, |before| {
+            let target = DatasetTarget::shared(id);
+            self.apply_change(&operation, target, precondition, |before| {
                 self.with_reader(before, reader, until)
             })
             .await
@@ -56,7 +73,8 @@ impl Administration {
         precondition: Precondition<'_, DatasetWithNames>,
     ) -> Result<DatasetWithNames, ServiceError> {
         self.audited(request, Action::Administer, async |operation| {
-            self.apply_change(&operation, id, precondition, |before| async move {
+            let target = DatasetTarget::shared(id);
+            self.apply_change(&operation, target, precondition, |before| async move {
                 Ok(without_reader(&before, reader))
             })
             .await

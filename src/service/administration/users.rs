@@ -14,7 +14,7 @@ use crate::domain::principal::User;
 use crate::domain::resource::Resource;
 use crate::service::error::ServiceError;
 use crate::service::identity::request_context::RequestContext;
-use crate::service::pagination::{FilteredRead, Page};
+use crate::service::pagination::{FilteredRead, Page, ReadBounds};
 use crate::storage::{CatalogChange, UserFilter, UserRecord};
 
 use super::Administration;
@@ -137,6 +137,7 @@ impl Administration {
                 operation.filter_permitted(turn, Action::ViewUsers, batch, resource)
             },
             charge: || self.charge(operation),
+            bounds: ReadBounds::USUAL,
         };
         Page::read_filtered(after.map(|id| id.0), limit, list).await
     }

@@ -2,13 +2,16 @@
 
 use std::collections::BTreeSet;
 
+use cedargate::domain::dataset::Dataset;
 use cedargate::domain::id::{DatasetId, UserId};
 use cedargate::domain::secret::Secret;
+use cedargate::storage::NameSearch;
 
 use crate::support::test_database::{TestDatabase, full_change, write_change};
 
 on_both! {
     users_and_datasets_are_named_by_their_ids,
+    users_and_datasets_are_found_by_parts_of_their_names_and_ids,
     a_password_hash_is_replaced_once_by_whoever_read_it,
 }
 
@@ -51,6 +54,46 @@ async fn users_and_datasets_are_named_by_their_ids(db: TestDatabase) {
             .unwrap()
             .is_empty()
     );
+}
+
+async fn users_and_datasets_are_found_by_parts_of_their_names_and_ids(db: TestDatabase) {
+    let mut change = full_change();
+    let titled = |title: &str| Dataset {
+        id: DatasetId::random(),
+        title: title.to_owned(),
+        ..change.datasets_put[0].clone()
+    };
+    let titles = ["Deep 100%_sea", "Sea of Ö", "Inland sea", "nothing like it"];
+    let datasets = titles.map(titled);
+    change.datasets_put = datasets.to_vec();
+    write_change(&db, &change).await;
+    let database = &db.database;
+
+    let titles = async |text: &str, limit| -> Vec<String> {
+        let found = database.search_titles(&NameSearch::new(text), limit).await;
+        found.unwrap().into_iter().map(|(_, title)| title).collect()
+    };
+    assert_eq!(
+        titles("SEA", 9).await,
+        ["Sea of Ö", "Deep 100%_sea", "Inland sea"]
+    );
+    assert_eq!(titles("sea", 2).await, ["Sea of Ö", "Deep 100%_sea"]);
+    assert_eq!(titles("%_s", 9).await, ["Deep 100%_sea"]);
+    assert_eq!(titles("of Ö", 9).await, ["Sea of Ö"]);
+    assert!(titles("!", 9).await.is_empty());
+    let id = datasets[3].id.to_string().to_uppercase();
+    assert_eq!(titles(&id[..13], 9).await, ["nothing like it"]);
+
+    let ada = &change.users_put[0].user;
+    let found = async |text: &str| {
+        let found = database.search_usernames(&NameSearch::new(text), 9).await;
+        found.unwrap().contains(&(ada.id, ada.username.clone()))
+    };
+    let name = ada.username.as_str();
+    assert!(found(&name.to_uppercase()).await);
+    assert!(found(&name[1..]).await);
+    assert!(found(&ada.id.to_string()[..20]).await);
+    assert!(!found(&format!("{name}{name}")).await);
 }
 
 async fn a_password_hash_is_replaced_once_by_whoever_read_it(db: TestDatabase) {

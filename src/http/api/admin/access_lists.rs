@@ -18,10 +18,10 @@ use crate::http::reply::responses::{ErrorResponse, JsonOk};
 use crate::http::reply::timestamp::Timestamp;
 use crate::service::administration::Administration;
 use crate::service::administration::access_lists::{
-    AccessListQuery, PermittedDatasets, PermittedPrincipals,
+    AccessListQuery, PermittedDatasets, PermittedPrincipals, PermittedUserGrants,
 };
 use crate::service::policies::review::access_lists::{
-    AccessGrant, AccessRelation, DatasetGrants, PairAccess,
+    AccessGrant, AccessRelation, DatasetGrants, PairAccess, UserGrants,
 };
 
 use super::explanation_response::DatasetAction;
@@ -54,7 +54,7 @@ pub enum AccessKind {
 pub struct AccessGrantResponse {
     /// By what it permits.
     pub through: AccessKind,
-    /// The role, if it permits by a role.
+    /// The role, if it permits by a role; absent if you may not know that the user has it.
     #[oai(skip_serializing_if_is_none)]
     pub role: Option<String>,
     /// The id of the policy; absent without `view_policies`, or if you may not administer the dataset.
@@ -87,6 +87,9 @@ pub struct PermittedUser {
     pub user: UserReference,
     /// What is permitted.
     pub access: AccessResponse,
+    /// When it ends, if it is by shares alone and all of them end.
+    #[oai(skip_serializing_if_is_none)]
+    pub until: Option<Timestamp>,
 }
 
 /// A user by id and name.
@@ -142,6 +145,10 @@ pub struct PermittedUserPage {
     /// What callers who did not sign in may do; on the first page only, and absent if it is nothing.
     #[oai(skip_serializing_if_is_none)]
     pub anonymous: Option<AccessResponse>,
+    /// What somebody with no role and no relation to the dataset may do, once signed in; on the first page only, and
+    /// absent if it is nothing.
+    #[oai(skip_serializing_if_is_none)]
+    pub signed_in: Option<AccessResponse>,
     /// The `after` value of the next page, which may follow a page that is not full; absent on the last page.
     #[oai(skip_serializing_if_is_none)]
     pub next: Option<UserId>,
@@ -162,12 +169,15 @@ pub struct PermittedDatasetPage {
 struct Shown {
     policies: bool,
     readers: bool,
+    /// Which roles the user has.
+    roles: bool,
 }
 
 impl AccessGrantResponse {
     fn new(grant: AccessGrant, shows: Shown) -> Self {
         let (through, role) = match grant.through {
             _ if !shows.readers => (AccessKind::Policy, None),
+            AccessRelation::Role(_) if !shows.roles => (AccessKind::Policy, None),
             AccessRelation::Owner => (AccessKind::Owner, None),
             AccessRelation::Reader => (AccessKind::Reader, None),
             AccessRelation::Role(role) => (AccessKind::Role, Some(role.to_string())),
@@ -207,19 +217,38 @@ impl From<PermittedPrincipals> for PermittedUserPage {
         let shows = Shown {
             policies: permitted.shows_policies,
             readers: true,
+            roles: true,
         };
-        let anonymous = permitted.anonymous.filter(|access| !access.is_denied());
-        let next = permitted.users.next_id(|one| one.user.id.0).map(UserId);
+        let of_anyone = |access: Option<PairAccess>| {
+            let permitted = access.filter(|access| !access.is_denied());
+            permitted.map(|access| AccessResponse::new(access, shows))
+        };
+        let next = permitted.users.next_id(|one| one.grants.user.id.0);
         let items = permitted.users.items.into_iter();
         Self {
             items: items
-                .map(|one| PermittedUser {
-                    user: one.user.as_ref().into(),
-                    access: AccessResponse::new(one.access, shows),
+                .map(|one| {
+                    let PermittedUserGrants {
+                        grants: UserGrants { user, access },
+                        until,
+                        shows_roles,
+                    } = one;
+                    let shows = Shown {
+                        // A policy tells of the roles that it permits.
+                        policies: shows.policies && shows_roles,
+                        roles: shows_roles,
+                        ..shows
+                    };
+                    PermittedUser {
+                        user: user.as_ref().into(),
+                        access: AccessResponse::new(access, shows),
+                        until: until.map(Timestamp),
+                    }
                 })
                 .collect(),
-            anonymous: anonymous.map(|access| AccessResponse::new(access, shows)),
-            next,
+            anonymous: of_anyone(permitted.anonymous),
+            signed_in: of_anyone(permitted.signed_in),
+            next: next.map(UserId),
         }
     }
 }
@@ -235,6 +264,7 @@ impl From<PermittedDatasets> for PermittedDatasetPage {
                         // A policy tells of the readers whom it permits.
                         policies: permitted.shows_policies && one.shows_readers,
                         readers: one.shows_readers,
+                        roles: true,
                     };
                     let DatasetGrants { dataset, access } = one.grants;
                     let access = access.into_iter().next().unwrap_or_default();
@@ -268,7 +298,8 @@ impl AccessListsApi {
     /// Returns the users who may do the action with the dataset, as the policies in force decide, ordered by id. Each is
     /// asked about in every context that the policies tell apart: on both sides of each network, time and kind of API
     /// key that they name, unless `address` or `time` confines it. Pass `next` as `after` to get the next page. Requires
-    /// `administer` on the dataset; lists only users on whom you have `view_users`, so that others may be permitted too.
+    /// `administer` or `share` on the dataset; lists only users on whom you have `view_users`, and with `share` alone
+    /// yourself and those with whom the dataset is shared by name, so that others may be permitted too.
     #[oai(
         path = "/admin/datasets/:dataset_id/principals",
         method = "get",

@@ -58,7 +58,7 @@ impl Example for ExplanationRequest {
 }
 
 impl ExplanationRequest {
-    fn to_query(&self) -> Result<ExplanationQuery, ServiceError> {
+    pub(super) fn to_query(&self) -> Result<ExplanationQuery, ServiceError> {
         let invalid = |field, detail| ServiceError::Invalid { field, detail };
         let address = self.address.as_deref().map(str::parse).transpose();
         let principal = self.principal.parse();
@@ -72,6 +72,7 @@ impl ExplanationRequest {
             unix_millis: self
                 .time
                 .map(|Timestamp(seconds)| seconds.saturating_mul(1000)),
+            authentication: None,
         })
     }
 }

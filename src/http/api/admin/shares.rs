@@ -92,7 +92,7 @@ impl AdminSharesApi {
 impl AdminSharesApi {
     /// List dataset shares
     ///
-    /// Requires `administer` on the dataset.
+    /// Requires `administer` or `share` on the dataset.
     #[oai(
         path = "/admin/datasets/:dataset_id/shares",
         method = "get",
@@ -106,7 +106,7 @@ impl AdminSharesApi {
     ) -> Result<WithEtag<SharesResponse>, ErrorResponse<ReadStatuses>> {
         let named = self
             .administration
-            .get_dataset(&credentials.0, dataset_id.0)
+            .get_shared_dataset(&credentials.0, dataset_id.0)
             .await?;
         Ok(WithEtag(named.into()))
     }
@@ -114,7 +114,8 @@ impl AdminSharesApi {
     /// Share dataset with user
     ///
     /// The share ends at `until`, and never without it, whatever end it had. Succeeds without a change if the dataset
-    /// is already shared with the user like that. Requires `administer` on the dataset before and after the change.
+    /// is already shared with the user like that. Requires `administer` or `share` on the dataset before and after the
+    /// change.
     #[oai(
         path = "/admin/datasets/:dataset_id/shares/users/:username",
         method = "put",
@@ -141,8 +142,8 @@ impl AdminSharesApi {
     /// Revoke dataset share of user
     ///
     /// The user's download tokens stop working if nothing else permits them. Succeeds without a
-    /// change if the dataset is not shared with the user. Requires `administer` on the dataset
-    /// before and after the change.
+    /// change if the dataset is not shared with the user. Requires `administer` or `share` on the
+    /// dataset before and after the change.
     #[oai(
         path = "/admin/datasets/:dataset_id/shares/users/:username",
         method = "delete",
@@ -167,7 +168,8 @@ impl AdminSharesApi {
     /// Share dataset with role
     ///
     /// The share ends at `until`, and never without it, whatever end it had. Succeeds without a change if the dataset
-    /// is already shared with the role like that. Requires `administer` on the dataset before and after the change.
+    /// is already shared with the role like that. Requires `administer` or `share` on the dataset before and after the
+    /// change.
     #[oai(
         path = "/admin/datasets/:dataset_id/shares/roles/:role",
         method = "put",
@@ -194,8 +196,8 @@ impl AdminSharesApi {
     /// Revoke dataset share of role
     ///
     /// The members' download tokens stop working if nothing else permits them. Succeeds without a
-    /// change if the dataset is not shared with the role. Requires `administer` on the dataset
-    /// before and after the change.
+    /// change if the dataset is not shared with the role. Requires `administer` or `share` on the
+    /// dataset before and after the change.
     #[oai(
         path = "/admin/datasets/:dataset_id/shares/roles/:role",
         method = "delete",

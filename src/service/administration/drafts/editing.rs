@@ -17,7 +17,7 @@ use crate::service::policies::patch::{FileChange, FileTexts};
 use super::origins::DraftOrigin;
 
 /// How often a change is begun again because another one came before it.
-const MAX_ATTEMPTS: usize = 8;
+pub(super) const MAX_ATTEMPTS: usize = 8;
 /// The most files that the record of a change names.
 const MAX_RECORDED_FILES: usize = 10;
 
@@ -271,7 +271,7 @@ fn file_list(edit: &DraftEdit) -> String {
     names.join(", ")
 }
 
-fn too_many_changes() -> ServiceError {
+pub(super) fn too_many_changes() -> ServiceError {
     let detail =
         "the draft is being changed by other requests all the time: read it again and retry";
     ServiceError::conflict("draft", detail)

@@ -136,15 +136,21 @@ impl AcceptedBundle {
             Some(before) => format!("the edit came into force, replacing revision {before}"),
         }];
         parts.push(format!("policy folder {}", self.folder.fingerprint));
-        parts.extend(self.changes.lines());
-        if self.needed_acceptance {
-            parts.push("accepted with cedargate policy accept".to_owned());
-        }
-        parts.extend(self.notes.iter().cloned());
-        if let Some(reason) = &self.unproved {
-            parts.push(format!("its invariants were not proved: {reason}"));
-        }
+        parts.extend(self.remarks());
         parts.join("; ")
+    }
+
+    /// What there is to say beside which policies changed, a sentence each.
+    pub(super) fn remarks(&self) -> Vec<String> {
+        let mut remarks = self.changes.lines();
+        if self.needed_acceptance {
+            remarks.push("accepted with cedargate policy accept".to_owned());
+        }
+        remarks.extend(self.notes.iter().cloned());
+        if let Some(reason) = &self.unproved {
+            remarks.push(format!("its invariants were not proved: {reason}"));
+        }
+        remarks
     }
 }
 

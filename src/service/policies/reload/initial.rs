@@ -89,6 +89,8 @@ pub struct InitialPolicies {
     pub is_closed: bool,
     /// Whether nothing is known of what was in force before.
     pub(super) is_first: bool,
+    /// The folder revision that was in force before, if it is known.
+    pub(super) folder_before: Option<String>,
     pub(super) in_force: Arc<FolderInForce>,
     pub(super) warnings: Arc<FolderWarnings>,
     /// The fingerprint of the folder that was checked.
@@ -131,6 +133,7 @@ pub fn load_initial_policies(
         Ok(Some(last_good)) => Some(FolderInForce::new(last_good.folder.clone())),
         Ok(None) | Err(_) => None,
     };
+    let folder_before = before.as_ref().map(|before| before.fingerprint.clone());
     let gate = PolicyGate::from_settings(settings).for_start();
     let proofs = ProofFile::open(settings);
     let baseline = GateBaseline {
@@ -209,6 +212,7 @@ pub fn load_initial_policies(
         },
         is_closed,
         is_first,
+        folder_before,
         in_force,
         warnings,
         proofs,

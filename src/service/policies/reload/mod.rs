@@ -2,6 +2,7 @@
 //!
 //! - `reloader`: the reload itself: snapshot, check, record, activate, persist.
 //! - `initial`: the policies at the start, before any are in force.
+//! - `history` stores each revision that comes into force, `new_revision` says what it changes.
 //! - `warnings`: what the policies in force can never match.
 //! - `publishing`: a draft that is published, which `folder_writer` writes wholly or not at all.
 //! - `draft_proofs`: proofs of drafts.
@@ -19,8 +20,10 @@ mod folder_files;
 mod folder_in_force;
 mod folder_writer;
 mod gate;
+mod history;
 mod initial;
 mod last_good;
+mod new_revision;
 mod origin;
 mod policy_thread;
 mod proof_file;

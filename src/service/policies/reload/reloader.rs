@@ -8,14 +8,11 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 
 use crate::config::Settings;
-use crate::domain::audit::{AuditEvent, AuditOutcome, AuditRecord};
+use crate::domain::audit::AuditOutcome;
 use crate::domain::clock::Clock;
-use crate::domain::decision::Revision;
-use crate::domain::text_enum::TextEnum;
 use crate::policy::LiveBundle;
 use crate::service::audit_trail::AuditTrail;
 use crate::service::error::ServiceError;
-use crate::service::identity::request_context::RequestContext;
 use crate::service::long_work::LongWork;
 use crate::storage::{Database, PolicyEdit};
 
@@ -50,13 +47,13 @@ pub(super) struct SharedReload {
 pub struct PolicyReloader {
     pub(super) live: Arc<LiveBundle>,
     pub(super) source: PolicySource,
-    gate: PolicyGate,
+    pub(super) gate: PolicyGate,
     last_good: LastGoodFile,
     proofs: Arc<ProofFile>,
     pub(super) draft_proofs: DraftProofs,
     pub(super) publish_target: PublishTarget,
     pub(super) database: Database,
-    audit: Arc<AuditTrail>,
+    pub(super) audit: Arc<AuditTrail>,
     pub(super) clock: Clock,
     pub(super) reloads: Arc<SharedRun<Result<SharedReload, Arc<ServiceError>>>>,
     pub(super) state: Mutex<ReloadState>,
@@ -86,11 +83,12 @@ impl PolicyReloader {
             state: Mutex::new(ReloadState::new(&initial, clock.unix_millis())),
             clock,
         });
-        if let Some(record) = initial.record {
-            reloader
-                .record(record.outcome, record.revision, record.reason)
-                .await?;
-        }
+        let record = initial.record.map(|record| {
+            reloader.open_reload_record(record.outcome, record.revision, record.reason)
+        });
+        reloader
+            .store_start(initial.folder_before, initial.origin, record)
+            .await?;
         if reloader.status().rejected.is_none() {
             reloader.persist().await;
         }
@@ -290,11 +288,12 @@ impl PolicyReloader {
         };
         let revision = accepted.folder.revision.clone();
         let is_changed = self.live.is_closed() || before != revision;
-        if accepted.is_notable(&before) || is_changed {
+        let is_notable = accepted.is_notable(&before) || is_changed;
+        let record = is_notable.then(|| {
             let reason = origin.add_to(accepted.summary((!is_first).then_some(&before)));
-            self.record(AuditOutcome::Granted, Some(revision.clone()), reason)
-                .await?;
-        }
+            self.open_reload_record(AuditOutcome::Granted, Some(revision.clone()), reason)
+        });
+        self.store_edit(&accepted, origin, record).await?;
         if is_changed {
             self.live.replace(Arc::clone(&accepted.bundle));
             tracing::info!(%revision, "edited policies came into force");
@@ -339,7 +338,8 @@ impl PolicyReloader {
     ) -> Result<(), ServiceError> {
         if !self.state.lock().is_rejected(&fingerprint) {
             let (revision, reason) = (rejected.revision.clone(), rejected.record());
-            self.record(AuditOutcome::Refused, revision, reason).await?;
+            let record = self.open_reload_record(AuditOutcome::Refused, revision, reason);
+            self.close_reload_record(record).await?;
             rejected.log(self.live.is_closed());
         }
         self.state
@@ -359,26 +359,6 @@ impl PolicyReloader {
         let save = move || last_good.save(&in_force.folder, unproved);
         let is_saved = tokio::task::spawn_blocking(save).await.unwrap_or(false);
         self.state.lock().status.is_unsaved = !is_saved;
-    }
-
-    async fn record(
-        &self,
-        outcome: AuditOutcome,
-        revision: Option<Revision>,
-        reason: String,
-    ) -> Result<(), ServiceError> {
-        // No request asks for it.
-        let record = AuditRecord {
-            outcome,
-            revision,
-            reason: Some(reason),
-            request_id: None,
-            ..RequestContext::local().open_record(AuditEvent::PolicyReload, &self.clock)
-        };
-        self.audit.close_record(record, Ok(())).await?;
-        metrics::counter!("cedargate_policy_reloads_total", "outcome" => outcome.as_str())
-            .increment(1);
-        Ok(())
     }
 
     pub(super) fn report(&self, is_changed: bool) -> ReloadReport {

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use uuid::Uuid;
+
 use crate::domain::api_key::{ApiKey, KeyName, KeyPrefix, KeyScope};
 use crate::domain::caller::{Authentication, DecisionContext};
 use crate::domain::client_address::AssumedAddress;
@@ -18,7 +20,37 @@ pub struct AssumedCaller {
     pub key: Option<Arc<ApiKey>>,
 }
 
+/// The id of a key that is assumed to be restricted to nothing.
+const UNLIMITED_KEY: u128 = 1;
+
 impl AssumedCaller {
+    /// A principal that authenticates in a way, with an API key one that is restricted to nothing; or, in words, why it
+    /// does not.
+    pub fn authenticated(
+        authentication: Authentication,
+        user: Option<UserId>,
+    ) -> Result<Self, &'static str> {
+        let key = match (authentication, user) {
+            (Authentication::None, Some(_)) => {
+                return Err("a user authenticates, with password, issuer or api_key");
+            }
+            (Authentication::CommandLine, _) => {
+                return Err("no request authenticates so; use none, password, issuer or api_key");
+            }
+            (Authentication::None, None) => None,
+            (_, None) => return Err("anonymous callers do not authenticate"),
+            (Authentication::Password | Authentication::Issuer, Some(_)) => None,
+            (Authentication::ApiKey, Some(user)) => {
+                let id = ApiKeyId(Uuid::from_u128(UNLIMITED_KEY));
+                Self::assumed_key(id, user, KeyScope::default())
+            }
+        };
+        Ok(Self {
+            authentication: Some(authentication),
+            key,
+        })
+    }
+
     /// A key of a user that nobody has, to ask what one with this scope would be permitted.
     ///
     /// Contexts are cached by the id of the key, so keys of different scopes need different ids.

@@ -28,7 +28,7 @@ pub use report::{ExplanationReport, Redaction};
 pub use shares::ExplainedShare;
 
 use openings::find_openings;
-use report::ExplanationSubject;
+use report::{ExplanationSubject, case_name};
 
 /// The query to explain.
 #[derive(Clone, Debug)]
@@ -49,6 +49,16 @@ impl DecisionQuery {
         let resource = Resource::Dataset(Arc::clone(&self.dataset));
         let context = self.context.for_principal(&self.principal);
         bundle.new_case("", &self.principal, self.action, &resource, &context)
+    }
+
+    /// The name of a case that expects a decision on it.
+    #[must_use]
+    pub fn case_name(&self, is_permitted: bool) -> String {
+        let who = match &self.principal {
+            Principal::Anonymous => "anonymous",
+            Principal::User(user) => user.username.as_str(),
+        };
+        case_name(who, is_permitted, self.action, &self.dataset.title)
     }
 }
 

@@ -134,8 +134,7 @@ impl ExplanationReport {
     #[must_use]
     pub fn case_name(&self) -> String {
         let who = self.username.as_deref().unwrap_or(&self.principal);
-        let may = if self.is_permitted { "may" } else { "may not" };
-        format!("{who} {may} {}: {}", self.action, self.title)
+        case_name(who, self.is_permitted, self.action, &self.title)
     }
 
     /// The report without what is not visible.
@@ -168,6 +167,12 @@ impl ExplanationReport {
             ..self
         }
     }
+}
+
+/// The name of a case that expects a decision.
+pub(super) fn case_name(who: &str, is_permitted: bool, action: Action, title: &str) -> String {
+    let may = if is_permitted { "may" } else { "may not" };
+    format!("{who} {may} {action}: {title}")
 }
 
 #[allow(

@@ -1,0 +1,114 @@
+"""The pages in Chromium: signing in, accessibility, and what the browser reports."""
+
+import contextlib
+import json
+from urllib.parse import urlsplit
+
+import pytest
+from playwright.sync_api import expect, sync_playwright
+
+from conftest import CHROMIUM
+from server import PEERS
+
+AXE = PEERS / "node_modules" / "axe-core" / "axe.min.js"
+
+# What is left out: nothing. Rules are those of WCAG 2.2 A and AA, and axe's best practices.
+AXE_OPTIONS = {"resultTypes": ["violations"]}
+
+# Names that people may choose; none may become markup or run.
+HOSTILE = """x'"><img src=x onerror="window.wasRun=1"><script>window.wasRun=1</script>"""
+
+REPORTS = """
+window.reports = [];
+document.addEventListener("securitypolicyviolation", (event) => {
+  window.reports.push(`${event.violatedDirective} ${event.blockedURI} ${event.sample}`);
+});
+"""
+
+
+@pytest.fixture(scope="module")
+def chromium():
+    """Chromium for all tests of a module: only starting it takes long."""
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(
+            executable_path="/usr/bin/chromium", headless=True, args=CHROMIUM
+        )
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def web_page(chromium):
+    """A page with a new profile, which has axe-core; it records requests, errors and refusals."""
+    context = chromium.new_context()
+    context.add_init_script(REPORTS)
+    context.add_init_script(path=AXE)
+    page = context.new_page()
+    page.requested, page.errors = [], []
+    context.on("request", lambda request: page.requested.append(request.url))
+    page.on("console", lambda m: m.type == "error" and page.errors.append(m.text))
+    page.on("pageerror", lambda error: page.errors.append(str(error)))
+    yield page
+    context.close()
+
+
+def sign_in(page, server, username, view):
+    """Opens a view of the workbench as a user."""
+    page.goto(f"{server.base}/workbench#/{view}")
+    submit_sign_in(page, username, server.passwords[username])
+    expect(page.get_by_text(f"Signed in as {username}")).to_be_visible()
+
+
+def submit_sign_in(page, username, password):
+    page.get_by_role("textbox", name="User name").fill(username)
+    page.get_by_role("textbox", name="Password").fill(password)
+    page.get_by_role("tabpanel").get_by_role("button", name="Sign in").click()
+
+
+def assert_accessible(page):
+    """axe-core finds no violation, in light and in dark."""
+    for scheme in ("light", "dark"):
+        page.emulate_media(color_scheme=scheme)
+        found = page.evaluate("(options) => axe.run(document, options)", AXE_OPTIONS)
+        told = [
+            {"rule": violation["id"], "where": [node["html"][:200] for node in violation["nodes"]]}
+            for violation in found["violations"]
+        ]
+        assert told == [], f"{scheme}: {json.dumps(told, indent=1)}"
+
+
+def assert_quiet(page, expected_errors=()):
+    """Nothing was refused by the policy of the page, failed, or was asked of others."""
+    assert page.evaluate("window.reports") == []
+    assert page.evaluate("window.wasRun") is None
+    unexpected = [e for e in page.errors if not any(part in e for part in expected_errors)]
+    assert unexpected == []
+    elsewhere = [
+        url
+        for url in page.requested
+        if urlsplit(url).scheme not in ("data", "blob") and urlsplit(url).hostname != "127.0.0.1"
+    ]
+    assert elsewhere == []
+
+
+@contextlib.contextmanager
+def narrow(page, width=320, height=640):
+    """The page in a narrow window, where nothing may stick out at the side."""
+    before = page.viewport_size
+    page.set_viewport_size({"width": width, "height": height})
+    yield
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    page.set_viewport_size(before)
+
+
+def open_draft(page, server, username, files, view):
+    """Opens a draft with these files, begun elsewhere, in a view of the workbench."""
+    session = {"Authorization": f"Bearer {server.login(username)}"}
+    for old in server.get("/admin/policies/drafts", headers=session).json()["items"]:
+        server.request("DELETE", f"/admin/policies/drafts/{old['id']}", headers=session)
+    made = server.post("/admin/policies/drafts", json={"files": files}, headers=session)
+    assert made.status_code == 201, made.text
+    sign_in(page, server, username, "policies")
+    page.get_by_role("button", name="Go on with it").click()
+    expect(page.get_by_text("changed", exact=False).first).to_be_visible()
+    page.goto(f"{server.base}/workbench#/{view}")

@@ -1,0 +1,107 @@
+"""An author signs in to the workbench and sees what is in force, and what is refused and why."""
+
+import json
+
+import pytest
+from playwright.sync_api import expect
+
+from demo import ADMIN, OUTSIDER
+from pages import assert_accessible, assert_quiet, chromium, narrow, submit_sign_in, web_page
+from server import until
+from workbench import Drafts, Workbench, start_with_policies
+
+__all__ = ["chromium", "web_page"]
+
+
+@pytest.fixture
+def workbench(web_page, server):
+    Drafts(server).discard_all()
+    return Workbench(web_page, server)
+
+
+def test_an_author_sees_what_is_in_force(workbench, web_page):
+    view = workbench.view
+    expect(view.get_by_role("heading", name="In force now")).to_be_visible()
+    expect(view).to_contain_text("7 policies, 70 cases, 7 invariants")
+    expect(view).to_contain_text("In force since")
+    row = view.get_by_role("row", name="shared-with-role")
+    expect(row).to_contain_text("permits")
+    expect(row).to_contain_text("shared with a role of this user.")
+    expect(view).to_contain_text(
+        "A restricted dataset is read only by its owner, its readers and admins."
+    )
+    view.get_by_text("owner.cases.json").first.click()
+    expect(view.get_by_role("button", name="an owner reads").first).to_be_visible()
+    assert_accessible(web_page)
+    with narrow(web_page):
+        expect(view.get_by_role("heading", name="In force now")).to_be_visible()
+    assert_quiet(web_page)
+
+
+def test_a_policy_opens_in_the_editor_at_its_place(workbench):
+    workbench.button("shared.cedar, line 1").last.click()
+    expect(workbench.view.get_by_role("heading", name="shared.cedar")).to_be_visible()
+    expect(workbench.text).to_contain_text("shared-with-role")
+    expect(workbench.text).to_be_focused()
+
+
+def test_a_pasted_token_signs_in_and_nothing_is_kept_beyond_the_tab(web_page, server):
+    token = server.login(ADMIN)
+    web_page.goto(f"{server.base}/workbench")
+    web_page.get_by_role("tab", name="With a token").click()
+    web_page.get_by_role("textbox", name="Token").fill(f"Bearer {token}")
+    web_page.get_by_role("tabpanel").get_by_role("button", name="Sign in").click()
+    expect(web_page.get_by_role("heading", name="In force now")).to_be_visible()
+
+    kept = web_page.evaluate(
+        "async () => [{ ...localStorage }, { ...sessionStorage }, document.cookie,"
+        " (await indexedDB.databases()).length, (await caches.keys()).length, history.state]"
+    )
+    assert kept == [{}, {}, "", 0, 0, None]
+    assert not any(token in url for url in [*web_page.requested, web_page.url])
+    assert_quiet(web_page)
+    web_page.reload()
+    expect(web_page.get_by_role("textbox", name="User name")).to_be_visible()
+
+
+def test_signing_out_forgets_everything(workbench, web_page):
+    web_page.get_by_role("button", name="Sign out").click()
+    expect(web_page.get_by_role("textbox", name="User name")).to_be_visible()
+    expect(web_page.get_by_text("Signed in as")).to_have_count(0)
+    assert_accessible(web_page)
+    assert_quiet(web_page)
+
+
+def test_whoever_may_not_see_policies_is_told_so(web_page, server):
+    web_page.goto(f"{server.base}/workbench")
+    submit_sign_in(web_page, OUTSIDER, server.passwords[OUTSIDER])
+    expect(
+        web_page.get_by_role("status").filter(has_text="You cannot use the workbench")
+    ).to_be_visible()
+    submit_sign_in(web_page, OUTSIDER, "wrong")
+    expect(web_page.get_by_role("alert").filter(has_text="password")).to_be_visible()
+    assert_accessible(web_page)
+    assert_quiet(web_page, expected_errors=("status of 401", "status of 403"))
+
+
+def test_a_refused_edit_is_shown_with_why_and_opens_as_a_draft(web_page, make_server):
+    server = start_with_policies(make_server)
+    file = server.folder / "policies" / "internal.cedar"
+    file.write_text(file.read_text().replace('Visibility::"internal"', 'Visibility::"intrnal"'))
+    session = server.login(ADMIN)
+
+    def is_refused():
+        answer = server.get("/admin/policies", headers={"Authorization": f"Bearer {session}"})
+        return "refused" in json.loads(answer.text)
+
+    until(is_refused, "the edit refused")
+    workbench = Workbench(web_page, server)
+    refused = workbench.view.get_by_role("region", name="Refused edit")
+    expect(refused).to_contain_text("intrnal")
+    assert_accessible(web_page)
+    refused.get_by_role("button", name="Open the refused edit as a draft").click()
+    workbench.open("internal.cedar")
+    expect(workbench.text).to_contain_text("intrnal")
+    workbench.expect_errors()
+    expect(workbench.problems).to_contain_text('write `Visibility::"internal"`')
+    assert_quiet(web_page)

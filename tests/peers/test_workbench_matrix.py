@@ -1,0 +1,258 @@
+"""The access matrix in Chromium: what a draft gives and takes, why, and in which situations."""
+
+import re
+
+import pytest
+from playwright.sync_api import expect
+
+from demo import ADMIN, CATALOG, MEMBER, OUTSIDER, RESTRICTED
+from pages import (
+    HOSTILE,
+    assert_accessible,
+    assert_quiet,
+    chromium,
+    narrow,
+    open_draft,
+    sign_in,
+    web_page,
+)
+from server import ROOT
+
+__all__ = ["chromium", "web_page"]
+
+SHARED = (ROOT / "policies" / "shared.cedar").read_text()
+TITLE = next(e["title"] for e in CATALOG["datasets"] if e["id"] == RESTRICTED)
+
+# Takes from a role what is shared with it, and gives it to whoever is in the office by day.
+DRAFT = {
+    "shared.cedar": SHARED[: SHARED.index('@id("shared-with-role")')],
+    "office.cedar": """@id("office-hours")
+@reason("In the office and by day, restricted data is for everybody who is signed in.")
+permit (
+  principal is User,
+  action == Action::"read",
+  resource
+)
+when
+{
+  resource.visibility == Visibility::"restricted" &&
+  context.address.isInRange(ip("198.51.100.0/24")) &&
+  context.time.toTime() >= duration("8h")
+};
+""",
+}
+
+
+@pytest.fixture
+def matrix(web_page, server):
+    """The matrix of a draft that gives and takes."""
+    open_draft(web_page, server, ADMIN, DRAFT, "matrix")
+    expect(cell(web_page, "hydrology", "restricted")).to_be_visible()
+    return web_page
+
+
+def cell(page, people, datasets):
+    return page.get_by_role("gridcell", name=re.compile(f"(?:{people}).*, .*(?:{datasets}).*: "))
+
+
+def header(page, role, name):
+    return page.get_by_role(role, name=re.compile(name))
+
+
+def pairs_shown(page):
+    """The number of pairs that the draft permits, as the slider of the network says it."""
+    text = page.get_by_role("slider", name="Network address").get_attribute("aria-valuetext")
+    return int(re.search(r": ([\d,]+) pairs", text)[1].replace(",", ""))
+
+
+def test_what_a_draft_gives_and_takes_stands_out_by_shape(matrix):
+    lost = cell(matrix, "hydrology", "restricted")
+    expect(lost).to_have_accessible_name(re.compile("lost"))
+    expect(lost.locator(".sign-lost")).to_have_text("▼")
+    gained = cell(matrix, "no role", "restricted")
+    expect(gained).to_have_accessible_name(re.compile("gained"))
+    expect(gained.locator(".sign-gained")).to_have_text("▲")
+    kept = cell(matrix, "admin", "restricted")
+    expect(kept.locator(".sign")).to_have_count(0)
+    expect(matrix.locator(".matrix-summary")).to_contain_text(re.compile("gained.*lost"))
+    matrix.get_by_text("The same as a list").click()
+    line = matrix.get_by_role("row").filter(has=matrix.get_by_role("rowheader", name="hydrology"))
+    expect(line.first).to_contain_text("lost")
+    assert_accessible(matrix)
+    assert_quiet(matrix)
+
+
+def test_a_click_on_headings_looks_closer_and_the_way_back_is_shown(matrix):
+    header(matrix, "columnheader", "hydrology").click()
+    expect(header(matrix, "columnheader", f"^{MEMBER}")).to_be_visible()
+    header(matrix, "rowheader", "^restricted").click()
+    expect(header(matrix, "rowheader", re.escape(TITLE))).to_be_visible()
+    expect(matrix.get_by_role("gridcell")).to_have_count(1)
+    people = matrix.get_by_role("navigation", name="People shown")
+    people.get_by_role("button", name="Everyone").click()
+    expect(header(matrix, "columnheader", "admin")).to_be_visible()
+    expect(header(matrix, "rowheader", re.escape(TITLE))).to_be_visible()
+    matrix.get_by_label("Datasets", exact=True).select_option("tag")
+    expect(header(matrix, "rowheader", "bathymetry")).to_be_visible()
+    matrix.get_by_label("People", exact=True).select_option("class")
+    expect(header(matrix, "columnheader", "not signed in")).to_be_visible()
+    assert_quiet(matrix)
+
+
+def test_a_click_on_a_cell_explains_it_and_makes_a_case_of_it(matrix):
+    cell(matrix, "hydrology", "restricted").click()
+    why = matrix.get_by_role("region", name="Explanation")
+    expect(why.get_by_role("heading", level=2)).to_have_text(f"May {MEMBER} read “{TITLE}”?")
+    in_force = why.get_by_role("region", name="In force")
+    expect(in_force).to_contain_text("Allowed")
+    expect(in_force).to_contain_text("shared-with-role")
+    draft = why.get_by_role("region", name="Under the draft")
+    expect(draft).to_contain_text("Denied")
+    expect(draft).to_contain_text("office-hours")
+    expect(draft.locator(".part-failed").first).to_contain_text("not met")
+    expect(draft.locator(".seen").first).to_contain_text(" is ")
+    assert_accessible(matrix)
+    why.get_by_role("button", name="Make a case of it").click()
+    expect(
+        matrix.get_by_text(re.compile(r"The draft has a new case in \S+\.cases\.json"))
+    ).to_be_visible()
+    why.get_by_role("button", name="office-hours").click()
+    expect(matrix.get_by_text("office.cedar").first).to_be_visible()
+    assert_quiet(matrix)
+
+
+def test_the_sliders_show_the_reach_in_each_situation(matrix):
+    network = matrix.get_by_role("slider", name="Network address")
+    anywhere = pairs_shown(matrix)
+    stops = int(network.get_attribute("max"))
+    reaches = {}
+    for stop in range(1, stops + 1):
+        network.fill(str(stop))
+        reaches[network.get_attribute("aria-valuetext").split(":")[0]] = pairs_shown(matrix)
+    office = [reach for stop, reach in reaches.items() if "198.51.100." in stop]
+    assert max(reaches.values()) == max(office) == anywhere
+    assert min(reaches.values()) < anywhere
+    outside = next(at for at, stop in enumerate(reaches, 1) if "198.51.100." not in stop)
+    network.fill(str(outside))
+    gained = cell(matrix, "no role", "restricted").locator(".sign-gained")
+    expect(gained).to_have_count(0)
+    expect(cell(matrix, "hydrology", "restricted").locator(".sign-lost")).to_have_count(1)
+    matrix.get_by_role("button", name="Every situation").click()
+    expect(gained).to_have_count(1)
+    pictures = matrix.get_by_role("img", name=re.compile("^Reach by"))
+    assert pictures.count() >= 2
+    assert_quiet(matrix)
+
+
+def test_the_matrix_is_used_with_the_keyboard_alone(matrix):
+    matrix.get_by_role("gridcell").first.focus()
+    matrix.keyboard.press("Control+Home")
+    first = matrix.evaluate(
+        "document.activeElement.dataset.row + document.activeElement.dataset.column"
+    )
+    assert first == "00"
+    matrix.keyboard.press("ArrowDown")
+    matrix.keyboard.press("ArrowRight")
+    assert matrix.evaluate("document.activeElement.dataset.column") == "1"
+    matrix.keyboard.press("Enter")
+    expect(
+        matrix.get_by_role("region", name="Explanation").get_by_role("heading").first
+    ).to_be_focused()
+    matrix.keyboard.press("Escape")
+    assert matrix.evaluate("document.activeElement.dataset.column") == "1"
+    matrix.keyboard.press("Home")
+    matrix.keyboard.press("ArrowLeft")
+    expect(matrix.get_by_role("rowheader").nth(1)).to_be_focused()
+    matrix.keyboard.press("Enter")
+    expect(
+        matrix.get_by_role("navigation", name="Datasets shown").get_by_role("button")
+    ).to_have_count(1)
+    tabbable = matrix.locator(".matrix-plane [tabindex='0']")
+    expect(tabbable).to_have_count(1)
+
+
+def test_an_edit_changes_the_matrix(matrix):
+    matrix.get_by_role("link", name="Edit").click()
+    expect(matrix.get_by_text("office.cedar").first).to_be_visible()
+    matrix.get_by_role("link", name="Access matrix").click()
+    expect(cell(matrix, "hydrology", "restricted").locator(".sign-lost")).to_have_count(1)
+    matrix.get_by_role("button", name="Discard the draft").click()
+    matrix.get_by_role("dialog").get_by_role("button", name="Discard").click()
+    matrix.get_by_role("link", name="Access matrix").click()
+    expect(cell(matrix, "hydrology", "restricted").locator(".sign")).to_have_count(0)
+    expect(matrix.get_by_text("The draft changes nothing here.")).to_be_visible()
+
+
+def test_hostile_names_are_text(web_page, make_server):
+    server = make_server().start()
+    session = {"Authorization": f"Bearer {server.login(ADMIN)}"}
+    body = {"title": HOSTILE, "visibility": "restricted", "record_status": "published"}
+    server.post("/admin/datasets", json=body, headers=session).raise_for_status()
+    quoted = HOSTILE.replace('"', '\\"')
+    policy = f'@id("{quoted}") @reason("{quoted}")\npermit (principal is User, action, resource);\n'
+    open_draft(web_page, server, ADMIN, {"hostile.cedar": policy}, "matrix")
+    web_page.get_by_label("People", exact=True).select_option("person")
+    web_page.get_by_label("Datasets", exact=True).select_option("dataset")
+    hostile = web_page.get_by_role("rowheader", name=HOSTILE)
+    expect(hostile).to_be_visible()
+    cell(web_page, OUTSIDER, "onerror").click()
+    why = web_page.get_by_role("region", name="Explanation")
+    expect(why.get_by_role("heading", level=2)).to_contain_text(HOSTILE)
+    expect(why.get_by_role("region", name="Under the draft")).to_contain_text(HOSTILE)
+    hostile.click()
+    expect(web_page.get_by_role("navigation", name="Datasets shown")).to_contain_text(HOSTILE)
+    assert_quiet(web_page)
+
+
+def test_the_matrix_fits_a_narrow_window(matrix):
+    with narrow(matrix):
+        expect(cell(matrix, "hydrology", "restricted")).to_be_visible()
+        expect(matrix.get_by_role("slider").first).to_be_visible()
+
+
+def test_forty_thousand_cells_are_scrolled_within_little_memory(web_page, server):
+    def answer(route):
+        route.fulfill(json=large_answer(route.request.post_data_json))
+
+    sign_in(web_page, server, ADMIN, "policies")
+    web_page.route("**/matrix", answer)
+    web_page.get_by_role("link", name="Access matrix").click()
+    grid = web_page.get_by_role("grid")
+    expect(grid).to_have_attribute("aria-rowcount", "201")
+    assert web_page.get_by_role("gridcell").count() < 3_000
+    web_page.get_by_role("gridcell").first.focus()
+    web_page.keyboard.press("Control+End")
+    last = web_page.get_by_role("gridcell", name=re.compile("user-199, dataset 199: "))
+    expect(last).to_be_focused()
+    browser = web_page.context.new_cdp_session(web_page)
+    browser.send("HeapProfiler.collectGarbage")
+    assert browser.send("Runtime.getHeapUsage")["usedSize"] < 150e6
+    assert web_page.evaluate("document.querySelectorAll('*').length") < 20_000
+
+
+def large_answer(request):
+    """An answer with as many rows and columns as a page may have, of a large catalog."""
+    assert request["limit"] <= 200
+    reach = {"in_force": 500, "draft": 499, "gained": 0, "lost": 1}
+    one = {**reach, "pairs": 1000, "sometimes": 0}
+    return {
+        "version": 10**6,
+        "from": "a",
+        "to": "b",
+        "action": request["action"],
+        "people": 1000,
+        "datasets": 100_000,
+        "is_cut": False,
+        "columns": [
+            {"key": f"user:{i}", "label": f"user-{i}", "people": 1, "is_anonymous": False}
+            for i in range(200)
+        ],
+        "rows": [
+            {"key": f"dataset:{i}", "label": f"dataset {i}", "datasets": 500} for i in range(200)
+        ],
+        "cells": [[one] * 200] * 200,
+        "totals": {**reach, "pairs": 10**8},
+        "contexts": [{"label": "always", "authentication": "password", **reach}],
+        "next_people": "user:199",
+        "next_datasets": "dataset:199",
+    }

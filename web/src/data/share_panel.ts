@@ -1,0 +1,217 @@
+// Who can read a dataset, by what and until when; and sharing it. For its owner and administrators.
+
+import type { Api } from "../lib/api";
+import { button, fill, h, newId } from "../lib/dom";
+import { confirmDialog } from "../lib/dialog";
+import { count } from "../lib/format";
+import { say } from "../lib/live";
+import { messageOf, Problem } from "../lib/problem";
+import type { Access, Dataset, PrincipalPage, Shares } from "./types";
+import { accessWords, untilWords } from "./words";
+
+type Kind = "users" | "roles";
+
+/** People on one page of the list. */
+const PAGE = 50;
+
+export class SharePanel {
+  readonly element = h("div", { class: "share stack" });
+  readonly #api: Api;
+  readonly #dataset: Dataset;
+  readonly #readers = h("div", { class: "stack" });
+  readonly #shares = h("div", { class: "stack" });
+  readonly #error = h("p", { class: "error", role: "alert" });
+  #etag: string | undefined;
+
+  constructor(api: Api, dataset: Dataset) {
+    this.#api = api;
+    this.#dataset = dataset;
+    fill(
+      this.element,
+      h("section", { class: "stack" }, h("h3", {}, "Shared with"), this.#shares, this.#form(), this.#error),
+      h("section", { class: "stack" }, h("h3", {}, "Who can read it now"), this.#readers),
+    );
+  }
+
+  async open(): Promise<void> {
+    await Promise.all([this.#loadShares(), this.#loadReaders()]);
+  }
+
+  #path(rest: string): string {
+    return `admin/datasets/${this.#dataset.id}/${rest}`;
+  }
+
+  async #loadShares(): Promise<void> {
+    try {
+      const { body, etag } = await this.#api.answer<Shares>(this.#path("shares"));
+      this.#etag = etag;
+      this.#drawShares(body);
+    } catch (error) {
+      fill(this.#shares, h("p", { class: "error" }, messageOf(error)));
+    }
+  }
+
+  #drawShares(shares: Shares): void {
+    const line = (kind: Kind, name: string, until: string | undefined) =>
+      h(
+        "tr",
+        {},
+        h("th", { scope: "row" }, name),
+        h("td", {}, kind === "users" ? "user" : "role"),
+        h("td", {}, untilWords(until)),
+        h("td", {}, button("Revoke", () => void this.#revoke(kind, name), { "aria-label": `Revoke the share with ${name}` })),
+      );
+    const lines = [
+      ...shares.users.map((name) => line("users", name, shares.users_until?.[name])),
+      ...shares.roles.map((name) => line("roles", name, shares.roles_until?.[name])),
+    ];
+    fill(
+      this.#shares,
+      lines.length === 0
+        ? h("p", { class: "muted" }, "Nobody yet.")
+        : h(
+            "div",
+            { class: "scroll" },
+            h(
+              "table",
+              {},
+              h("caption", { class: "visually-hidden" }, `Shares of ${this.#dataset.title}`),
+              h("thead", {}, h("tr", {}, ["Name", "Kind", "Until"].map((name) => h("th", { scope: "col" }, name)), h("td", {}))),
+              h("tbody", {}, lines),
+            ),
+          ),
+    );
+  }
+
+  async #loadReaders(): Promise<void> {
+    fill(this.#readers, h("p", { class: "muted" }, "Asking the policies…"));
+    try {
+      const page = await this.#page(undefined);
+      const list = h("ul", { class: "readers" });
+      if (page.anonymous !== undefined) list.append(reader("Everybody, also without signing in", page.anonymous));
+      if (page.signed_in !== undefined && page.signed_in.grants.length > 0) {
+        list.append(reader("Whoever is signed in", page.signed_in));
+      }
+      fill(this.#readers, list);
+      this.#appendReaders(list, page);
+    } catch (error) {
+      fill(this.#readers, h("p", { class: "error" }, messageOf(error)));
+    }
+  }
+
+  #page(after: string | undefined): Promise<PrincipalPage> {
+    return this.#api.json<PrincipalPage>(this.#path("principals"), { query: { action: "read", limit: PAGE, after } });
+  }
+
+  #appendReaders(list: HTMLElement, page: PrincipalPage): void {
+    for (const { user, access, until } of page.items) list.append(reader(user.username, access, until));
+    if (list.childElementCount === 0) {
+      fill(this.#readers, h("p", { class: "muted" }, "Nobody whom you may see."));
+      return;
+    }
+    const { next } = page;
+    if (next === undefined) return;
+    const more = button("More people", () => void this.#more(list, next, more));
+    this.#readers.append(more);
+  }
+
+  async #more(list: HTMLElement, after: string, more: HTMLButtonElement): Promise<void> {
+    more.disabled = true;
+    try {
+      const page = await this.#page(after);
+      more.remove();
+      this.#appendReaders(list, page);
+    } catch (error) {
+      fill(this.#error, messageOf(error));
+      more.disabled = false;
+    }
+  }
+
+  #form(): HTMLElement {
+    const ids = { name: newId("share"), kind: newId("share"), until: newId("share") };
+    const name = h("input", { id: ids.name, type: "text", required: true, autocapitalize: "none", spellcheck: "false", autocomplete: "off" });
+    const kind = h("select", { id: ids.kind }, h("option", { value: "users" }, "user"), h("option", { value: "roles" }, "role"));
+    const until = h("input", { id: ids.until, type: "datetime-local" });
+    const field = (id: string, label: string, input: HTMLElement) => h("div", { class: "field" }, h("label", { for: id }, label), input);
+    const onsubmit = async (event: SubmitEvent) => {
+      event.preventDefault();
+      if (await this.#share(kind.value as Kind, name.value.trim(), until.value)) {
+        name.value = "";
+        until.value = "";
+        name.focus();
+      }
+    };
+    return h(
+      "form",
+      { class: "row share-form", onsubmit },
+      field(ids.kind, "Share with a", kind),
+      field(ids.name, "Name", name),
+      field(ids.until, "Until (optional)", until),
+      h("button", { type: "submit", class: "primary" }, "Share"),
+    );
+  }
+
+  async #share(kind: Kind, name: string, until: string): Promise<boolean> {
+    const end = until === "" ? undefined : new Date(until);
+    if (end !== undefined && end.valueOf() <= Date.now()) {
+      fill(this.#error, "The end must be in the future.");
+      return false;
+    }
+    // Whole seconds, as the server takes them.
+    const text = end?.toISOString().replace(/\.\d+Z$/, "Z");
+    const isDone = await this.#change("PUT", kind, name, text);
+    if (isDone) say(`Shared with ${name}, ${untilWords(text)}.`);
+    return isDone;
+  }
+
+  async #revoke(kind: Kind, name: string): Promise<void> {
+    const who = kind === "users" ? name : `the role ${name}`;
+    const words = `${who} can read “${this.#dataset.title}” no longer then, unless something else permits it. Downloads that have begun go on.`;
+    if (!(await confirmDialog(`Revoke the share with ${name}?`, words, "Revoke"))) return;
+    if (await this.#change("DELETE", kind, name)) say(`No longer shared with ${name}.`);
+  }
+
+  async #change(method: "PUT" | "DELETE", kind: Kind, name: string, until?: string): Promise<boolean> {
+    fill(this.#error);
+    // A path would swallow these.
+    if (name === "." || name === "..") {
+      fill(this.#error, `There is no ${kind === "users" ? "user" : "role"} “${name}”.`);
+      return false;
+    }
+    try {
+      const headers: Record<string, string> = this.#etag === undefined ? {} : { "if-match": this.#etag };
+      const { body, etag } = await this.#api.answer<Shares>(this.#path(`shares/${kind}/${encodeURIComponent(name)}`), {
+        method,
+        headers,
+        query: { until },
+      });
+      this.#etag = etag;
+      this.#drawShares(body);
+      void this.#loadReaders();
+      return true;
+    } catch (error) {
+      if (error instanceof Problem && error.status === 412) {
+        await this.#loadShares();
+        fill(this.#error, "Somebody else changed the shares meanwhile. They are shown as they are now: try again if you still want to.");
+      } else fill(this.#error, messageOf(error));
+      return false;
+    }
+  }
+}
+
+function reader(name: string, access: Access, until?: string): HTMLElement {
+  return h(
+    "li",
+    {},
+    h("strong", {}, name),
+    h("span", { class: "muted" }, ` ${accessWords(access)}`),
+    until !== undefined && h("span", { class: "badge" }, untilWords(until)),
+    reasons(access),
+  );
+}
+
+function reasons(access: Access): HTMLElement | null {
+  const known = [...new Set(access.grants.flatMap((grant) => (grant.reason === undefined ? [] : [grant.reason])))];
+  if (known.length === 0) return null;
+  return h("details", {}, h("summary", {}, `Why (${count(known.length, "reason")})`), h("ul", {}, known.map((reason) => h("li", {}, reason))));
+}

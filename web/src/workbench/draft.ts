@@ -1,0 +1,349 @@
+// The draft that is open: its texts in this tab, and their copy on the server.
+//
+// The tab has every text that differs from the base, so that a draft which the server forgot is created anew.
+
+import type { Api, CallOptions } from "../lib/api";
+import type { ServerEvent } from "../lib/events";
+import { Problem } from "../lib/problem";
+import type { Change, DraftFileResponse, DraftResponse, RebaseResponse } from "../lib/types";
+
+const DRAFTS = "admin/policies/drafts";
+
+/** Edits are sent this long after the last key stroke. */
+const SAVE_DELAY_MS = 250;
+
+export type DraftEvent =
+  /** Another draft was opened, or none is open any more. */
+  | "opened"
+  /** A text was edited in this tab. */
+  | "edited"
+  /** The server has a new version: what was computed for an older one is out of date. */
+  | "saved"
+  /** Files changed by something else than the editor: a rebase, a new case. */
+  | "reloaded"
+  /** The server cannot be reached or refuses the edit; `error` says why. */
+  | "failed";
+
+interface Text {
+  /** null: the draft has no such file. */
+  text: string | null;
+  /** null: the base has no such file. */
+  base: string | null;
+}
+
+/** A file that the draft and somebody else changed; null: there is no such file. */
+export interface Conflict {
+  readonly name: string;
+  /** What both began from. */
+  readonly base: string | null;
+  readonly mine: string | null;
+  readonly theirs: string | null;
+}
+
+function textOf(file: DraftFileResponse): Text {
+  return {
+    text: file.change === "removed" ? null : file.text,
+    base: file.base_text ?? (file.change === "unchanged" ? file.text : null),
+  };
+}
+
+export class DraftStore {
+  readonly #api: Api;
+  readonly #listeners = new Set<(event: DraftEvent) => void>();
+  readonly #texts = new Map<string, Text>();
+  readonly #unsaved = new Map<string, string | null>();
+  #response: DraftResponse | undefined;
+  #timer: ReturnType<typeof setTimeout> | undefined;
+  #saving: Promise<void> = Promise.resolve();
+  /** Files that both sides changed, until somebody decided about them. */
+  conflicts: Conflict[] = [];
+  error: unknown;
+
+  constructor(api: Api) {
+    this.#api = api;
+  }
+
+  get response(): DraftResponse | undefined {
+    return this.#response;
+  }
+
+  get isOpen(): boolean {
+    return this.#response !== undefined;
+  }
+
+  get version(): number {
+    return this.#response?.version ?? 0;
+  }
+
+  get isSaved(): boolean {
+    return this.#unsaved.size === 0;
+  }
+
+  /** The names of the files that the draft changes. */
+  get changedFiles(): { name: string; change: Change }[] {
+    return this.files().filter((file) => file.change !== "unchanged");
+  }
+
+  on(listener: (event: DraftEvent) => void): () => void {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  }
+
+  #emit(event: DraftEvent): void {
+    for (const listener of [...this.#listeners]) listener(event);
+  }
+
+  /** The files, with what this tab knows that the server does not know yet. */
+  files(): { name: string; change: Change }[] {
+    const changes = new Map<string, Change>();
+    for (const file of this.#response?.files ?? []) changes.set(file.name, file.change);
+    for (const [name, { text, base }] of this.#texts) {
+      if (text === null && base === null) changes.delete(name);
+      else if (text === null) changes.set(name, "removed");
+      else if (base === null) changes.set(name, "added");
+      else changes.set(name, text === base ? "unchanged" : "changed");
+    }
+    return [...changes].map(([name, change]) => ({ name, change })).sort((a, b) => (a.name < b.name ? -1 : 1));
+  }
+
+  /** Opens a new draft. */
+  async create(from: string = "in_force", files: Record<string, string | null> = {}): Promise<void> {
+    await this.#flushQuietly();
+    await this.#adopt(await this.#api.json<DraftResponse>(DRAFTS, { method: "POST", json: { from, files } }));
+  }
+
+  /** Opens a draft that the server has. */
+  async open(id: string): Promise<void> {
+    await this.#flushQuietly();
+    await this.#adopt(await this.#api.json<DraftResponse>(`${DRAFTS}/${id}`));
+  }
+
+  /** Opens a draft without changes, if none is open: one that there is, else a new one. */
+  async ensure(): Promise<void> {
+    if (this.isOpen) return;
+    const unchanged = (await this.list()).find(
+      (draft) => draft.is_current && draft.files.every((file) => file.change === "unchanged"),
+    );
+    if (unchanged === undefined) await this.create();
+    else await this.#adopt(unchanged);
+  }
+
+  async list(): Promise<readonly DraftResponse[]> {
+    return (await this.#api.json<{ items: DraftResponse[] }>(DRAFTS)).items;
+  }
+
+  /** Gives the draft up, here and on the server. */
+  async discard(id = this.#response?.id): Promise<void> {
+    if (id === undefined) return;
+    if (id === this.#response?.id) this.close();
+    await this.#api.json(`${DRAFTS}/${id}`, { method: "DELETE" }).catch((error: unknown) => {
+      if (!(error instanceof Problem && error.status === 404)) throw error;
+    });
+  }
+
+  /** Forgets the draft in this tab. */
+  close(): void {
+    clearTimeout(this.#timer);
+    this.#response = undefined;
+    this.#texts.clear();
+    this.#unsaved.clear();
+    this.conflicts = [];
+    this.#emit("opened");
+  }
+
+  /** The text of a file, and that of the base. */
+  async load(name: string): Promise<Readonly<Text>> {
+    const known = this.#texts.get(name);
+    if (known !== undefined) return known;
+    const read = textOf(await this.call<DraftFileResponse>(`files/${encodeURIComponent(name)}`));
+    const text = this.#texts.get(name) ?? read; // typed into meanwhile
+    this.#texts.set(name, text);
+    return text;
+  }
+
+  /** Takes what was typed into a file that was loaded before. It is sent shortly after. */
+  edit(name: string, text: string): void {
+    const base = this.#texts.get(name)?.base ?? null;
+    this.#texts.set(name, { base, text });
+    this.#unsaved.set(name, text);
+    clearTimeout(this.#timer);
+    this.#timer = setTimeout(() => void this.#flushQuietly(), SAVE_DELAY_MS);
+    this.#emit("edited");
+  }
+
+  /** Writes files at once, all or none: what the server refuses leaves the draft as it was. null removes a file. */
+  async change(files: Record<string, string | null>): Promise<void> {
+    for (const name of Object.keys(files)) if (this.files().some((file) => file.name === name)) await this.load(name);
+    const response = await this.call<DraftResponse>("", { method: "PATCH", json: { files } });
+    this.#response = response;
+    for (const [name, text] of Object.entries(files)) {
+      if (this.#unsaved.has(name)) continue; // typed into meanwhile: that is sent next
+      this.#texts.set(name, { text, base: this.#texts.get(name)?.base ?? null });
+    }
+    this.#emit("reloaded");
+    this.#emit("saved");
+  }
+
+  /** Takes a file back to what it is in force. */
+  async undo(name: string): Promise<void> {
+    await this.change({ [name]: (await this.load(name)).base });
+  }
+
+  /** Sends what is not sent yet. */
+  flush(): Promise<void> {
+    clearTimeout(this.#timer);
+    this.#saving = this.#saving.catch(() => {}).then(() => this.#send());
+    return this.#saving;
+  }
+
+  async #flushQuietly(): Promise<void> {
+    await this.flush().catch((error: unknown) => {
+      this.error = error;
+      this.#emit("failed");
+    });
+  }
+
+  async #send(): Promise<void> {
+    const draft = this.#response;
+    if (draft === undefined || this.#unsaved.size === 0) return;
+    const files = Object.fromEntries(this.#unsaved);
+    const sent = new Map(this.#unsaved);
+    try {
+      this.#response = await this.#api.json<DraftResponse>(`${DRAFTS}/${draft.id}`, {
+        method: "PATCH",
+        json: { files },
+        headers: { "if-match": `"${draft.version}"` },
+      });
+    } catch (error) {
+      // 404: the server forgot it; 412: another tab changed it. This tab goes on with a draft of its own.
+      if (!(error instanceof Problem) || (error.status !== 404 && error.status !== 412)) throw error;
+      await this.#recreate();
+    }
+    for (const [name, text] of sent) if (this.#unsaved.get(name) === text) this.#unsaved.delete(name);
+    this.error = undefined;
+    this.#emit("saved");
+  }
+
+  /**
+   * Calls an operation of the draft, `call("check")`, after what was edited is sent. A draft that the server does not
+   * know any more is created anew.
+   */
+  async call<T>(path: string, options: CallOptions = {}): Promise<T> {
+    return this.#withDraft((draft) => this.#api.json<T>(`${DRAFTS}/${draft}${path === "" ? "" : `/${path}`}`, options));
+  }
+
+  async stream<T>(
+    path: string,
+    last: readonly string[],
+    onEvent: (event: ServerEvent) => void,
+    options: CallOptions = {},
+  ): Promise<{ name: string; data: T }> {
+    return this.#withDraft((draft) => this.#api.stream<T>(`${DRAFTS}/${draft}/${path}`, last, onEvent, options));
+  }
+
+  /** The response of an operation that answers no JSON. */
+  async fetch(path: string, options: CallOptions = {}): Promise<Response> {
+    return this.#withDraft((draft) => this.#api.fetch(`${DRAFTS}/${draft}/${path}`, options));
+  }
+
+  async #withDraft<T>(run: (id: string) => Promise<T>): Promise<T> {
+    await this.flush();
+    const draft = this.#response;
+    if (draft === undefined) throw new Problem(404, { detail: "no draft is open" });
+    try {
+      return await run(draft.id);
+    } catch (error) {
+      if (!(error instanceof Problem) || error.status !== 404 || (await this.#isKnown(draft.id))) throw error;
+      await this.#recreate();
+      this.#emit("saved");
+      return run((this.#response ?? draft).id);
+    }
+  }
+
+  async #isKnown(id: string): Promise<boolean> {
+    try {
+      await this.#api.json(`${DRAFTS}/${id}`);
+      return true;
+    } catch (error) {
+      return !(error instanceof Problem && error.status === 404);
+    }
+  }
+
+  /** Lets the draft start from what is in force now. Files that both changed are in `conflicts`. */
+  async rebase(): Promise<void> {
+    await this.flush();
+    const mine = new Map(this.#texts);
+    const { draft, conflicts } = await this.call<RebaseResponse>("rebase", { method: "POST" });
+    await this.#adopt(draft, false);
+    this.conflicts = conflicts.map((name) => ({
+      name,
+      base: mine.get(name)?.base ?? null,
+      mine: this.#texts.get(name)?.text ?? mine.get(name)?.text ?? null,
+      theirs: this.#texts.get(name)?.base ?? null,
+    }));
+    this.#emit("reloaded");
+    this.#emit("saved");
+  }
+
+  /** Writes what was decided about a file that both sides changed. */
+  async settle(name: string, text: string | null): Promise<void> {
+    await this.change({ [name]: text });
+    this.conflicts = this.conflicts.filter((conflict) => conflict.name !== name);
+    this.#emit("saved");
+  }
+
+  /** Asks the server how the draft is, above all whether its base is still in force. */
+  async reread(): Promise<void> {
+    const response = await this.call<DraftResponse>("");
+    if (response.id === this.#response?.id && response.version === this.#response.version) this.#response = response;
+  }
+
+  /** Takes what the server answered about the draft after it changed it, as after a new case. */
+  async adopt(response: DraftResponse): Promise<void> {
+    await this.#adopt(response, false);
+    this.#emit("reloaded");
+    this.#emit("saved");
+  }
+
+  async #adopt(response: DraftResponse, isNew = true): Promise<void> {
+    const names = response.files
+      .filter((file) => file.change !== "unchanged" || (!isNew && this.#texts.has(file.name)))
+      .map((file) => file.name);
+    const texts = await Promise.all(names.map((name) => this.#read(response.id, name)));
+    this.#response = response;
+    this.#texts.clear();
+    names.forEach((name, at) => this.#texts.set(name, texts[at] ?? { text: null, base: null }));
+    if (isNew) {
+      this.#unsaved.clear();
+      this.conflicts = [];
+    }
+    // What was typed while the server answered is sent next.
+    for (const [name, text] of this.#unsaved) this.#texts.set(name, { text, base: this.#texts.get(name)?.base ?? null });
+    this.error = undefined;
+    if (isNew) this.#emit("opened");
+  }
+
+  async #read(draft: string, name: string): Promise<Text> {
+    return textOf(await this.#api.json<DraftFileResponse>(`${DRAFTS}/${draft}/files/${encodeURIComponent(name)}`));
+  }
+
+  /** Creates the draft anew from the texts of this tab. */
+  async #recreate(): Promise<void> {
+    const old = this.#response;
+    const kept = [...this.#texts].filter(([, { text, base }]) => text !== base);
+    const files = Object.fromEntries(kept.map(([name, { text }]) => [name, text]));
+    const response = await this.#api.json<DraftResponse>(DRAFTS, { method: "POST", json: { from: "in_force", files } });
+    this.#response = response;
+    if (old === undefined || old.base_revision === response.base_revision) return;
+    // Something else came into force meanwhile: what both changed is told, as after a rebase.
+    this.#texts.clear();
+    for (const [name, mine] of kept) {
+      const base = (await this.#read(response.id, name).catch(() => undefined))?.base ?? null;
+      this.#texts.set(name, { text: mine.text, base });
+      if (base !== mine.base && base !== mine.text) {
+        this.conflicts.push({ name, base: mine.base, mine: mine.text, theirs: base });
+      }
+    }
+    this.#emit("reloaded");
+  }
+}

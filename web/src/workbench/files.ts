@@ -1,0 +1,47 @@
+// The kinds of files that a policy folder has, and what a new one may be called.
+
+export interface Kind {
+  readonly label: string;
+  readonly matches: (name: string) => boolean;
+}
+
+export const KINDS: readonly Kind[] = [
+  { label: "Policies", matches: (name) => name.endsWith(".cedar") && !name.startsWith("invariants/") },
+  { label: "Invariants", matches: (name) => name.startsWith("invariants/") },
+  { label: "Cases", matches: (name) => name.endsWith(".cases.json") || name === "situation.json" },
+  { label: "Schema", matches: (name) => name.endsWith(".cedarschema") },
+  { label: "Data", matches: () => true },
+];
+
+export function kindOf(name: string): Kind | undefined {
+  return KINDS.find((kind) => kind.matches(name));
+}
+
+const NAMES =
+  /^(?:(?:invariants\/)?[^/\s][^/]*\.cedar|[^/]+\.(?:cases|entities|links)\.json|situation\.json|networks\.json|schema\.cedarschema)$/;
+
+/** What is wrong with the name of a new file; the server has the last word. */
+export function nameProblem(name: string, taken: readonly string[]): string | undefined {
+  if (name === "") return "Enter a name.";
+  if (taken.includes(name)) return "There is a file with this name.";
+  if (NAMES.test(name)) return undefined;
+  return "A name ends with .cedar (policies; in invariants/ for invariants), .cases.json, .links.json or .entities.json.";
+}
+
+const POLICY = `@id("new-policy")
+@reason("Why this is so, for people.")
+permit (
+  principal,
+  action == Action::"read",
+  resource
+)
+when { resource.visibility == Visibility::"public" };
+`;
+
+/** What a new file begins with. */
+export function templateOf(name: string): string {
+  if (name.startsWith("invariants/")) return "// What must hold for every request.\n";
+  if (name.endsWith(".cedar")) return POLICY;
+  if (name.endsWith(".json")) return "[]\n";
+  return "";
+}

@@ -1,0 +1,33 @@
+// Keeps a situation as a case: from a cell of the matrix, an example of the effect, or a counterexample.
+
+import { say, sayError } from "../lib/live";
+import type { CreatedCase, Situation } from "../lib/types";
+import type { Workbench } from "./workbench";
+
+export interface CaseOptions {
+  readonly expected?: "permit" | "deny";
+  readonly name?: string;
+  readonly file?: string;
+}
+
+/** Adds a case to the draft; resolves to what was added, or to nothing if that failed (which is told). */
+export async function keepCase(
+  bench: Workbench,
+  situation: Situation | { readonly invariant: string },
+  options: CaseOptions = {},
+): Promise<CreatedCase | undefined> {
+  try {
+    const json = { ...situation, ...options };
+    const created = await bench.draft.call<CreatedCase>("cases", { method: "POST", json });
+    await bench.draft.adopt(created.draft);
+    say(
+      created.is_added === false
+        ? `The draft has this case already: “${created.name}” in ${created.file}.`
+        : `Added the case “${created.name}” to ${created.file}.`,
+    );
+    return created;
+  } catch (error) {
+    sayError(error);
+    return undefined;
+  }
+}

@@ -1,0 +1,237 @@
+// The editor of the draft: files at the left, the text, and what is wrong with it below.
+
+import { CodeEditor } from "../../editor/editor";
+import { describeText, splitText } from "../../editor/text";
+import { confirmDialog, promptDialog } from "../../lib/dialog";
+import { button, fill, h } from "../../lib/dom";
+import { announce, say, sayError } from "../../lib/live";
+import { reachPanel } from "../../matrix/reach";
+import { nameProblem, templateOf } from "../files";
+import { addView } from "../views";
+import type { Place, Workbench } from "../workbench";
+import { FileTree } from "./file_tree";
+import { ProblemList } from "./problem_list";
+
+class EditView {
+  readonly #bench: Workbench;
+  readonly #editor: CodeEditor;
+  readonly #tree: FileTree;
+  readonly #problems: ProblemList;
+  readonly #title = h("h2", { class: "mono file-title" });
+  readonly #about = h("span", { class: "muted small" });
+  readonly #tools = h("div", { class: "actions" });
+  readonly #gone = h("div", {});
+  readonly #cursor = h("span", { class: "muted small", "aria-hidden": "true" });
+  #name: string | undefined;
+
+  constructor(root: HTMLElement, bench: Workbench) {
+    this.#bench = bench;
+    this.#editor = new CodeEditor({
+      dictionary: bench.words,
+      onEdit: (name, raw) => bench.draft.edit(name, raw),
+      onSave: () => void bench.draft.flush().then(() => announce("Saved as a draft"), sayError),
+      onFormat: () => void this.#format().catch(sayError),
+      onCursor: ({ line, column }) => fill(this.#cursor, `Line ${line}, column ${column}`),
+    });
+    this.#tree = new FileTree(bench, {
+      open: (name) => bench.openPlace({ file: name }),
+      create: () => void this.#create().catch(sayError),
+    });
+    this.#problems = new ProblemList(bench, (place) => bench.openPlace(place));
+    root.append(
+      h(
+        "div",
+        { class: "edit" },
+        this.#tree.element,
+        h(
+          "div",
+          { class: "edit-text" },
+          h("div", { class: "edit-head" }, h("div", {}, this.#title, this.#about), this.#tools),
+          this.#gone,
+          this.#editor.element,
+          h(
+            "div",
+            { class: "row spread" },
+            h("span", { class: "muted small" }, "Ctrl+Space: what can stand here. Shift+Alt+F: format. Esc, then Tab: leave the text."),
+            this.#cursor,
+          ),
+          this.#problems.element,
+        ),
+        h("aside", { class: "edit-side", "aria-label": "Reach of the draft" }, reachPanel(bench)),
+      ),
+    );
+    this.#listen();
+  }
+
+  #listen(): void {
+    const { draft, checks, words } = this.#bench;
+    draft.on((event) => {
+      if (event === "opened") {
+        this.#editor.forget();
+        this.#name = undefined;
+      }
+      if (event === "opened" || event === "reloaded") void this.#reload().catch(sayError);
+      this.#drawHead();
+      this.#tree.draw(this.#name);
+      this.#problems.draw(this.#name);
+    });
+    checks.on(() => {
+      this.#mark();
+      this.#tree.draw(this.#name);
+      this.#problems.draw(this.#name);
+    });
+    words.on(() => this.#editor.setNames(words.names()));
+    this.#editor.setNames(words.names());
+  }
+
+  async show(place: Partial<Place>): Promise<void> {
+    const names = this.#bench.draft.files().map((file) => file.name);
+    const asked = place.file ?? this.#name;
+    const first = names.find((name) => name.endsWith(".cedar")) ?? names[0];
+    const name = asked !== undefined && names.includes(asked) ? asked : first;
+    if (place.file !== undefined && name !== place.file) say(`The draft has no file ${place.file}.`);
+    if (name === undefined) return;
+    await this.#open(name);
+    if (place.line !== undefined) this.#editor.goTo(place.line, place.column);
+  }
+
+  async #open(name: string): Promise<void> {
+    const { text, base } = await this.#bench.draft.load(name);
+    this.#name = name;
+    this.#editor.show(name, text ?? base ?? "", text === null);
+    this.#mark();
+    this.#drawHead();
+    this.#tree.draw(name);
+    this.#problems.draw(name);
+  }
+
+  /** Files changed by something else than the keyboard: shows them as they are now. */
+  async #reload(): Promise<void> {
+    const { draft } = this.#bench;
+    if (!draft.isOpen) return;
+    const names = draft.files().map((file) => file.name);
+    for (const name of names) {
+      if (name === this.#name || !this.#editor.has(name)) continue;
+      const { text } = await draft.load(name);
+      if (text === null) this.#editor.forget(name);
+      else this.#editor.update(name, text);
+    }
+    if (this.#name !== undefined && names.includes(this.#name)) await this.#open(this.#name);
+    else await this.show({});
+  }
+
+  #mark(): void {
+    const { latest, isCurrent } = this.#bench.checks;
+    if (latest === undefined || !isCurrent) return;
+    this.#editor.mark(latest.diagnostics.filter((one) => one.file === this.#name));
+  }
+
+  #drawHead(): void {
+    const name = this.#name;
+    if (name === undefined) {
+      fill(this.#title);
+      fill(this.#tools);
+      return;
+    }
+    const { draft } = this.#bench;
+    const change = draft.files().find((file) => file.name === name)?.change ?? "unchanged";
+    const isRemoved = change === "removed";
+    fill(this.#title, name);
+    void draft.load(name).then(({ text }) => {
+      fill(this.#about, [CHANGES[change], ...describeText(splitText(text ?? ""))].filter(Boolean).join(", "));
+    }, sayError);
+    const undo = button(isRemoved ? "Bring it back" : "Undo all changes", () => void this.#undo(name));
+    fill(
+      this.#tools,
+      !isRemoved && name.endsWith(".cedar") && button("Format", () => void this.#format().catch(sayError), { title: "Shift+Alt+F" }),
+      change !== "unchanged" && change !== "added" && undo,
+      !isRemoved && button("Rename", () => void this.#rename(name).catch(sayError)),
+      !isRemoved && button("Delete", () => void this.#delete(name).catch(sayError)),
+    );
+    fill(
+      this.#gone,
+      isRemoved && h("p", { class: "callout callout-warn" }, "The draft deletes this file. Its text in force is shown."),
+    );
+  }
+
+  async #undo(name: string): Promise<void> {
+    try {
+      await this.#bench.draft.undo(name);
+      say(`${name} is as it is in force.`);
+    } catch (error) {
+      sayError(error);
+    }
+  }
+
+  async #format(): Promise<void> {
+    const name = this.#name;
+    if (name === undefined) return;
+    const { draft } = this.#bench;
+    await draft.flush();
+    const before = (await draft.load(name)).text;
+    const { text } = await draft.call<{ text: string }>("format", { method: "POST", json: { file: name } });
+    if ((await draft.load(name)).text !== before) return; // typed on meanwhile
+    if (text === before) return announce("It is formatted already");
+    await draft.change({ [name]: text });
+    announce("Formatted");
+  }
+
+  async #create(): Promise<void> {
+    const { draft } = this.#bench;
+    const taken = draft.files().map((file) => file.name);
+    const name = await promptDialog("New file", "Name", "new.cedar", "Create", (text) => nameProblem(text, taken));
+    if (name === undefined) return;
+    await draft.change({ [name]: templateOf(name) });
+    this.#bench.openPlace({ file: name });
+  }
+
+  async #rename(name: string): Promise<void> {
+    const { draft } = this.#bench;
+    const taken = draft.files().map((file) => file.name);
+    const to = await promptDialog("Rename the file", "New name", name, "Rename", (text) => nameProblem(text, taken));
+    if (to === undefined) return;
+    const { text } = await draft.load(name);
+    await draft.change({ [name]: null, [to]: text ?? "" });
+    this.#bench.openPlace({ file: to });
+  }
+
+  async #delete(name: string): Promise<void> {
+    const isNew = this.#bench.draft.files().some((file) => file.name === name && file.change === "added");
+    const text = isNew
+      ? "It is only in this draft: its text is gone then."
+      : "The draft deletes it; in force it stays until the draft is published. You can bring it back.";
+    if (!(await confirmDialog(`Delete ${name}?`, text, "Delete"))) return;
+    await this.#bench.draft.change({ [name]: null });
+    say(`The draft deletes ${name}.`);
+  }
+}
+
+const CHANGES = { unchanged: "as in force", changed: "changed", added: "new", removed: "deleted" } as const;
+
+function numberOf(text: string | null): number | undefined {
+  const value = Number(text ?? NaN);
+  return Number.isInteger(value) && value > 0 ? value : undefined;
+}
+
+addView({
+  id: "edit",
+  label: "Edit",
+  hint: "You edit a draft. Nothing is in force before it is published.",
+  isCompact: true,
+  order: 15,
+  mount(root, bench) {
+    const view = new EditView(root, bench);
+    return {
+      show(args) {
+        const file = args.get("file");
+        view
+          .show({
+            ...(file === null ? {} : { file }),
+            line: numberOf(args.get("line")),
+            column: numberOf(args.get("column")),
+          })
+          .catch(sayError);
+      },
+    };
+  },
+});

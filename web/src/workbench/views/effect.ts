@@ -1,0 +1,195 @@
+// The view of the effect of the draft in sentences: who gains and who loses what.
+
+import { explanationView } from "../../explain/view";
+import type { Explanation } from "../../explain/types";
+import { openDialog } from "../../lib/dialog";
+import { button, fill, h, newId, type Child } from "../../lib/dom";
+import { count, number } from "../../lib/format";
+import { sayError } from "../../lib/live";
+import type { EffectGroup, EffectResponse } from "../../lib/types";
+import { Follower, type Following } from "../following";
+import { keepCase } from "../newcase";
+import { addView } from "../views";
+import type { Workbench } from "../workbench";
+import { unready } from "./states";
+
+/** How many names are shown at once. */
+const MAX_NAMES = 8;
+
+function names(list: readonly string[], total: number, what: string): HTMLElement {
+  const shown = list.slice(0, MAX_NAMES);
+  const rest = total - shown.length;
+  return h(
+    "div",
+    { class: "row small" },
+    h("span", { class: "muted" }, what),
+    shown.map((name) => h("span", { class: "chip" }, name)),
+    rest > 0 && h("span", { class: "muted" }, `and ${number(rest)} more`),
+  );
+}
+
+async function explain(bench: Workbench, group: EffectGroup): Promise<void> {
+  const { example } = group;
+  if (example === undefined) return;
+  const answer = await bench.draft.call<{ in_force: Explanation; draft: Explanation }>("explain", {
+    method: "POST",
+    json: { action: group.action, ...example },
+  });
+  const dialog = openDialog(
+    "Why this changes: one example",
+    explanationView(
+      [
+        { heading: "In force", answer: answer.in_force },
+        { heading: "Under the draft", answer: answer.draft },
+      ],
+      {
+        onOpenPolicy: (_id, file, line) => {
+          dialog.close();
+          bench.openPlace({ file, line });
+        },
+      },
+    ),
+  );
+  dialog.element.classList.add("wide");
+}
+
+function groupCard(bench: Workbench, group: EffectGroup): HTMLElement {
+  const isGain = group.change === "gained";
+  const { example } = group;
+  return h(
+    "li",
+    { class: `card effect-group ${isGain ? "effect-gained" : "effect-lost"}` },
+    h(
+      "div",
+      { class: "row" },
+      h("span", { class: `badge ${isGain ? "good" : "bad"}` }, isGain ? "▲ gained" : "▼ lost"),
+      h("strong", {}, group.sentence),
+    ),
+    group.when !== undefined && h("p", {}, h("span", { class: "muted" }, "Only when: "), group.when),
+    names(
+      [...(group.is_anonymous ? ["anyone who did not sign in"] : []), ...group.users.map((user) => user.username)],
+      group.user_count + (group.is_anonymous ? 1 : 0),
+      "Who:",
+    ),
+    names(
+      group.datasets.map((dataset) => dataset.title),
+      group.dataset_count,
+      "Datasets:",
+    ),
+    example !== undefined &&
+      h(
+        "div",
+        { class: "actions" },
+        button("Why?", () => void explain(bench, group).catch(sayError), {
+          "aria-label": `Why: ${group.sentence}`,
+        }),
+        button("Keep as a case", () => void keepCase(bench, { action: group.action, ...example }), {
+          "aria-label": `Keep as a case: ${group.sentence}`,
+        }),
+      ),
+  );
+}
+
+function headline(effect: EffectResponse): string {
+  const total = effect.groups.length === 0 && effect.changed === 0;
+  if (total) return "No decision changes: everybody may do the same as now.";
+  return `${count(effect.changed, "decision changes", "decisions change")}.`;
+}
+
+function result(bench: Workbench, effect: EffectResponse): Child[] {
+  const { gained = [], lost = [] } = {
+    gained: effect.groups.filter((group) => group.change === "gained"),
+    lost: effect.groups.filter((group) => group.change === "lost"),
+  };
+  const part = (title: string, groups: readonly EffectGroup[]): Child =>
+    groups.length > 0 && [
+      h("h2", {}, title),
+      h("ul", { class: "plain-list" }, groups.map((group) => groupCard(bench, group))),
+    ];
+  return [
+    h("p", { class: "headline", role: "status" }, headline(effect)),
+    effect.is_cut &&
+      h("p", { class: "callout callout-warn" }, "There is too much to ask for everything: this is a part of it."),
+    part("Access that the draft takes away", lost),
+    part("Access that the draft grants", gained),
+    effect.ineffective.length > 0 && [
+      h("h2", {}, "Policies that make no difference"),
+      h("ul", {}, effect.ineffective.map((one) => h("li", {}, one.sentence))),
+    ],
+    effect.errors.length > 0 && [
+      h("h2", {}, "Decisions that fail"),
+      h("ul", { class: "bad" }, effect.errors.map((text) => h("li", {}, text))),
+    ],
+    h(
+      "details",
+      {},
+      h("summary", {}, "As text, as the command ", h("code", {}, "cedargate policy diff"), " prints it"),
+      h("pre", { class: "sunken" }, effect.text),
+    ),
+    h(
+      "p",
+      { class: "muted small" },
+      `Compared: ${count(effect.decided, "decision")} about the people and datasets that you may see.`,
+    ),
+  ];
+}
+
+/** Asks from one address or at one time alone; empty: on both sides of each that the policies name. */
+function situationForm(onChange: (address: string, time: string) => void): HTMLElement {
+  const [addressId, timeId] = [newId("address"), newId("time")];
+  const address = h("input", { id: addressId, type: "text", placeholder: "192.0.2.7 or unknown", spellcheck: "false" });
+  const time = h("input", { id: timeId, type: "text", placeholder: "2026-03-01T12:00:00Z", spellcheck: "false" });
+  return h(
+    "details",
+    {},
+    h("summary", {}, "Ask about one address or one time only"),
+    h(
+      "form",
+      {
+        class: "row indented",
+        onsubmit: (event: Event) => {
+          event.preventDefault();
+          onChange(address.value.trim(), time.value.trim());
+        },
+      },
+      h("label", { for: addressId }, "Address"),
+      address,
+      h("label", { for: timeId }, "Time"),
+      time,
+      h("button", { type: "submit" }, "Ask"),
+    ),
+  );
+}
+
+addView({
+  id: "effect",
+  label: "Effect",
+  hint: "What the draft would change for people and data, in sentences.",
+  order: 30,
+  mount(root, bench) {
+    const content = h("div", { class: "view-root" });
+    let json: Record<string, string> = {};
+    const follower: Follower<EffectResponse> = new Follower<EffectResponse>(
+      bench,
+      (signal) => bench.draft.call("effect", { method: "POST", json, signal }),
+      draw,
+    );
+    function draw(state: Following<EffectResponse>): void {
+      content.setAttribute("aria-busy", String(state.kind === "loading"));
+      if (state.kind === "ready") fill(content, result(bench, state.value));
+      else if (state.kind !== "loading" || state.before === undefined) {
+        fill(content, unready(bench, state, () => void follower.run()));
+      }
+    }
+    const form = situationForm((address, time) => {
+      json = { ...(address === "" ? {} : { address }), ...(time === "" ? {} : { time }) };
+      void follower.run();
+    });
+    root.append(form, content);
+    return {
+      show: () => follower.show(),
+      hide: () => follower.hide(),
+    };
+  },
+});
+
