@@ -42,6 +42,8 @@ mod download;
 mod download_records;
 mod draft_authoring;
 mod drafts;
+mod draft_proofs;
+mod draft_publishing;
 mod explanation_redaction;
 mod explanations;
 mod field_habits;
