@@ -287,7 +287,7 @@ impl DraftCasesApi {
             .add_draft_case(&credentials.0, draft_id.0, &input)
             .await?;
         Ok(JsonCreated(AddedCaseResponse {
-            draft: added.draft.into(),
+            draft: (&added.draft).into(),
             file: added.file,
             name: added.name,
             text: added.text,

@@ -9,6 +9,7 @@
 //! - `origins`: what a new draft starts from. `checking`: checks and formats. `proving` and `publishing`: long work.
 
 pub mod cases;
+mod checking;
 mod editing;
 pub mod explanations;
 pub mod names;
@@ -18,6 +19,7 @@ pub mod vocabulary;
 mod proving;
 mod publishing;
 
+pub use checking::DraftCheck;
 pub use editing::{DraftFile, DraftView, RebasedDraft};
 pub use origins::{DraftOrigin, IN_FORCE, ON_DISK};
 pub use proving::DraftProof;
