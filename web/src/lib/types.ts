@@ -83,7 +83,8 @@ export interface DraftResponse {
 
 export interface DraftFileResponse {
   readonly name: string;
-  readonly text: string;
+  /** Absent if the draft removes the file. */
+  readonly text?: string;
   readonly base_text?: string;
   readonly change: Change;
 }
