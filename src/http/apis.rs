@@ -16,7 +16,9 @@ use super::api::admin::credentials::AdminCredentialsApi;
 use super::api::admin::datasets::AdminDatasetsApi;
 use super::api::admin::draft_cases::DraftCasesApi;
 use super::api::admin::draft_checks::DraftChecksApi;
+use super::api::admin::draft_effect::DraftEffectApi;
 use super::api::admin::draft_explanations::DraftExplanationsApi;
+use super::api::admin::draft_matrix::DraftMatrixApi;
 use super::api::admin::draft_names::DraftNamesApi;
 use super::api::admin::draft_proofs::DraftProofsApi;
 use super::api::admin::drafts::DraftsApi;
@@ -83,6 +85,8 @@ type DraftApis = (
     DraftNamesApi,
     DraftCasesApi,
     DraftExplanationsApi,
+    DraftMatrixApi,
+    DraftEffectApi,
     DraftProofsApi,
     PublishingApi,
 );
@@ -103,6 +107,12 @@ fn draft_apis(administration: &Arc<Administration>) -> DraftApis {
             administration: administration(),
         },
         DraftExplanationsApi {
+            administration: administration(),
+        },
+        DraftMatrixApi {
+            administration: administration(),
+        },
+        DraftEffectApi {
             administration: administration(),
         },
         DraftProofsApi {

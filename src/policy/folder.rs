@@ -19,6 +19,7 @@ use super::bundle::parse_schema;
 use super::cache_size::CacheSize;
 use super::case_file::is_case_file;
 use super::cases::{CaseFiles, is_case_or_entity_file};
+use super::context_literals::ContextLiterals;
 use super::error::BundleError;
 use super::networks::Networks;
 use super::proof_memory::ProofMemory;
@@ -139,6 +140,14 @@ impl PolicyFolder {
     /// The invariants.
     pub fn invariants(&self) -> Result<InvariantFiles, BundleError> {
         InvariantFiles::new(self.invariants.clone())
+    }
+
+    /// What its invariants compare the context with; nothing if they are not valid with the schema of a bundle.
+    #[must_use]
+    pub fn invariant_literals(&self, bundle: &Bundle) -> ContextLiterals {
+        let invariants = self.invariants();
+        let literals = invariants.and_then(|invariants| invariants.context_literals(bundle));
+        literals.unwrap_or_default()
     }
 
     /// One of the case files, with the files that its cases may name.
