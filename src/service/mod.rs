@@ -12,6 +12,7 @@ pub mod audit_trail;
 mod audit_writer;
 pub mod catalog;
 pub mod catalog_cache;
+mod catalog_snapshots;
 mod catalog_versions;
 mod concurrent_callers;
 pub mod disk_space;

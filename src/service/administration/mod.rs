@@ -47,6 +47,7 @@ use crate::storage::Database;
 use super::access::decisions::Decisions;
 use super::audit_trail::AuditTrail;
 use super::catalog_cache::CatalogCache;
+use super::catalog_snapshots::CatalogSnapshots;
 use super::error::ServiceError;
 use super::fair_turns::{FairTurns, TurnLimits};
 use super::identity::authentication::Authenticator;
@@ -75,6 +76,15 @@ const DRAFT_TURNS: TurnLimits = TurnLimits {
     per_network: 2,
     wait: Duration::from_secs(20),
     what: "working on drafts",
+};
+
+/// A review of the whole catalog takes a processor for as long as it lasts: one at a time.
+const REVIEW_TURNS: TurnLimits = TurnLimits {
+    total: 1,
+    per_user: 1,
+    per_network: 1,
+    wait: Duration::from_secs(10),
+    what: "reviewing a draft",
 };
 
 /// The most proofs of drafts that run at once, each with solvers on all cores.
@@ -129,6 +139,10 @@ pub struct Administration {
     drafts: Drafts,
     /// Shares out the work on drafts.
     draft_turns: FairTurns,
+    /// Shares out reviews of the whole catalog.
+    review_turns: FairTurns,
+    /// The catalog that they look at.
+    catalog_snapshots: Arc<CatalogSnapshots>,
     /// Shares out proofs of drafts.
     proof_turns: FairTurns,
     /// Lets one draft be published at a time.
@@ -181,6 +195,8 @@ impl Administration {
             upload_turns: FairTurns::new(UPLOAD_TURNS),
             drafts: Drafts::default(),
             draft_turns: FairTurns::new(DRAFT_TURNS),
+            review_turns: FairTurns::new(REVIEW_TURNS),
+            catalog_snapshots: Arc::default(),
             proof_turns: FairTurns::new(PROOF_TURNS),
             publish_turns: FairTurns::new(PUBLISH_TURNS),
         }
@@ -214,6 +230,8 @@ impl Administration {
             upload_turns: FairTurns::new(UPLOAD_TURNS),
             drafts: Drafts::default(),
             draft_turns: FairTurns::new(DRAFT_TURNS),
+            review_turns: FairTurns::new(REVIEW_TURNS),
+            catalog_snapshots: Arc::default(),
             proof_turns: FairTurns::new(PROOF_TURNS),
             publish_turns: FairTurns::new(PUBLISH_TURNS),
         }
