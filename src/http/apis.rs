@@ -14,11 +14,14 @@ use super::api::admin::access_lists::AccessListsApi;
 use super::api::admin::audit::AuditApi;
 use super::api::admin::credentials::AdminCredentialsApi;
 use super::api::admin::datasets::AdminDatasetsApi;
+use super::api::admin::draft_cases::DraftCasesApi;
+use super::api::admin::draft_checks::DraftChecksApi;
 use super::api::admin::draft_effect::DraftEffectApi;
 use super::api::admin::draft_explanations::DraftExplanationsApi;
 use super::api::admin::draft_matrix::DraftMatrixApi;
 use super::api::admin::draft_names::DraftNamesApi;
 use super::api::admin::draft_proofs::DraftProofsApi;
+use super::api::admin::drafts::DraftsApi;
 use super::api::admin::explanations::ExplanationApi;
 use super::api::admin::files::AdminFilesApi;
 use super::api::admin::identity_providers::IdentityProvidersApi;
@@ -44,7 +47,7 @@ use super::openapi;
 use super::services::{HttpConfig, Services};
 
 /// The APIs for callers, verifiers and operators, those for administrators, and those for authors of policies.
-pub(super) type Apis = (CallerApis, AdminApis, AuthorApis);
+pub(super) type Apis = (CallerApis, AdminApis, DraftApis);
 type CallerApis = (
     MintApi,
     MintBatchApi,
@@ -76,8 +79,11 @@ type AdminApis = (
     SigningKeysApi,
     IdentityProvidersApi,
 );
-type AuthorApis = (
+type DraftApis = (
+    DraftsApi,
+    DraftChecksApi,
     DraftNamesApi,
+    DraftCasesApi,
     DraftExplanationsApi,
     DraftMatrixApi,
     DraftEffectApi,
@@ -85,10 +91,19 @@ type AuthorApis = (
     PublishingApi,
 );
 
-fn author_apis(administration: &Arc<Administration>) -> AuthorApis {
+fn draft_apis(administration: &Arc<Administration>) -> DraftApis {
     let administration = || Arc::clone(administration);
     (
+        DraftsApi {
+            administration: administration(),
+        },
+        DraftChecksApi {
+            administration: administration(),
+        },
         DraftNamesApi {
+            administration: administration(),
+        },
+        DraftCasesApi {
             administration: administration(),
         },
         DraftExplanationsApi {
@@ -196,7 +211,7 @@ pub(super) fn api_service(
     let apis = (
         caller_apis,
         admin_apis(&services.administration, config.key_schedule),
-        author_apis(&services.administration),
+        draft_apis(&services.administration),
     );
     OpenApiService::new(apis, "Cedargate", env!("CARGO_PKG_VERSION"))
         .description(openapi::DESCRIPTION)

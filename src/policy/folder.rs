@@ -16,6 +16,7 @@ use crate::domain::diagnostic::SourceDiagnostic;
 use super::Bundle;
 use super::attributes::DeclaredAttributes;
 use super::bundle::parse_schema;
+use super::cache_size::CacheSize;
 use super::case_file::is_case_file;
 use super::cases::{CaseFiles, is_case_or_entity_file};
 use super::context_literals::ContextLiterals;
@@ -99,7 +100,14 @@ impl PolicyFolder {
 
     /// The bundle; policies that `memory` knows to be valid are not validated again.
     pub fn bundle_with_memory(&self, memory: &Arc<ProofMemory>) -> Result<Bundle, BundleError> {
-        Bundle::from_sources_with_memory(&self.bundle, memory)
+        Bundle::build(&self.bundle, memory, CacheSize::Full)
+    }
+
+    /// The bundle for trying it out, with small caches; policies that `memory` knows to be valid are not validated
+    /// again. It forgets what none of the last such bundles had.
+    pub fn trial_bundle(&self, memory: &Arc<ProofMemory>) -> Result<Bundle, BundleError> {
+        memory.begin();
+        Bundle::build(&self.bundle, memory, CacheSize::Small)
     }
 
     /// The schema, if it is valid, even if the policies are not.

@@ -103,7 +103,8 @@ impl Database {
         const BOUND: &str = "SELECT id FROM audit_records WHERE id BETWEEN $1 AND $2
             ORDER BY id DESC LIMIT 1 OFFSET $3";
         // Nearly all records are of these events, which no index has.
-        const RECORDS: &str = "SELECT unix_millis, event, outcome, user_id, dataset_id, action, determining_policies,
+        const RECORDS: &str =
+            "SELECT unix_millis, event, outcome, user_id, dataset_id, action, determining_policies,
                 requests, asked_principal, asked_action, asked_resource
             FROM audit_records WHERE id > $1 AND id <= $2
                 AND event IN ('mint', 'download', 'verify', 'evaluate')

@@ -61,16 +61,24 @@ async fn each_folder_that_comes_into_force_is_in_the_history_with_what_it_change
     assert_eq!(cases["revision"], edit["revision"]);
 
     let policies = ada.get("/admin/policies").await.json();
-    assert_eq!(policies["in_force"]["folder_revision"], cases["folder_revision"]);
+    assert_eq!(
+        policies["in_force"]["folder_revision"],
+        cases["folder_revision"]
+    );
     assert_eq!(policies["in_force_since"], cases["in_force_at"]);
     assert_eq!(policies["origin"], "folder");
 
     let path = format!("{REVISIONS}/{}", edit["folder_revision"].as_str().unwrap());
     let one = ada.get(&path).await.json();
     let patch = one["patch"].as_str().unwrap();
-    assert!(patch.starts_with("diff --git a/policies/public.cedar b/policies/public.cedar\n"), "{patch}");
+    assert!(
+        patch.starts_with("diff --git a/policies/public.cedar b/policies/public.cedar\n"),
+        "{patch}"
+    );
     assert!(patch.contains("\n+@max_ttl(\"50\")\n"), "{patch}");
-    ada.get(&format!("{REVISIONS}/{}", "0".repeat(64))).await.problem(404);
+    ada.get(&format!("{REVISIONS}/{}", "0".repeat(64)))
+        .await
+        .problem(404);
 }
 
 #[tokio::test]
@@ -87,7 +95,9 @@ async fn a_restart_with_the_same_policies_is_no_revision_and_a_draft_can_start_f
     let items = page["items"].as_array().unwrap();
     assert_eq!(items.len(), 2, "{page}");
     let first = items[1]["folder_revision"].as_str().unwrap();
-    let draft = ada.post("/admin/policies/drafts", json!({"from": first})).await;
+    let draft = ada
+        .post("/admin/policies/drafts", json!({"from": first}))
+        .await;
     assert_eq!(draft.status, 201, "{}", draft.text());
     let draft = draft.json();
     assert_eq!(draft["folder_revision"], first);
@@ -100,7 +110,9 @@ async fn a_restart_with_the_same_policies_is_no_revision_and_a_draft_can_start_f
         .collect();
     assert_eq!(changed, ["public.cedar"]);
     let unknown = json!({"from": "0".repeat(64)});
-    ada.post("/admin/policies/drafts", unknown).await.problem(404);
+    ada.post("/admin/policies/drafts", unknown)
+        .await
+        .problem(404);
 }
 
 #[tokio::test]
@@ -123,7 +135,10 @@ async fn usage_counts_decisions_by_time_and_policy_and_names_what_is_denied_most
     server.clock.advance(minute(10));
     let from = cedargate::domain::rfc3339::format_millis(start);
     let to = cedargate::domain::rfc3339::format_millis(start + minute(40));
-    let usage = ada.get(&format!("{USAGE}?from={from}&to={to}&buckets=4")).await.json();
+    let usage = ada
+        .get(&format!("{USAGE}?from={from}&to={to}&buckets=4"))
+        .await
+        .json();
     let counts = |usage: &Value| -> Vec<Value> {
         let buckets = usage["buckets"].as_array().unwrap().iter();
         buckets
@@ -132,35 +147,53 @@ async fn usage_counts_decisions_by_time_and_policy_and_names_what_is_denied_most
     };
     assert_eq!(
         counts(&usage),
-        [json!([2, 0, 0]), json!([0, 0, 0]), json!([0, 0, 0]), json!([0, 3, 1])]
+        [
+            json!([2, 0, 0]),
+            json!([0, 0, 0]),
+            json!([0, 0, 0]),
+            json!([0, 3, 1])
+        ]
     );
-    assert_eq!((&usage["records"], &usage["is_cut"]), (&json!(6), &json!(false)));
+    assert_eq!(
+        (&usage["records"], &usage["is_cut"]),
+        (&json!(6), &json!(false))
+    );
     let used: Vec<Value> = usage["policies"]
         .as_array()
         .unwrap()
         .iter()
         .map(|one| json!([one["id"], one["granted"], one["denied"]]))
         .collect();
-    assert_eq!(used, [json!(["public", 1, 0]), json!(["shared-with-role", 1, 0])]);
+    assert_eq!(
+        used,
+        [json!(["public", 1, 0]), json!(["shared-with-role", 1, 0])]
+    );
     let never_used = usage["never_used"].as_array().unwrap();
     assert!(never_used.contains(&json!("owner")) && !never_used.contains(&json!("public")));
     let denials = usage["denials"].as_array().unwrap();
     assert_eq!(denials[0]["principal"]["username"], "otto");
     assert_eq!(denials[0]["dataset_title"], "Restricted");
-    assert_eq!((&denials[0]["action"], &denials[0]["count"]), (&json!("read"), &json!(2)));
+    assert_eq!(
+        (&denials[0]["action"], &denials[0]["count"]),
+        (&json!("read"), &json!(2))
+    );
     assert_eq!(denials[1].get("principal"), None);
     assert_eq!(denials.len(), 2, "{denials:?}");
 
     // Of another interval nothing is counted.
     let earlier = format!("{USAGE}?from=2020-01-01T00:00:00Z&to={from}");
     assert_eq!(ada.get(&earlier).await.json()["records"], 0);
-    let detail = ada.get(&format!("{USAGE}?from={to}&to={from}")).await.problem(422);
+    let detail = ada
+        .get(&format!("{USAGE}?from={to}&to={from}"))
+        .await
+        .problem(422);
     assert!(detail.contains("before `to`"), "{detail}");
     ada.get(&format!("{USAGE}?buckets=0")).await.problem(422);
 }
 
 #[tokio::test]
-async fn history_is_for_those_who_may_view_the_policies_and_usage_for_those_who_may_view_the_log_too() {
+async fn history_is_for_those_who_may_view_the_policies_and_usage_for_those_who_may_view_the_log_too()
+ {
     let viewers = r#"
 @id("admin") permit (principal in Role::"admin", action, resource);
 @id("viewer") permit (principal in Role::"hydrology", action == Action::"view_policies", resource);

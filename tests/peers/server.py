@@ -16,7 +16,7 @@ import httpx
 ROOT = Path(__file__).resolve().parents[2]
 PEERS = Path(__file__).resolve().parent
 BINARY = Path(os.environ.get("PEERS_BINARY", ROOT / "target" / "debug" / "cedargate"))
-DEADLINE = 15  # seconds; a limit on waiting, no measurement
+DEADLINE = 60  # seconds; a limit on waiting, no measurement
 
 PROBLEM = "application/problem+json"
 

@@ -33,6 +33,15 @@ def test_the_committed_assets_are_what_the_sources_build(tmp_path):
 def test_the_workbench_is_small_and_makes_no_markup_of_text():
     script = (ASSETS / "workbench.js").read_text()
     assert len(script) < MAX_WORKBENCH_SIZE
-    forbidden = ("innerHTML", "outerHTML", "insertAdjacentHTML", "document.write", "eval(", "new Function")
+    forbidden = (
+        "innerHTML",
+        "outerHTML",
+        "insertAdjacentHTML",
+        "document.write",
+        "eval(",
+        "new Function",
+    )
     sources = {file: file.read_text() for file in (WEB / "src").rglob("*.ts")}
-    assert [file.name for file, text in sources.items() if any(word in text for word in forbidden)] == []
+    assert [
+        file.name for file, text in sources.items() if any(word in text for word in forbidden)
+    ] == []

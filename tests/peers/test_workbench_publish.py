@@ -1,4 +1,4 @@
-"""An author publishes a draft from the workbench: as a patch, or through the gate; two authors lose nothing."""
+"""An author publishes a draft: as a patch, or through the gate; two authors lose nothing."""
 
 import subprocess
 
@@ -21,7 +21,9 @@ def writable_server(tmp_path_factory):
     from server import WITHOUT_LIMITS, Server
 
     server = start_with_policies(
-        lambda **settings: Server(tmp_path_factory.mktemp("writable"), **{**WITHOUT_LIMITS, **settings}),
+        lambda **settings: Server(
+            tmp_path_factory.mktemp("writable"), **{**WITHOUT_LIMITS, **settings}
+        ),
         CEDARGATE_POLICY_WRITES="allow",
     )
     yield server
@@ -64,7 +66,9 @@ def test_the_draft_is_downloaded_as_a_patch_that_git_applies(web_page, server, t
     workbench.go("Publish")
     expect(workbench.view).to_contain_text("Not possible now")
     expect(workbench.button("Publish now")).to_be_disabled()
-    expect(workbench.view.get_by_role("group", name="Changes of policies/internal.cedar")).to_contain_text("+// Patched.")
+    expect(
+        workbench.view.get_by_role("group", name="Changes of policies/internal.cedar")
+    ).to_contain_text("+// Patched.")
     assert_accessible(web_page)
     with narrow(web_page):
         expect(workbench.button("Download the patch")).to_be_visible()
@@ -82,7 +86,9 @@ def test_the_draft_is_downloaded_as_a_patch_that_git_applies(web_page, server, t
     assert_quiet(web_page)
 
 
-def test_a_draft_that_the_gate_accepts_is_in_force_and_can_be_undone(workbench, web_page, writable_server):
+def test_a_draft_that_the_gate_accepts_is_in_force_and_can_be_undone(
+    workbench, web_page, writable_server
+):
     file = writable_server.folder / "policies" / "public.cedar"
     before = file.read_text()
     edit(workbench, "public.cedar", "// Public data", "// Published: public data")
@@ -106,7 +112,9 @@ def test_a_draft_that_the_gate_accepts_is_in_force_and_can_be_undone(workbench, 
     assert_quiet(web_page)
 
 
-def test_a_draft_that_the_gate_refuses_changes_nothing_and_says_why(workbench, web_page, writable_server):
+def test_a_draft_that_the_gate_refuses_changes_nothing_and_says_why(
+    workbench, web_page, writable_server
+):
     file = writable_server.folder / "policies" / "internal.cedar"
     before = file.read_text()
     edit(workbench, "internal.cedar", 'Visibility::"internal"', 'Visibility::"restricted"')
@@ -121,13 +129,20 @@ def test_a_draft_that_the_gate_refuses_changes_nothing_and_says_why(workbench, w
     assert_quiet(web_page)
 
 
-def test_the_second_of_two_authors_is_told_what_changed_and_loses_nothing(workbench, web_page, writable_server):
+def test_the_second_of_two_authors_is_told_what_changed_and_loses_nothing(
+    workbench, web_page, writable_server
+):
     file = writable_server.folder / "policies" / "internal.cedar"
     edit(workbench, "internal.cedar", "// Internal data", "// Mine: internal data")
     workbench.go("Publish")
     expect(workbench.button("Publish now")).to_be_enabled()
     # The same file at another place, after the page looked for the last time.
-    publish_elsewhere(writable_server, "internal.cedar", "any signed-in user may read it.", "any user may read it.")
+    publish_elsewhere(
+        writable_server,
+        "internal.cedar",
+        "any signed-in user may read it.",
+        "any user may read it.",
+    )
     workbench.button("Publish now").click()
 
     beneath = workbench.view.get_by_role("region", name="Changed beneath the draft")
@@ -138,7 +153,10 @@ def test_the_second_of_two_authors_is_told_what_changed_and_loses_nothing(workbe
     beneath.get_by_role("button", name="Bring my draft up to date").click()
 
     both = workbench.view.get_by_role("region", name="Both changed internal.cedar")
-    mine, theirs = both.get_by_label("internal.cedar in your draft"), both.get_by_label("internal.cedar in force now")
+    mine, theirs = (
+        both.get_by_label("internal.cedar in your draft"),
+        both.get_by_label("internal.cedar in force now"),
+    )
     expect(theirs).to_contain_text("any user may read it.")
     expect(mine).to_contain_text("any user may read it.")
     expect(mine).to_contain_text("// Mine: internal data")
@@ -153,15 +171,23 @@ def test_the_second_of_two_authors_is_told_what_changed_and_loses_nothing(workbe
     assert_quiet(web_page, expected_errors=("status of 412",))
 
 
-def test_the_same_line_changed_by_two_authors_is_decided_by_the_second(workbench, web_page, writable_server):
+def test_the_same_line_changed_by_two_authors_is_decided_by_the_second(
+    workbench, web_page, writable_server
+):
     file = writable_server.folder / "policies" / "owner.cedar"
     edit(workbench, "owner.cedar", "// An owner reads", "// Mine: an owner reads")
-    publish_elsewhere(writable_server, "owner.cedar", "// An owner reads", "// Theirs: an owner reads")
+    publish_elsewhere(
+        writable_server, "owner.cedar", "// An owner reads", "// Theirs: an owner reads"
+    )
     workbench.go("Publish")
     workbench.button("Bring my draft up to date").click()
     both = workbench.view.get_by_role("region", name="Both changed owner.cedar")
-    expect(both.get_by_label("owner.cedar in your draft")).to_contain_text("// Mine: an owner reads")
-    expect(both.get_by_label("owner.cedar in force now")).to_contain_text("// Theirs: an owner reads")
+    expect(both.get_by_label("owner.cedar in your draft")).to_contain_text(
+        "// Mine: an owner reads"
+    )
+    expect(both.get_by_label("owner.cedar in force now")).to_contain_text(
+        "// Theirs: an owner reads"
+    )
     expect(workbench.button("Publish now")).to_be_disabled()
     both.get_by_role("button", name="Take what is in force").click()
     expect(both).to_have_count(0)

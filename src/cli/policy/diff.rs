@@ -22,8 +22,8 @@ use crate::service::policies::review::asked_contexts::ContextScope;
 use crate::service::policies::review::catalog_names::find_catalog_names;
 use crate::service::policies::review::comparison::{BundleComparison, compare};
 
+use super::print_warnings;
 use super::save_cases::{check_case_file_name, save_cases};
-use super::{acceptance_note, print_warnings};
 
 /// The most cases that are saved of one comparison.
 const MAX_SAVED_CASES: usize = 100;
@@ -128,7 +128,7 @@ pub(in crate::cli) async fn run(settings: &Settings, arguments: DiffArguments) -
             print::note(line);
         }
         if review.needs_acceptance {
-            print::note(acceptance_note(&review.edit.to));
+            print::note(review.acceptance_note());
         }
         for line in review.changes.lines().into_iter().chain(entities.line()) {
             print_data(line)?;

@@ -33,6 +33,13 @@ const X_ACCEL_BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering
 const PROGRESS_INTERVAL: Duration = Duration::from_millis(200);
 /// How long nothing is sent at most: proxies close connections on which nothing happens.
 const KEEP_ALIVE_INTERVAL: Duration = Duration::from_secs(10);
+
+/// When something is sent.
+#[derive(Clone, Copy)]
+struct Intervals {
+    progress: Duration,
+    keep_alive: Duration,
+}
 /// A comment, which clients ignore.
 const COMMENT: &[u8] = b":\n\n";
 
@@ -72,6 +79,7 @@ pub struct EventStream<T> {
 struct Followed<T> {
     progress: watch::Receiver<Option<WorkProgress>>,
     result: oneshot::Receiver<Result<T, ServiceError>>,
+    intervals: Intervals,
     reported: Option<Instant>,
     is_over: bool,
     /// Gives the work up when the stream is dropped.
@@ -81,6 +89,20 @@ struct Followed<T> {
 impl<T: FinalEvent> EventStream<T> {
     /// Does long work in a task of its own, and follows it as soon as it is admitted.
     pub async fn follow<F>(operate: impl FnOnce(LongWork) -> F) -> Result<Self, Problem>
+    where
+        F: Future<Output = Result<T, ServiceError>> + Send + 'static,
+    {
+        let intervals = Intervals {
+            progress: PROGRESS_INTERVAL,
+            keep_alive: KEEP_ALIVE_INTERVAL,
+        };
+        Self::follow_every(intervals, operate).await
+    }
+
+    async fn follow_every<F>(
+        intervals: Intervals,
+        operate: impl FnOnce(LongWork) -> F,
+    ) -> Result<Self, Problem>
     where
         F: Future<Output = Result<T, ServiceError>> + Send + 'static,
     {
@@ -110,6 +132,7 @@ impl<T: FinalEvent> EventStream<T> {
                 Body::from_bytes_stream(events(Followed {
                     progress,
                     result,
+                    intervals,
                     reported: None,
                     is_over: false,
                     _give_up: give_up,
@@ -152,11 +175,11 @@ impl<T: FinalEvent> Followed<T> {
         if self.is_over {
             return None;
         }
-        let reported = self.reported;
+        let (reported, intervals) = (self.reported, self.intervals);
         let progress = &mut self.progress;
         let reporting = async move {
             if let Some(reported) = reported {
-                sleep(PROGRESS_INTERVAL.saturating_sub(reported.elapsed())).await;
+                sleep(intervals.progress.saturating_sub(reported.elapsed())).await;
             }
             if progress.changed().await.is_err() {
                 // The work is over, and its result is about to be there.
@@ -178,7 +201,7 @@ impl<T: FinalEvent> Followed<T> {
                 self.reported = Some(Instant::now());
                 Some(progress_event(progress.unwrap_or_default()))
             }
-            () = sleep(KEEP_ALIVE_INTERVAL) => Some(Bytes::from_static(COMMENT)),
+            () = sleep(intervals.keep_alive) => Some(Bytes::from_static(COMMENT)),
         }
     }
 }
@@ -265,31 +288,62 @@ mod tests {
             .await
     }
 
-    #[tokio::test(start_paused = true)]
-    async fn a_stream_reports_at_most_five_times_a_second_and_comments_when_there_is_nothing() {
-        let stream = EventStream::follow(async |work: LongWork| {
+    #[tokio::test]
+    async fn a_stream_reports_no_more_than_it_may_and_comments_when_there_is_nothing() {
+        let progress = Duration::from_millis(50);
+        let intervals = Intervals {
+            progress,
+            keep_alive: Duration::from_millis(1),
+        };
+        let (finish, finished) = oneshot::channel();
+        let begun = Instant::now();
+        let stream = EventStream::follow_every(intervals, async move |work: LongWork| {
             work.begin("counting");
-            for done in 1..=100 {
-                sleep(Duration::from_millis(10)).await;
-                work.report(done, 100);
+            for done in 1..=10_000 {
+                work.report(done, 10_000);
+                tokio::task::yield_now().await;
             }
-            sleep(KEEP_ALIVE_INTERVAL * 2 + Duration::from_secs(5)).await;
+            finished.await.unwrap();
             Ok(Done("x\ny"))
         });
-        let events = read(stream.await.unwrap()).await;
-        let first = "event: progress\ndata: {\"done\":0,\"total\":0,\"step\":\"counting\"}\n\n";
-        assert_eq!(events[0], first);
-        let (last, others) = events.split_last().unwrap();
+        let body = stream.await.unwrap().into_response().into_body();
+        let mut chunks = body.into_bytes_stream();
+        let mut next = async || String::from_utf8(chunks.next().await.unwrap().unwrap().to_vec());
+        let first = next().await.unwrap();
+        assert!(
+            first.starts_with("event: progress\ndata: {\"done\":"),
+            "{first}"
+        );
+        assert!(first.ends_with(",\"step\":\"counting\"}\n\n"), "{first}");
+        let (mut reports, mut comments) = (1, 0);
+        loop {
+            let event = next().await.unwrap();
+            match &*event {
+                ":\n\n" => comments += 1,
+                _ => reports += 1,
+            }
+            if event.contains("\"done\":10000") {
+                break;
+            }
+        }
+        let most = begun.elapsed().as_millis() / progress.as_millis() + 1;
+        assert!((2..=most).contains(&reports), "{reports} of {most}");
+        assert!(comments > 0);
+        assert_eq!(next().await.unwrap(), ":\n\n");
+        finish.send(()).unwrap();
+        let mut last = next().await.unwrap();
+        while last == ":\n\n" {
+            last = next().await.unwrap();
+        }
         assert_eq!(last, "event: done\ndata: \"x\\ny\"\n\n");
-        let (comments, reports): (Vec<_>, Vec<_>) =
-            others.iter().partition(|event| event.as_str() == ":\n\n");
-        assert_eq!((comments.len(), reports.len()), (2, 6));
-        assert!(reports[5].contains("\"done\":100"), "{}", reports[5]);
+        assert!(chunks.next().await.is_none());
     }
 
     #[tokio::test]
     async fn what_fails_before_the_work_is_admitted_is_a_plain_problem_and_an_event_afterwards() {
-        let missing = || ServiceError::NotFound { what: "draft" };
+        const fn missing() -> ServiceError {
+            ServiceError::NotFound { what: "draft" }
+        }
         let refused = EventStream::<Done>::follow(async |_| Err(missing())).await;
         let Err(refused) = refused else {
             panic!("it was admitted");

@@ -83,7 +83,9 @@ impl Administration {
             operation.set_summary("the use of policies counted");
             operation.authorize(Action::ViewPolicies, &Resource::Server)?;
             operation.authorize_also(Action::ViewAudit, &Resource::Server)?;
-            let to = query.to.unwrap_or_else(|| self.clock.unix_millis().saturating_add(1));
+            let to = query
+                .to
+                .unwrap_or_else(|| self.clock.unix_millis().saturating_add(1));
             let default = i64::try_from(DEFAULT_USAGE_INTERVAL.as_millis()).unwrap_or(i64::MAX);
             let from = query.from.unwrap_or_else(|| to.saturating_sub(default));
             if from >= to {
@@ -135,7 +137,8 @@ impl Administration {
         denials: Vec<DeniedRequest>,
     ) -> Result<Vec<DenialView>, ServiceError> {
         let users: BTreeSet<UserId> = denials.iter().filter_map(DeniedRequest::user_id).collect();
-        let datasets: BTreeSet<DatasetId> = denials.iter().filter_map(|one| one.dataset_id).collect();
+        let datasets: BTreeSet<DatasetId> =
+            denials.iter().filter_map(|one| one.dataset_id).collect();
         let names = self.visible_usernames(operation, users).await?;
         let titles = self.visible_titles(operation, datasets).await?;
         let views = denials.into_iter().map(|request| DenialView {

@@ -119,7 +119,10 @@ impl UsageCounter {
         let after = self
             .buckets
             .partition_point(|bucket| bucket.start <= record.unix_millis);
-        if let Some(bucket) = after.checked_sub(1).and_then(|place| self.buckets.get_mut(place)) {
+        if let Some(bucket) = after
+            .checked_sub(1)
+            .and_then(|place| self.buckets.get_mut(place))
+        {
             let count = match record.outcome {
                 AuditOutcome::Granted => &mut bucket.granted,
                 AuditOutcome::Denied => &mut bucket.denied,
@@ -306,7 +309,11 @@ mod tests {
             denied,
             last_used,
         };
-        let expected = [used("a", 8, 0, 125), used("b", 7, 0, 125), used("forbid", 0, 1, 124)];
+        let expected = [
+            used("a", 8, 0, 125),
+            used("b", 7, 0, 125),
+            used("forbid", 0, 1, 124),
+        ];
         assert_eq!(counter.policies(), expected);
         assert!(!counter.is_used("none"));
     }
@@ -324,7 +331,10 @@ mod tests {
         };
         counter.add(record(1, AuditOutcome::Denied, &[]));
         counter.add(asked(5, [&user, "Action::\"read\"", &dataset]));
-        counter.add(asked(3, ["Employee::\"x\"", "Action::\"open\"", "Door::\"1\""]));
+        counter.add(asked(
+            3,
+            ["Employee::\"x\"", "Action::\"open\"", "Door::\"1\""],
+        ));
         counter.add(DecisionRecord {
             user_id: None,
             ..record(2, AuditOutcome::Denied, &[])

@@ -75,7 +75,10 @@ async fn a_revision_comes_back_as_it_was_stored_and_its_record_with_it(db: TestD
     };
     let entry = record(1);
     database.add_policy_revision(&first, None).await.unwrap();
-    database.add_policy_revision(&second, Some(&entry)).await.unwrap();
+    database
+        .add_policy_revision(&second, Some(&entry))
+        .await
+        .unwrap();
     let records = database.list_audit_records(None, 10).await.unwrap();
     assert_eq!(records, [entry]);
     let listed = database.list_policy_revisions(None, 10).await.unwrap();
@@ -86,13 +89,22 @@ async fn a_revision_comes_back_as_it_was_stored_and_its_record_with_it(db: TestD
     assert_eq!(newest.folder_revision, "second");
     assert_eq!(newest.revision, second.revision);
     assert_eq!(newest.unix_millis, second.unix_millis);
-    assert_eq!((newest.origin, newest.user), (RevisionOrigin::Publish, Some(user)));
+    assert_eq!(
+        (newest.origin, newest.user),
+        (RevisionOrigin::Publish, Some(user))
+    );
     assert_eq!(newest.summary, "policy `\u{fffd}` added");
     assert_eq!(newest.changes, second.changes);
     assert_eq!((oldest.origin, oldest.user), (RevisionOrigin::Start, None));
     assert!(newest.has_texts && oldest.has_texts);
-    assert_eq!(database.list_policy_revisions(Some(2), 10).await.unwrap(), [oldest.clone()]);
-    assert_eq!(database.find_policy_revision("first").await, Ok(Some(oldest.clone())));
+    assert_eq!(
+        database.list_policy_revisions(Some(2), 10).await.unwrap(),
+        [oldest.clone()]
+    );
+    assert_eq!(
+        database.find_policy_revision("first").await,
+        Ok(Some(oldest.clone()))
+    );
     assert_eq!(database.find_policy_revision("third").await, Ok(None));
     for (number, expected) in [(1, Some(first.files)), (2, Some(second.files)), (3, None)] {
         let read = database.read_policy_revision_files(number).await;

@@ -36,7 +36,7 @@ pub struct DraftProofResponse {
     /// How long it took.
     pub seconds: f64,
     /// Every invariant, by file and line.
-    pub invariants: Vec<DraftInvariant>,
+    pub invariants: Vec<DraftProofInvariant>,
     /// The policies that can fail to evaluate, with a request for which they do, at most a hundred.
     pub failing: Vec<String>,
     /// What has no effect, a sentence each, at most a hundred.
@@ -47,7 +47,7 @@ pub struct DraftProofResponse {
 
 /// An invariant of a draft.
 #[derive(Object)]
-pub struct DraftInvariant {
+pub struct DraftProofInvariant {
     /// Its `@id`.
     pub id: String,
     /// The file that contains it.
@@ -97,7 +97,11 @@ impl From<DraftProof> for DraftProofResponse {
             version: proved.version,
             is_complete: proof.is_complete(),
             seconds: proof.time.took.as_secs_f64(),
-            invariants: proof.invariants.iter().map(DraftInvariant::from).collect(),
+            invariants: proof
+                .invariants
+                .iter()
+                .map(DraftProofInvariant::from)
+                .collect(),
             failing: first_lines(proof.failing_lines()),
             ineffective: first_lines(proof.ineffective_lines()),
             unanswered: (proof.unanswered.len() + proof.unproven.len()) as u64,
@@ -105,7 +109,7 @@ impl From<DraftProof> for DraftProofResponse {
     }
 }
 
-impl From<&ProvedInvariant> for DraftInvariant {
+impl From<&ProvedInvariant> for DraftProofInvariant {
     fn from(invariant: &ProvedInvariant) -> Self {
         let example = invariant.counterexamples.first();
         Self {

@@ -207,7 +207,11 @@ impl From<PolicyUsage> for UsageResponse {
             policies: usage.policies.into_iter().map(UsedPolicy::from).collect(),
             never_used: usage.never_used,
             never_used_count: usage.never_used_count as u64,
-            denials: usage.denials.into_iter().map(FrequentDenial::from).collect(),
+            denials: usage
+                .denials
+                .into_iter()
+                .map(FrequentDenial::from)
+                .collect(),
         }
     }
 }

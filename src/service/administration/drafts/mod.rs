@@ -10,6 +10,7 @@
 //! - `origins`: what a new draft starts from. `checking`: checks and formats. `proving` and `publishing`: long work.
 
 pub mod cases;
+mod checking;
 mod editing;
 mod effect;
 pub mod explanations;
@@ -22,6 +23,7 @@ mod publishing;
 mod visible_catalog;
 pub mod vocabulary;
 
+pub use checking::DraftCheck;
 pub use editing::{DraftFile, DraftView, RebasedDraft};
 pub use origins::{DraftOrigin, IN_FORCE, ON_DISK};
 pub use proving::DraftProof;

@@ -7,6 +7,7 @@ use crate::policy::BundleError;
 use crate::policy::folder::PolicyFolder;
 use crate::service::error::ServiceError;
 
+use super::acceptance::EditReview;
 use super::folder_in_force::FolderInForce;
 use super::origin::CameIntoForce;
 use super::policy_thread::run_on_policy_thread;
@@ -30,6 +31,12 @@ impl PolicyReloader {
     #[must_use]
     pub fn came_into_force(&self) -> CameIntoForce {
         self.state.lock().came
+    }
+
+    /// What an edit changes about the invariants and cases in force, as the policy gate sees it. Blocks.
+    #[must_use]
+    pub fn review_edit(&self, edit: PolicyFolder) -> EditReview {
+        EditReview::by_gate(self.gate, &self.folder_in_force(), edit)
     }
 
     /// Reads the policy folder as it is now, which may be in the middle of an edit.

@@ -209,3 +209,6 @@ fn changed_files(edit: &FolderRewrite<'_>) -> BTreeMap<String, Option<Arc<str>>>
     let changed = changed.map(|(name, text)| ((*name).to_owned(), Some(Arc::clone(text))));
     removed.chain(changed).collect()
 }
+
+#[cfg(test)]
+mod tests;

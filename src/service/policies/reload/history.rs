@@ -85,7 +85,10 @@ impl PolicyReloader {
         let folder = self.folder_in_force();
         let newest = self.database.list_policy_revisions(None, 1).await?;
         let newest = newest.into_iter().next();
-        if !self.is_new_at_start(&folder, newest.as_ref(), folder_before.as_deref()).await? {
+        if !self
+            .is_new_at_start(&folder, newest.as_ref(), folder_before.as_deref())
+            .await?
+        {
             return self.close_if_any(record).await;
         }
         let folder_before = folder_before.or(newest.map(|newest| newest.folder_revision));

@@ -82,10 +82,16 @@ pub(super) fn summarize(changes: &RevisionChanges, is_first: bool, notes: &[Stri
         parts.push(if files.0.is_empty() {
             "no file changed".to_owned()
         } else {
-            format!("no policy says anything else; {}", name_changes("file", files))
+            format!(
+                "no policy says anything else; {}",
+                name_changes("file", files)
+            )
         });
     } else {
-        parts.push(name_changes("policy", (changes.policies.as_slice(), changes.more_policies)));
+        parts.push(name_changes(
+            "policy",
+            (changes.policies.as_slice(), changes.more_policies),
+        ));
     }
     parts.extend(notes.iter().cloned());
     parts.join("; ")
@@ -126,7 +132,9 @@ mod tests {
 
     fn side(files: &[(&str, &str)]) -> RevisionSide {
         let shipped = PolicyFolder::embedded().unwrap();
-        let schema = shipped.files().find(|(name, _)| *name == "schema.cedarschema");
+        let schema = shipped
+            .files()
+            .find(|(name, _)| *name == "schema.cedarschema");
         let mut texts: FileTexts = files
             .iter()
             .map(|(name, text)| ((*name).to_owned(), Arc::from(*text)))
@@ -147,7 +155,10 @@ mod tests {
                 "@id(\"a\") permit (principal, action == Action::\"read\", resource);\n\
                  @id(\"b\") permit (principal, action == Action::\"read\", resource);",
             ),
-            ("gone.cedar", "@id(\"gone\") forbid (principal, action, resource);"),
+            (
+                "gone.cedar",
+                "@id(\"gone\") forbid (principal, action, resource);",
+            ),
         ]);
         let after = side(&[
             (
@@ -155,7 +166,10 @@ mod tests {
                 "@id(\"a\") permit (principal, action == Action::\"discover\", resource);\n\
                  @id(\"b\") @reason(\"why\") permit (principal, action == Action::\"read\", resource);",
             ),
-            ("new.cedar", "@id(\"new\") forbid (principal, action, resource);"),
+            (
+                "new.cedar",
+                "@id(\"new\") forbid (principal, action, resource);",
+            ),
         ]);
         let changes = find_changes(&before, &after);
         insta::assert_snapshot!(

@@ -47,7 +47,7 @@ pub(super) struct SharedReload {
 pub struct PolicyReloader {
     pub(super) live: Arc<LiveBundle>,
     pub(super) source: PolicySource,
-    gate: PolicyGate,
+    pub(super) gate: PolicyGate,
     last_good: LastGoodFile,
     proofs: Arc<ProofFile>,
     pub(super) draft_proofs: DraftProofs,

@@ -143,7 +143,7 @@ class EditView {
     const undo = button(isRemoved ? "Bring it back" : "Undo all changes", () => void this.#undo(name));
     fill(
       this.#tools,
-      !isRemoved && button("Format", () => void this.#format().catch(sayError), { title: "Shift+Alt+F" }),
+      !isRemoved && name.endsWith(".cedar") && button("Format", () => void this.#format().catch(sayError), { title: "Shift+Alt+F" }),
       change !== "unchanged" && change !== "added" && undo,
       !isRemoved && button("Rename", () => void this.#rename(name).catch(sayError)),
       !isRemoved && button("Delete", () => void this.#delete(name).catch(sayError)),
