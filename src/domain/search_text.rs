@@ -54,12 +54,20 @@ mod tests {
     #[test]
     fn a_text_is_found_whatever_its_case_and_the_space_around_it() {
         let search: SearchText = " SÜD ".parse().unwrap();
-        for (text, is_found) in [("Südtirol", true), ("am süd", true), ("Sud", false), ("", false)] {
+        for (text, is_found) in [
+            ("Südtirol", true),
+            ("am süd", true),
+            ("Sud", false),
+            ("", false),
+        ] {
             assert_eq!(search.is_in(text), is_found, "{text}");
         }
         assert!("".parse::<SearchText>().unwrap().is_in(""));
         let long = "ü".repeat(MAX_SEARCH_TEXT_LENGTH);
         assert!(long.parse::<SearchText>().is_ok());
-        assert_eq!((long + "x").parse::<SearchText>(), Err(SearchTextError::TooLong));
+        assert_eq!(
+            (long + "x").parse::<SearchText>(),
+            Err(SearchTextError::TooLong)
+        );
     }
 }

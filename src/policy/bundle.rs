@@ -347,7 +347,10 @@ fn undeclared_actions(
             "the schema does not declare the action `{action}`: no service may ask for decisions (AuthZEN)"
         ))
     });
-    relevant.chain(without_word).chain(is_evaluate_missing).collect()
+    relevant
+        .chain(without_word)
+        .chain(is_evaluate_missing)
+        .collect()
 }
 
 fn build_index(

@@ -15,7 +15,13 @@ fn references(page: &str) -> Vec<String> {
     let attributes = ["href=\"", "src=\""].into_iter();
     let found = attributes.flat_map(|attribute| page.match_indices(attribute));
     found
-        .map(|(at, attribute)| page[at + attribute.len()..].split('"').next().unwrap().to_owned())
+        .map(|(at, attribute)| {
+            page[at + attribute.len()..]
+                .split('"')
+                .next()
+                .unwrap()
+                .to_owned()
+        })
         .collect()
 }
 
@@ -30,7 +36,10 @@ async fn a_page_and_all_that_it_names_is_found_under_any_path() {
         let references = references(&page.text());
         assert!(references.len() >= 3, "{path}: {references:?}");
         for reference in references {
-            assert!(!reference.starts_with('/') && !reference.contains(':'), "{reference}");
+            assert!(
+                !reference.starts_with('/') && !reference.contains(':'),
+                "{reference}"
+            );
             let found = server.http.get(url.join(&reference).unwrap());
             let found = TestResponse::send(found).await;
             assert_eq!(found.status, 200, "{path} {reference}");
@@ -62,7 +71,10 @@ async fn a_page_runs_only_its_own_scripts_and_is_in_no_frame() {
         assert!(!policy.contains("unsafe"), "{path}: {policy}");
         assert_eq!(response.header("referrer-policy"), "no-referrer", "{path}");
         let page = response.text();
-        assert!(!page.contains("<script>") && !page.contains(" style="), "{path}");
+        assert!(
+            !page.contains("<script>") && !page.contains(" style="),
+            "{path}"
+        );
     }
 }
 
@@ -70,7 +82,14 @@ async fn a_page_runs_only_its_own_scripts_and_is_in_no_frame() {
 async fn a_browser_asks_again_and_is_told_that_its_copy_is_current() {
     let server = Server::start().await;
     let mut etags = std::collections::BTreeSet::new();
-    for path in ["/", "/workbench", "/workbench/", "/web/data.js", "/docs", "/docs/start.js"] {
+    for path in [
+        "/",
+        "/workbench",
+        "/workbench/",
+        "/web/data.js",
+        "/docs",
+        "/docs/start.js",
+    ] {
         let first = get_page(&server, path).await;
         let etag = first.header("etag").to_owned();
         assert!(etag.starts_with('"'), "{path}: {etag}");
@@ -82,10 +101,15 @@ async fn a_browser_asks_again_and_is_told_that_its_copy_is_current() {
         let other = server.get(path).header("accept", "text/html");
         let other = TestResponse::send(other.header("if-none-match", "\"other\"")).await;
         assert_eq!(other.status, 200, "{path}");
-        let head = server.http.request(Method::HEAD, format!("{}{path}", server.url));
+        let head = server
+            .http
+            .request(Method::HEAD, format!("{}{path}", server.url));
         let head = head.header("accept", "text/html").send().await.unwrap();
         assert_eq!(head.status(), StatusCode::OK, "{path}");
-        assert_eq!(head.headers()["content-length"], first.body.len().to_string().as_str());
+        assert_eq!(
+            head.headers()["content-length"],
+            first.body.len().to_string().as_str()
+        );
         assert_eq!(head.headers()["etag"], etag.as_str(), "{path}");
         // With a final slash a page names its files otherwise: it is another page.
         assert!(etags.insert(etag), "{path}");
@@ -98,7 +122,13 @@ async fn only_a_browser_gets_the_data_page_and_only_what_there_is_is_served() {
     TestResponse::send(server.get("/").header("accept", "application/json"))
         .await
         .problem(404);
-    for path in ["/web", "/web/", "/web/index.html", "/web/nothing.js", "/web/../web.rs"] {
+    for path in [
+        "/web",
+        "/web/",
+        "/web/index.html",
+        "/web/nothing.js",
+        "/web/../web.rs",
+    ] {
         assert_eq!(get_page(&server, path).await.status, 404, "{path}");
     }
     for path in ["/workbench", "/web/data.js"] {

@@ -70,7 +70,8 @@ fn an_own_action_may_have_the_name_of_one_that_a_schema_may_lack() {
 #[test]
 fn an_own_action_share_stays_the_authors_unless_the_words_for_keys_have_it() {
     let shipped = include_str!("../../../policies/schema.cedarschema");
-    let policy = "@id(\"p\") @reason(\"x\") permit (principal is User, action, resource is Dataset);";
+    let policy =
+        "@id(\"p\") @reason(\"x\") permit (principal is User, action, resource is Dataset);";
     let decides = |schema: &str| {
         let bundle = bundle_with_schema(schema, policy).unwrap();
         let dataset = dataset(Visibility::Public, RecordStatus::Published);
@@ -78,7 +79,9 @@ fn an_own_action_share_stays_the_authors_unless_the_words_for_keys_have_it() {
         let decision = bundle.decide(&signed_in(ADA, &[]), Action::Share, &resource, &context());
         assert_eq!(bundle.declares(Action::Share), decision.is_permitted);
         let warnings: Vec<String> = bundle.warnings().iter().map(ToString::to_string).collect();
-        let is_told = warnings.iter().any(|text| text.contains("an action `share` of its own"));
+        let is_told = warnings
+            .iter()
+            .any(|text| text.contains("an action `share` of its own"));
         (decision.is_permitted, is_told)
     };
     assert_eq!(decides(shipped), (true, false));

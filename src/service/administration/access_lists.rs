@@ -25,8 +25,8 @@ use crate::service::error::ServiceError;
 use crate::service::identity::request_context::RequestContext;
 use crate::service::pagination::{FilteredRead, Page, ReadBounds};
 use crate::service::policies::review::access_lists::{
-    AccessRelation, DatasetGrants, DatasetsQuery, PairAccess, PrincipalsQuery, UserGrants, grants_of_principals,
-    grants_on_datasets,
+    AccessRelation, DatasetGrants, DatasetsQuery, PairAccess, PrincipalsQuery, UserGrants,
+    grants_of_principals, grants_on_datasets,
 };
 use crate::service::policies::review::asked_contexts::ContextScope;
 use crate::storage::UserFilter;
@@ -231,7 +231,8 @@ impl SeenUsers {
     fn new(authorizer: &Authorizer, query: &PrincipalsQuery, right: Action) -> Self {
         let references = authorizer.bundle().references_for(&[query.action]);
         let roles = query.dataset.reader_roles.iter();
-        let is_ending = |role: &&RoleName| !references.is_everything && !references.roles.contains(*role);
+        let is_ending =
+            |role: &&RoleName| !references.is_everything && !references.roles.contains(*role);
         Self {
             own: authorizer.caller.principal.user_id(),
             is_sharing: right == Action::Share,
@@ -291,8 +292,7 @@ fn grants_of_strangers(
     query: &PrincipalsQuery,
 ) -> (Option<PairAccess>, Option<PairAccess>) {
     let stranger = nameless_user(bundle).map(Arc::new);
-    let (of_users, anonymous) =
-        grants_of_principals(bundle, query, stranger.into_iter().collect());
+    let (of_users, anonymous) = grants_of_principals(bundle, query, stranger.into_iter().collect());
     let signed_in = of_users.into_iter().next().map(|one| one.access);
     (Some(anonymous), signed_in)
 }

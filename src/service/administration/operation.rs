@@ -218,7 +218,8 @@ impl AdminOperation {
             return self.authorize(action, dataset).map(|()| action);
         };
         let mut decision = decide_dataset(&authorizer, action, dataset).await?;
-        let may_share_do = right == DatasetRight::Share && authorizer.bundle().declares(Action::Share);
+        let may_share_do =
+            right == DatasetRight::Share && authorizer.bundle().declares(Action::Share);
         if may_share_do && !decision.is_permitted {
             let on_share = decide_dataset(&authorizer, Action::Share, dataset).await?;
             if on_share.is_permitted {

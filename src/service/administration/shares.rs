@@ -39,9 +39,7 @@ impl Administration {
     ) -> Result<DatasetWithNames, ServiceError> {
         self.audited(request, Action::Administer, async |operation| {
             self.require_disk_space()?;
-            let (dataset, _) = self
-                .load_for(&operation, DatasetTarget::shared(id))
-                .await?;
+            let (dataset, _) = self.load_for(&operation, DatasetTarget::shared(id)).await?;
             Ok(dataset)
         })
         .await
