@@ -122,7 +122,11 @@ async fn servers_that_share_a_database_keep_one_revision_of_an_edit() {
     let folder = copy_of_shipped_policies();
     let server = server_on(folder.path(), "require", "off").await;
     let replica = server.replica().await;
-    fs::write(folder.path().join("public.cedar"), public_policy_with_ttl(50)).unwrap();
+    fs::write(
+        folder.path().join("public.cedar"),
+        public_policy_with_ttl(50),
+    )
+    .unwrap();
     let revision = Bundle::load(folder.path()).unwrap().revision().to_string();
     for one in [&server, &replica] {
         eventually(async || health(one).await["revision"] == revision).await;
@@ -191,6 +195,15 @@ async fn usage_counts_decisions_by_time_and_policy_and_names_what_is_denied_most
     assert_eq!(
         used,
         [json!(["public", 1, 0]), json!(["shared-with-role", 1, 0])]
+    );
+    // What an admin does is no access to data, but it needs a policy.
+    let later = ada.get(&format!("{USAGE}?from={from}")).await.json();
+    assert_eq!(later["records"], usage["records"]);
+    assert!(
+        !later["never_used"]
+            .as_array()
+            .unwrap()
+            .contains(&json!("admin"))
     );
     let never_used = usage["never_used"].as_array().unwrap();
     assert!(never_used.contains(&json!("owner")) && !never_used.contains(&json!("public")));
