@@ -13,6 +13,8 @@ pub(super) fn render(demo: &Demo, address: SocketAddr, policies: &str) -> String
     let _ = writeln!(page, "\nCedargate is running, with a demo catalog.\n");
     let _ = writeln!(page, "{}\n", policies.trim_end());
     let _ = writeln!(page, "  Docs UI   {url}/docs");
+    let _ = writeln!(page, "  Datasets  {url}/");
+    let _ = writeln!(page, "  Workbench {url}/workbench");
     let _ = writeln!(page, "  Key set   {url}/.well-known/jwks.json");
     let _ = writeln!(page, "  Health    {url}/health/ready\n");
     let _ = writeln!(

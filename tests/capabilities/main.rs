@@ -41,6 +41,7 @@ mod decision_table;
 mod download;
 mod download_records;
 mod draft_authoring;
+mod drafts;
 mod draft_proofs;
 mod draft_publishing;
 mod explanation_redaction;

@@ -1,9 +1,7 @@
 """An author edits a draft: diagnostics, completion, names beside ids, files as they are."""
 
-import json
 import re
 import shutil
-import subprocess
 
 import pytest
 from playwright.sync_api import expect
@@ -18,8 +16,7 @@ from pages import (
     submit_sign_in,
     web_page,
 )
-from server import BINARY
-from workbench import POLICIES, Drafts, Workbench, policy_file
+from workbench import POLICIES, Drafts, Workbench, check_shipped, policy_file
 
 __all__ = ["chromium", "web_page"]
 
@@ -53,8 +50,7 @@ def test_diagnostics_appear_where_they_are_in_the_words_of_policy_check(
     shutil.copytree(POLICIES, folder)
     broken = policy_file("internal.cedar", 'Visibility::"internal"', 'Visibility::"intrnal"')
     (folder / "internal.cedar").write_text(broken)
-    command = [BINARY, "policy", "check", "--json", folder]
-    (told,) = json.loads(subprocess.run(command, capture_output=True, text=True).stdout)["problems"]
+    (told,) = check_shipped(folder)["problems"]
     problem = workbench.problems.get_by_role("listitem")
     message, help_text = problem.locator("div").all_inner_texts()
     assert message == told["message"]

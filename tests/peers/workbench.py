@@ -1,14 +1,16 @@
 """The author's workbench in Chromium: its views, its editor, and the drafts behind it."""
 
+import json
 import re
 import shutil
+import subprocess
 from urllib.parse import quote
 
 from playwright.sync_api import expect
 
 from demo import ADMIN
 from pages import sign_in
-from server import ROOT
+from server import BINARY, ROOT
 
 POLICIES = ROOT / "policies"
 
@@ -121,6 +123,12 @@ class Workbench:
 
     def dialog(self, name):
         return self.page.get_by_role("dialog", name=name)
+
+
+def check_shipped(folder=POLICIES):
+    """What `policy check` says about a folder: the counts, and what is wrong."""
+    command = [BINARY, "policy", "check", "--json", folder]
+    return json.loads(subprocess.run(command, capture_output=True, text=True).stdout)
 
 
 def policy_file(name, old="", new=""):

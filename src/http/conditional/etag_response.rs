@@ -3,6 +3,8 @@
 //! The entity tag is the SHA-256 of the body, so that it is strong (RFC 9110 section 8.8.1) and need
 //! not be stored; of a resource whose versions are counted, it is the version.
 
+use std::fmt::Display;
+
 use poem::IntoResponse;
 use poem::Response;
 use poem::http::{HeaderValue, StatusCode, header};
@@ -42,8 +44,8 @@ pub struct CreatedWithVersion<T> {
     pub location: String,
 }
 
-/// The entity tag of a version that is counted.
-pub fn version_etag(version: impl std::fmt::Display) -> String {
+/// The entity tag of a version that is counted or has a name.
+pub fn version_etag(version: impl Display) -> String {
     format!("\"{version}\"")
 }
 

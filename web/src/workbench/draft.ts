@@ -42,8 +42,8 @@ export interface Conflict {
 
 function textOf(file: DraftFileResponse): Text {
   return {
-    text: file.change === "removed" ? null : file.text,
-    base: file.base_text ?? (file.change === "unchanged" ? file.text : null),
+    text: file.text ?? null,
+    base: file.base_text ?? (file.change === "unchanged" ? (file.text ?? null) : null),
   };
 }
 
