@@ -49,7 +49,7 @@ impl Administration {
                 let outcome = outcome.await?;
                 if let PublishOutcome::Refused(rejected) = &outcome {
                     let summary = rejected.reason.summary();
-                    operation.deny(format!("draft {id} not published: {summary}"));
+                    operation.set_summary(format!("draft {id} not published: {summary}"));
                     refused = Some(Arc::clone(rejected));
                     return Err(ServiceError::conflict(
                         "draft",
