@@ -164,7 +164,7 @@ async fn a_draft_that_the_policy_gate_refuses_changes_nothing() {
     let records = records(&server).await;
     let refused = records
         .iter()
-        .filter(|record| record["action"] == "edit_policies" && record["outcome"] == "denied");
+        .filter(|record| record["action"] == "edit_policies" && record["outcome"] == "refused");
     assert_eq!(refused.count(), 2);
     assert!(
         records
