@@ -1,4 +1,5 @@
-//! The cost and the correctness of `policy diff`, `policy who` and `policy what` at size: `cargo bench --bench comparison`.
+//! The cost and the correctness of `policy diff`, `policy who`, `policy what` and access matrices at size:
+//! `cargo bench --bench comparison`.
 //!
 //! With 100,000 datasets and 1,000 users in memory, the shipped policies are compared with an edit of
 //! them that reads tags, roles, owners and names. Then pairs are sampled, as many among the changes as
@@ -18,7 +19,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use strum::VariantArray;
 
@@ -37,9 +38,15 @@ use cedargate::service::policies::review::access_lists::{
     DatasetGroup, DatasetsQuery, PrincipalGroup, PrincipalsQuery, list_datasets, list_principals,
 };
 use cedargate::service::policies::review::asked_contexts::ContextScope;
+use cedargate::service::policies::review::budget::ReviewBudget;
+use cedargate::service::policies::review::bundle_pair::BundlePair;
 use cedargate::service::policies::review::comparison::{
     BundleComparison, ChangeGroup, DecisionChange, compare,
 };
+use cedargate::service::policies::review::matrix::{
+    DatasetGrouping, MatrixAxis, MatrixCatalog, MatrixQuery, PeopleGrouping, access_matrix,
+};
+use cedargate::service::policies::review::visible::Viewer;
 use cedargate::storage::{Catalog, UserRecord};
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
@@ -91,6 +98,7 @@ fn main() {
     let scope = ContextScope {
         address: Some(AssumedAddress(Some(ADDRESS))),
         time: Some(UNIX_SECONDS),
+        authentication: None,
         now: UNIX_SECONDS,
         literals: ContextLiterals::default(),
     };
@@ -104,6 +112,15 @@ fn main() {
         comparison.groups.len(),
     );
     list_access(&to, &catalog, &scope);
+    count_pairs(
+        BundlePair {
+            from: &from,
+            to: &to,
+        },
+        &catalog,
+        &scope,
+        &comparison,
+    );
     let started = Instant::now();
     let changed = spot_check(&mut rng, &from, &to, &catalog, &comparison);
     println!(
@@ -148,6 +165,69 @@ fn list_access(bundle: &Bundle, catalog: &Catalog, scope: &ContextScope) {
     let by_user = what.actions[0].groups.iter().any(is_listed);
     let has_user = |group: &PrincipalGroup| group.users.iter().any(|one| one.id == user.id);
     assert_eq!(by_user, who.groups.iter().any(has_user));
+}
+
+/// Counts the pairs of access matrices, and checks that they have the changes of the comparison.
+fn count_pairs(
+    bundles: BundlePair<'_>,
+    catalog: &Catalog,
+    scope: &ContextScope,
+    comparison: &BundleComparison,
+) {
+    let users = catalog.users.iter();
+    let users: Vec<_> = users.map(|record| Arc::new(record.user.clone())).collect();
+    let datasets = catalog.datasets.iter().cloned().map(Arc::new);
+    let datasets: Vec<_> = datasets.collect();
+    let started = Instant::now();
+    let viewer = Viewer {
+        user: &users[0],
+        key_datasets: None,
+        bundle: bundles.from,
+        unix_seconds: UNIX_SECONDS,
+    };
+    let users = viewer.users(Action::ViewUsers, &users, |_| true);
+    let datasets = viewer.datasets(Action::Administer, &datasets, |_| true);
+    let catalog = MatrixCatalog::new(&users, datasets);
+    println!("what an author may see in {:.2?}", started.elapsed());
+    for action in ACTIONS {
+        let of_change = |change| {
+            let groups = comparison.groups.iter();
+            let groups = groups.filter(|one| (one.action, one.change) == (action, change));
+            groups.map(ChangeGroup::size).sum::<u64>()
+        };
+        for (people, rows) in [
+            (PeopleGrouping::Role, DatasetGrouping::Visibility),
+            (PeopleGrouping::Class, DatasetGrouping::Owner),
+            (PeopleGrouping::Person, DatasetGrouping::Dataset),
+        ] {
+            let started = Instant::now();
+            let query = MatrixQuery {
+                action,
+                people: MatrixAxis {
+                    by: people,
+                    within: Vec::new(),
+                    after: None,
+                },
+                datasets: MatrixAxis {
+                    by: rows.clone(),
+                    within: Vec::new(),
+                    after: None,
+                },
+                scope: scope.clone(),
+                limit: 200,
+            };
+            let budget = ReviewBudget::new(u64::MAX, Duration::MAX);
+            let matrix = access_matrix(bundles, &catalog, &query, &budget).unwrap();
+            println!(
+                "matrix of {action} by {people:?} and {rows:?} in {:.2?}: {} columns, {} rows",
+                started.elapsed(),
+                matrix.columns.len(),
+                matrix.rows.len()
+            );
+            assert_eq!(matrix.totals.gained, of_change(DecisionChange::Gains));
+            assert_eq!(matrix.totals.lost, of_change(DecisionChange::Loses));
+        }
+    }
 }
 
 fn edited() -> Bundle {

@@ -74,7 +74,9 @@ impl From<PolicyStartError> for AppError {
         match error {
             PolicyStartError::Invalid(error) => Self::Bundle(error),
             PolicyStartError::Storage(error) => Self::Storage(error),
-            rejected @ PolicyStartError::Rejected { .. } => Self::Policies(rejected),
+            error @ (PolicyStartError::Rejected { .. } | PolicyStartError::Publish(_)) => {
+                Self::Policies(error)
+            }
         }
     }
 }

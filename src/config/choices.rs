@@ -95,6 +95,17 @@ pub enum GateInvariants {
     Locked,
 }
 
+/// Whether drafts may be published to the policy folder.
+#[derive(Display, EnumString, VariantNames)]
+#[strum(serialize_all = "lowercase", ascii_case_insensitive)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PolicyWrites {
+    /// By whoever may edit the policies.
+    Allow,
+    /// By nobody.
+    Deny,
+}
+
 /// Which permits that services ask for have an audit record of their own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum EvaluationRecords {

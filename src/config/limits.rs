@@ -24,6 +24,10 @@ pub const MAX_EVALUATIONS_BODY_SIZE: u64 = 1024 * 1024;
 /// The most bytes of the body that describes a dataset, which may name 10,000 users and 10,000 roles.
 pub const MAX_DATASET_BODY_SIZE: u64 = 2 * 1024 * 1024;
 
+/// The most bytes of the body of an edit of a draft of the policies: a larger one is sent in parts. A file may have a
+/// quarter of it, and some characters are longer in JSON.
+pub const MAX_DRAFT_BODY_SIZE: u64 = 4 * 1024 * 1024;
+
 /// The most bytes of a body that the operation does not use. It is drained without being kept, so that
 /// the client can read the response.
 pub const MAX_UNUSED_BODY_SIZE: u64 = 2 * 1024 * 1024;

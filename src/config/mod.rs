@@ -27,7 +27,7 @@ use std::path::Path;
 pub use address::{AllowedOrigins, is_loopback};
 pub use choices::{
     EvaluationRecords, ForwardAuthCheck, ForwardedHeader, FreeDiskFloor, GateCases, GateInvariants,
-    GateProofs, LogFormat, LogLevel,
+    GateProofs, LogFormat, LogLevel, PolicyWrites,
 };
 pub use error::ConfigError;
 pub use origin::Origin;

@@ -13,7 +13,7 @@ use strum::VariantNames;
 use super::address::AllowedOrigins;
 use super::choices::{
     EvaluationRecords, ForwardAuthCheck, ForwardedHeader, FreeDiskFloor, GateCases, GateInvariants,
-    GateProofs, LogFormat, LogLevel,
+    GateProofs, LogFormat, LogLevel, PolicyWrites,
 };
 use super::error::ConfigError;
 use super::issuers::read_issuers;
@@ -124,6 +124,9 @@ settings! {
     /// The folder of the policy bundle.
     /// If it is not set and `./policies` does not exist, the bundle inside the program is used.
     policy_dir: Option<PathBuf> = "./policies", Text("a folder"), SettingsReader::policy_dir;
+    /// Whether drafts may be published to the policy folder over HTTP, by whoever the policies permit `edit_policies`.
+    /// With `deny` the folder is only read, and a draft is taken as a patch.
+    policy_writes: PolicyWrites = "deny", OneOf(PolicyWrites::VARIANTS), SettingsReader::parse;
     /// Whether an edit of the policies has to meet its cases before it comes into force.
     gate_cases: GateCases = "require", OneOf(GateCases::VARIANTS), SettingsReader::parse;
     /// Whether each new or changed policy of an edit needs a case that shows that it takes effect.

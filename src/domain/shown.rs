@@ -6,8 +6,14 @@ pub fn join_shown<'a>(
     max: usize,
 ) -> String {
     let texts = texts.into_iter();
-    let more = texts.len().saturating_sub(max);
-    let shown: Vec<&str> = texts.take(max).collect();
+    let count = texts.len();
+    join_first(texts.take(max), count)
+}
+
+/// Joins the first ones of so many texts with commas, and says how many are left off.
+pub fn join_first<'a>(first: impl Iterator<Item = &'a str>, count: usize) -> String {
+    let shown: Vec<&str> = first.collect();
+    let more = count.saturating_sub(shown.len());
     let shown = shown.join(", ");
     if more == 0 {
         shown

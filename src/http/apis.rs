@@ -14,15 +14,24 @@ use super::api::admin::access_lists::AccessListsApi;
 use super::api::admin::audit::AuditApi;
 use super::api::admin::credentials::AdminCredentialsApi;
 use super::api::admin::datasets::AdminDatasetsApi;
+use super::api::admin::draft_cases::DraftCasesApi;
+use super::api::admin::draft_checks::DraftChecksApi;
+use super::api::admin::draft_effect::DraftEffectApi;
 use super::api::admin::draft_explanations::DraftExplanationsApi;
+use super::api::admin::draft_matrix::DraftMatrixApi;
 use super::api::admin::draft_names::DraftNamesApi;
+use super::api::admin::draft_proofs::DraftProofsApi;
+use super::api::admin::drafts::DraftsApi;
 use super::api::admin::explanations::ExplanationApi;
 use super::api::admin::files::AdminFilesApi;
 use super::api::admin::identity_providers::IdentityProvidersApi;
 use super::api::admin::policies::PoliciesApi;
+use super::api::admin::publishing::PublishingApi;
+use super::api::admin::revisions::RevisionsApi;
 use super::api::admin::roles::AdminRolesApi;
 use super::api::admin::shares::AdminSharesApi;
 use super::api::admin::signing_keys::SigningKeysApi;
+use super::api::admin::usage::UsageApi;
 use super::api::admin::users::AdminUsersApi;
 use super::api::api_keys::ApiKeysApi;
 use super::api::catalog::CatalogApi;
@@ -38,7 +47,7 @@ use super::openapi;
 use super::services::{HttpConfig, Services};
 
 /// The APIs for callers, verifiers and operators, those for administrators, and those for authors of policies.
-pub(super) type Apis = (CallerApis, AdminApis, AuthorApis);
+pub(super) type Apis = (CallerApis, AdminApis, DraftApis);
 type CallerApis = (
     MintApi,
     MintBatchApi,
@@ -64,19 +73,52 @@ type AdminApis = (
     AccessListsApi,
     AuditApi,
     PoliciesApi,
+    RevisionsApi,
+    UsageApi,
     ExplanationApi,
     SigningKeysApi,
     IdentityProvidersApi,
 );
-type AuthorApis = (DraftNamesApi, DraftExplanationsApi);
+type DraftApis = (
+    DraftsApi,
+    DraftChecksApi,
+    DraftNamesApi,
+    DraftCasesApi,
+    DraftExplanationsApi,
+    DraftMatrixApi,
+    DraftEffectApi,
+    DraftProofsApi,
+    PublishingApi,
+);
 
-fn author_apis(administration: &Arc<Administration>) -> AuthorApis {
+fn draft_apis(administration: &Arc<Administration>) -> DraftApis {
     let administration = || Arc::clone(administration);
     (
+        DraftsApi {
+            administration: administration(),
+        },
+        DraftChecksApi {
+            administration: administration(),
+        },
         DraftNamesApi {
             administration: administration(),
         },
+        DraftCasesApi {
+            administration: administration(),
+        },
         DraftExplanationsApi {
+            administration: administration(),
+        },
+        DraftMatrixApi {
+            administration: administration(),
+        },
+        DraftEffectApi {
+            administration: administration(),
+        },
+        DraftProofsApi {
+            administration: administration(),
+        },
+        PublishingApi {
             administration: administration(),
         },
     )
@@ -110,6 +152,12 @@ fn admin_apis(administration: &Arc<Administration>, schedule: KeySchedule) -> Ad
             administration: administration(),
         },
         PoliciesApi {
+            administration: administration(),
+        },
+        RevisionsApi {
+            administration: administration(),
+        },
+        UsageApi {
             administration: administration(),
         },
         ExplanationApi {
@@ -163,7 +211,7 @@ pub(super) fn api_service(
     let apis = (
         caller_apis,
         admin_apis(&services.administration, config.key_schedule),
-        author_apis(&services.administration),
+        draft_apis(&services.administration),
     );
     OpenApiService::new(apis, "Cedargate", env!("CARGO_PKG_VERSION"))
         .description(openapi::DESCRIPTION)

@@ -23,8 +23,8 @@ use poem_openapi::OpenApiService;
 use serde_json::Value;
 
 use crate::config::limits::{
-    MAX_DATASET_BODY_SIZE, MAX_EVALUATIONS_BODY_SIZE, MAX_QUESTION_BODY_SIZE, MAX_USER_BODY_SIZE,
-    POLICY_CHECK_TIMEOUT, UPLOAD_TIMEOUT,
+    MAX_DATASET_BODY_SIZE, MAX_DRAFT_BODY_SIZE, MAX_EVALUATIONS_BODY_SIZE, MAX_QUESTION_BODY_SIZE,
+    MAX_USER_BODY_SIZE, POLICY_CHECK_TIMEOUT, UPLOAD_TIMEOUT,
 };
 use crate::domain::audit::AuditEvent;
 
@@ -32,6 +32,7 @@ use api::access;
 use api::access::evaluation::EvaluationApi;
 use api::access::metadata::AUTHZEN_CONFIGURATION_PATH;
 use api::admin::datasets;
+use api::admin::drafts;
 use api::admin::explanations;
 use api::admin::files;
 use api::admin::policies;
@@ -114,6 +115,10 @@ fn route_limits(config: &HttpConfig) -> RouteLimits {
     RouteLimits::default()
         .with(files::is_file_upload, upload)
         .with(datasets::has_dataset_body, of_dataset)
+        .with(
+            drafts::has_draft_body,
+            RequestLimits::with_large_body(MAX_DRAFT_BODY_SIZE),
+        )
         .with(users::has_user_body, of_user)
         .with(explanations::is_explanation, of_user)
         .with(api_keys::is_key_creation, of_user)

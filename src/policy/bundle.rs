@@ -21,6 +21,7 @@ use super::access_types::AccessTypes;
 use super::address;
 use super::attributes::DeclaredAttributes;
 use super::bundle_entities::BundleEntities;
+use super::cache_size::CacheSize;
 use super::complexity;
 use super::context::ContextCache;
 use super::decision_classes::DecisionClasses;
@@ -83,13 +84,14 @@ impl Bundle {
     }
 
     pub(super) fn from_sources(sources: &SourceFiles) -> Result<Self, BundleError> {
-        Self::from_sources_with_memory(sources, &Arc::default())
+        Self::build(sources, &Arc::default(), CacheSize::Full)
     }
 
     /// Builds a bundle; policies that `memory` knows to be valid are not validated again.
-    pub(super) fn from_sources_with_memory(
+    pub(super) fn build(
         sources: &SourceFiles,
         memory: &Arc<ProofMemory>,
+        caches: CacheSize,
     ) -> Result<Self, BundleError> {
         let mut problems = sources.problems().to_vec();
         let mut warnings = Vec::new();
@@ -104,7 +106,10 @@ impl Bundle {
             .map_err(|found| problems.extend(found))
             .ok();
         let checked = schema.as_ref().and_then(|schema| {
-            collect(prepare_and_check(sources, schema, &networks), &mut problems)
+            collect(
+                prepare_and_check(sources, schema, &networks, caches),
+                &mut problems,
+            )
         });
         let entities = schema.as_ref().map_or_else(
             || Ok(BundleEntities::default()),
@@ -146,12 +151,12 @@ impl Bundle {
             .into_iter()
             .filter(|action| !declares_action(&schema, &checked.names, *action))
             .collect();
-        let question_tables = QuestionTables::new(&schema, &index, !networks.is_empty());
+        let question_tables = QuestionTables::new(&schema, &index, !networks.is_empty(), caches);
         Ok(Self {
             administers_by_readers: OnceLock::new(),
             administers_by_attributes: OnceLock::new(),
             revision: sources.revision(),
-            decision_classes: DecisionClasses::new(&schema, checked.entities.declared()),
+            decision_classes: DecisionClasses::new(&schema, checked.entities.declared(), caches),
             entities: entities.with_policies(&policies.set, &schema),
             schema,
             policies,
@@ -159,7 +164,7 @@ impl Bundle {
             schema_names: checked.names,
             missing_actions,
             entity_cache: checked.entities,
-            context_cache: ContextCache::new(checked.words, Arc::clone(&networks)),
+            context_cache: ContextCache::new(checked.words, Arc::clone(&networks), caches),
             networks,
             authorizer: Authorizer::new(),
             reads_address,

@@ -15,8 +15,8 @@ use super::bundle::{Bundle, PolicyInfo};
 
 use super::case_answer::CaseAnswer;
 use super::case_failures::{CaseFailureGroup, group_failures, render_failures};
-pub use super::case_file::{CASES_SUFFIX, CaseDecision};
 use super::case_file::{self, Case};
+pub use super::case_file::{CASES_SUFFIX, CaseDecision};
 pub use super::case_result::CaseResult;
 use super::caught_case::caught_by;
 use super::coverage::{Coverage, measure_coverage};

@@ -17,6 +17,7 @@ use crate::domain::caller::{Authentication, DecisionContext};
 use crate::domain::id::ApiKeyId;
 
 use super::address::NETWORKS;
+use super::cache_size::CacheSize;
 use super::enumerations::ContextWords;
 use super::networks::{NETWORK_TYPE, Networks};
 use super::unknown_address::unknown_address;
@@ -89,11 +90,11 @@ struct CachedTime {
 
 impl ContextCache {
     /// Contexts whose words are what a schema declares, with the networks of a bundle.
-    pub(super) fn new(words: ContextWords, networks: Arc<Networks>) -> Self {
+    pub(super) fn new(words: ContextWords, networks: Arc<Networks>, size: CacheSize) -> Self {
         Self {
             words,
             recent: Cache::builder()
-                .max_capacity(MAX_CONTEXTS_SIZE)
+                .max_capacity(size.bytes(MAX_CONTEXTS_SIZE))
                 .weigher(|_, recent: &Arc<CachedContext>| recent.size)
                 .build(),
             current_time: ArcSwapOption::empty(),

@@ -22,6 +22,7 @@ use crate::domain::principal::Principal;
 use crate::domain::recent_table::RecentTable;
 
 use super::attributes::DeclaredAttributes;
+use super::cache_size::CacheSize;
 use super::entities::{DatasetAt, is_same_principal, principal_address};
 use super::pair_traits::lists_no_members;
 
@@ -74,14 +75,14 @@ pub(super) struct DecisionClasses {
 
 impl DecisionClasses {
     /// The classes of a bundle with this schema and the attributes that it declares; none have been decided about.
-    pub(super) fn new(schema: &Schema, declared: &DeclaredAttributes) -> Self {
+    pub(super) fn new(schema: &Schema, declared: &DeclaredAttributes, size: CacheSize) -> Self {
         let mut names = AttributeOwner::ALL
             .into_iter()
             .flat_map(|owner| declared.names(owner));
         Self {
             has_any: names.next().is_none() && lists_no_members(schema),
-            decisions: RecentTable::new(MAX_CLASSES),
-            pairs: RecentTable::new(MAX_PAIRS),
+            decisions: RecentTable::new(size.entries(MAX_CLASSES)),
+            pairs: RecentTable::new(size.entries(MAX_PAIRS)),
         }
     }
 }

@@ -15,6 +15,7 @@ use super::bundle::Bundle;
 use super::conditions::{PolicyPart, SCOPE_PART_COUNT, policy_parts};
 use super::context_literals::ContextLiterals;
 use super::links::instantiate;
+use super::policies::PolicyInfo;
 use super::values::truncated;
 
 /// The longest text of a part, in characters.
@@ -43,6 +44,9 @@ impl Bundle {
     pub fn differences(&self, before: &Self) -> Vec<(String, PolicyDifference)> {
         let mut differing = Vec::new();
         for (policy, info) in self.policies_with_info() {
+            if self.is_written_alike(before, info) {
+                continue;
+            }
             match before.policy_with_ttl(&info.id) {
                 None => differing.push((info.id.clone(), PolicyDifference::Added)),
                 Some(other) if other == (statement(policy), info.max_ttl) => {}
@@ -53,6 +57,33 @@ impl Bundle {
         let removed = removed.filter(|id| !self.policies().contains_key(*id));
         differing.extend(removed.map(|id| (id.clone(), PolicyDifference::Removed)));
         differing
+    }
+
+    /// Whether a policy has the same text in another bundle: most have, and are not taken apart.
+    fn is_written_alike(&self, other: &Self, info: &PolicyInfo) -> bool {
+        let Some(found) = other.policies().get(&info.id) else {
+            return false;
+        };
+        let is_alike = |id: &str| {
+            let text = self.text_of(id);
+            text.is_some() && text == other.text_of(id)
+        };
+        let is_template_alike = match (&info.template, &found.template) {
+            (Some(template), Some(found)) => template == found && is_alike(template),
+            (None, None) => true,
+            (Some(_), None) | (None, Some(_)) => false,
+        };
+        is_template_alike && info.max_ttl == found.max_ttl && is_alike(&info.id)
+    }
+
+    /// The text of a policy or a template; of a link, that of its file.
+    fn text_of(&self, id: &str) -> Option<&str> {
+        let location = self.policies.locations.get(id)?;
+        let text = self.sources.text(&location.file)?;
+        if location.is_link {
+            return Some(text);
+        }
+        text.get(location.span.clone())
     }
 
     /// Whether a policy may apply to requests other than these actions of users and anonymous callers on datasets: to

@@ -18,6 +18,7 @@ use crate::domain::principal::{Principal, User};
 use crate::domain::resource::Resource;
 
 use super::attributes::DeclaredAttributes;
+use super::cache_size::CacheSize;
 use super::cached_entities::{CachedDataset, CachedPair, CachedUser};
 pub(super) use super::cached_entities::{DatasetAt, Facts, is_same_principal, principal_address};
 use super::entity_conversion::{EntityError, dataset_entity, schema_mismatch, user_entity};
@@ -43,8 +44,12 @@ pub(super) struct EntityCache {
 }
 
 impl EntityCache {
-    /// An empty cache; entities are checked against `schema`.
-    pub(super) fn new(schema: Schema, names: Arc<SchemaNames>) -> Result<Self, EntityError> {
+    /// An empty cache of a size; entities are checked against `schema`.
+    pub(super) fn new(
+        schema: Schema,
+        names: Arc<SchemaNames>,
+        size: CacheSize,
+    ) -> Result<Self, EntityError> {
         let anonymous_uid = names.anonymous();
         let mismatch = |source| schema_mismatch(anonymous_uid, source);
         let actions = schema.action_entities().map_err(mismatch)?;
@@ -59,15 +64,15 @@ impl EntityCache {
             actions,
             anonymous,
             users: Cache::builder()
-                .max_capacity(MAX_USERS_SIZE)
+                .max_capacity(size.bytes(MAX_USERS_SIZE))
                 .weigher(|_, user: &Arc<CachedUser>| user.size())
                 .build(),
             datasets: Cache::builder()
-                .max_capacity(MAX_DATASETS_SIZE)
+                .max_capacity(size.bytes(MAX_DATASETS_SIZE))
                 .weigher(|_, dataset: &Arc<CachedDataset>| dataset.size())
                 .build(),
             pairs: Cache::builder()
-                .max_capacity(MAX_PAIRS_SIZE)
+                .max_capacity(size.bytes(MAX_PAIRS_SIZE))
                 .weigher(|_, pair: &Arc<CachedPair>| pair.size())
                 .build(),
         })

@@ -16,8 +16,10 @@ use crate::domain::diagnostic::SourceDiagnostic;
 use super::Bundle;
 use super::attributes::DeclaredAttributes;
 use super::bundle::parse_schema;
+use super::cache_size::CacheSize;
 use super::case_file::is_case_file;
 use super::cases::{CaseFiles, is_case_or_entity_file};
+use super::context_literals::ContextLiterals;
 use super::error::BundleError;
 use super::networks::Networks;
 use super::proof_memory::ProofMemory;
@@ -98,7 +100,14 @@ impl PolicyFolder {
 
     /// The bundle; policies that `memory` knows to be valid are not validated again.
     pub fn bundle_with_memory(&self, memory: &Arc<ProofMemory>) -> Result<Bundle, BundleError> {
-        Bundle::from_sources_with_memory(&self.bundle, memory)
+        Bundle::build(&self.bundle, memory, CacheSize::Full)
+    }
+
+    /// The bundle for trying it out, with small caches; policies that `memory` knows to be valid are not validated
+    /// again. It forgets what none of the last such bundles had.
+    pub fn trial_bundle(&self, memory: &Arc<ProofMemory>) -> Result<Bundle, BundleError> {
+        memory.begin();
+        Bundle::build(&self.bundle, memory, CacheSize::Small)
     }
 
     /// The schema, if it is valid, even if the policies are not.
@@ -131,6 +140,14 @@ impl PolicyFolder {
     /// The invariants.
     pub fn invariants(&self) -> Result<InvariantFiles, BundleError> {
         InvariantFiles::new(self.invariants.clone())
+    }
+
+    /// What its invariants compare the context with; nothing if they are not valid with the schema of a bundle.
+    #[must_use]
+    pub fn invariant_literals(&self, bundle: &Bundle) -> ContextLiterals {
+        let invariants = self.invariants();
+        let literals = invariants.and_then(|invariants| invariants.context_literals(bundle));
+        literals.unwrap_or_default()
     }
 
     /// One of the case files, with the files that its cases may name.
@@ -183,6 +200,15 @@ impl PolicyFolder {
     pub fn files(&self) -> impl Iterator<Item = (&str, &Arc<str>)> {
         let parts = [&self.bundle, &self.cases, &self.invariants];
         parts.into_iter().flat_map(SourceFiles::iter)
+    }
+
+    /// Every file with its text, to keep.
+    #[must_use]
+    pub fn texts(&self) -> BTreeMap<String, Arc<str>> {
+        let files = self.files();
+        files
+            .map(|(name, text)| (name.to_owned(), Arc::clone(text)))
+            .collect()
     }
 
     /// The files that begin with a byte order mark, which their texts do not have.

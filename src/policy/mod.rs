@@ -37,7 +37,8 @@
 //! - `named_users`: the users that a forbid is about.
 //! - `confusable`: which of the validator's warnings about characters are of use.
 //! - `hints`: what to write instead of what the parser and the validator refuse.
-//! - Deciding: `entities` and `context` build what Cedar evaluates, `cached_entities` says how large it is, `index` finds the policies that can
+//! - Deciding: `entities` and `context` build what Cedar evaluates, `cached_entities` says how large it is, `cache_size`
+//!   how much is kept, `index` finds the policies that can
 //!   match, `decide` evaluates them, `combined_decision` combines the results of several sets.
 //! - Explaining: `conditions` splits policies into parts, as `source_form` says how they are written,
 //!   `values` lists what a part reads, `case_answer` evaluates cases, `caught_case` says which policy caught one that
@@ -49,6 +50,7 @@ mod attribute_literals;
 pub mod attributes;
 pub mod bundle;
 pub mod bundle_entities;
+mod cache_size;
 mod cached_entities;
 pub mod case_failures;
 pub mod case_writer;
@@ -68,6 +70,7 @@ pub mod live;
 pub mod mentions;
 pub mod new_case;
 pub mod proof_memory;
+pub mod proof_precedence;
 pub mod proof_progress;
 pub mod prove;
 pub mod questions;

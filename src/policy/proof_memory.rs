@@ -14,6 +14,8 @@ use super::proof_progress::ProofProgress;
 
 /// The most bytes of memory that it takes.
 const MAX_MEMORY: usize = 64 * 1024 * 1024;
+/// The most that a memory of drafts takes.
+const MAX_DRAFT_MEMORY: usize = 8 * 1024 * 1024;
 /// About what an entry takes besides the policies that it names, in bytes.
 const ENTRY_SIZE: usize = 80;
 /// The most policies that one entry names.
@@ -31,6 +33,8 @@ pub struct ProofMemory {
     known: Mutex<Known>,
     parsed: Mutex<ParsedFiles>,
     progress: ProofProgress,
+    /// What others proved; it is read and never changed.
+    others: Option<Arc<Self>>,
 }
 
 /// The policy files of the folder that was parsed last, by name: their texts with what they say.
@@ -63,6 +67,16 @@ impl Entry {
 }
 
 impl ProofMemory {
+    /// A small memory for proofs of drafts, which knows what `others` knows, and tells it nothing.
+    #[must_use]
+    pub fn reading(others: &Arc<Self>) -> Self {
+        Self {
+            progress: ProofProgress::unlogged(),
+            others: Some(Arc::clone(others)),
+            ..Self::default()
+        }
+    }
+
     /// How far the proof is that uses it.
     #[must_use]
     pub fn progress(&self) -> &ProofProgress {
@@ -71,14 +85,20 @@ impl ProofMemory {
 
     /// What a policy file says, if it was there with the same text when the folder was parsed last.
     pub(super) fn parsed(&self, name: &str, text: &str) -> Option<Arc<PolicySet>> {
+        if let Some(others) = &self.others {
+            return others.parsed(name, text);
+        }
         let parsed = self.parsed.lock();
         let (known, parsed) = parsed.get(name)?;
         (**known == *text).then(|| Arc::clone(parsed))
     }
 
     /// Remembers the files of one folder in place of those of another one. They share their policies with the bundle.
+    /// Those of drafts are not remembered.
     pub(super) fn set_parsed(&self, files: ParsedFiles) {
-        *self.parsed.lock() = files;
+        if self.others.is_none() {
+            *self.parsed.lock() = files;
+        }
     }
 
     /// A new proof begins: what the last ones did not use is forgotten.
@@ -93,8 +113,12 @@ impl ProofMemory {
     pub(super) fn supports(&self, question: &ProofDigest) -> Option<Box<[ProofDigest]>> {
         let mut known = self.known.lock();
         let generation = known.generation;
-        let entry = known.entries.get_mut(question)?;
-        entry.generation = generation;
+        if let Some(entry) = known.entries.get_mut(question) {
+            entry.generation = generation;
+            return Some(entry.supports.clone());
+        }
+        let others = self.others.as_ref()?.known.lock();
+        let entry = others.entries.get(question)?;
         Some(entry.supports.clone())
     }
 
@@ -114,13 +138,23 @@ impl ProofMemory {
             supports: supports.into(),
             generation: known.generation,
         };
-        known.insert(question, entry);
+        known.insert(question, entry, self.max_size());
         known.is_changed = true;
+    }
+
+    fn max_size(&self) -> usize {
+        if self.others.is_some() {
+            MAX_DRAFT_MEMORY
+        } else {
+            MAX_MEMORY
+        }
     }
 
     /// Whether a question is known to have no general answer.
     pub(super) fn is_special(&self, question: &ProofDigest) -> bool {
+        let others = self.others.as_ref();
         self.known.lock().special.contains(question)
+            || others.is_some_and(|others| others.is_special(question))
     }
 
     pub(super) fn add_special(&self, question: ProofDigest) {
@@ -190,7 +224,7 @@ impl ProofMemory {
                     supports: supports.into(),
                     generation: 0,
                 };
-                known.insert(question, entry);
+                known.insert(question, entry, self.max_size());
             }
         }
         Some(())
@@ -204,12 +238,12 @@ impl Known {
     }
 
     /// Inserts an entry if there is room, and makes room from what earlier proofs alone have used.
-    fn insert(&mut self, question: ProofDigest, entry: Entry) {
-        if self.size + entry.size() > MAX_MEMORY {
+    fn insert(&mut self, question: ProofDigest, entry: Entry, max_size: usize) {
+        if self.size + entry.size() > max_size {
             let generation = self.generation;
             self.retain(|entry| entry.generation == generation);
         }
-        if self.size + entry.size() <= MAX_MEMORY {
+        if self.size + entry.size() <= max_size {
             self.size += entry.size();
             if let Some(replaced) = self.entries.insert(question, entry) {
                 self.size -= replaced.size();
@@ -222,4 +256,49 @@ fn take_digest(rest: &mut &[u8]) -> Option<ProofDigest> {
     let (digest, after) = rest.split_first_chunk::<32>()?;
     *rest = after;
     Some(*digest)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn digest(number: usize) -> ProofDigest {
+        let mut digest = [0; 32];
+        digest[..8].copy_from_slice(&number.to_le_bytes());
+        digest
+    }
+
+    #[test]
+    fn a_memory_of_drafts_knows_what_the_gate_knows_and_tells_it_nothing() {
+        let gate = Arc::new(ProofMemory::default());
+        let drafts = ProofMemory::reading(&gate);
+        gate.add(digest(1), Vec::new());
+        gate.add_special(digest(2));
+        gate.set_parsed(BTreeMap::from([(
+            "a".to_owned(),
+            (Arc::from("text"), Arc::default()),
+        )]));
+        drafts.begin();
+        assert!(drafts.holds(&digest(1)) && drafts.is_special(&digest(2)));
+        assert!(drafts.parsed("a", "text").is_some() && drafts.parsed("a", "other").is_none());
+        drafts.add(digest(3), vec![digest(1)]);
+        drafts.add_special(digest(4));
+        drafts.set_parsed(ParsedFiles::new());
+        assert_eq!(
+            drafts.supports(&digest(3)).as_deref(),
+            Some(&[digest(1)][..])
+        );
+        assert!(gate.supports(&digest(3)).is_none() && !gate.is_special(&digest(4)));
+        assert!(gate.parsed("a", "text").is_some());
+        assert_eq!((gate.len(), drafts.len()), (1, 1));
+    }
+
+    #[test]
+    fn a_memory_of_drafts_is_small() {
+        let drafts = ProofMemory::reading(&Arc::default());
+        for number in 0..MAX_DRAFT_MEMORY / ENTRY_SIZE + 10 {
+            drafts.add(digest(number), Vec::new());
+        }
+        assert!(drafts.known.lock().size <= MAX_DRAFT_MEMORY);
+    }
 }

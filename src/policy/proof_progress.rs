@@ -24,9 +24,18 @@ pub struct ProofProgress {
     all: AtomicUsize,
     done: AtomicUsize,
     next_log: Mutex<Option<Instant>>,
+    is_unlogged: bool,
 }
 
 impl ProofProgress {
+    /// The progress of proofs that the log says nothing of.
+    pub(super) fn unlogged() -> Self {
+        Self {
+            is_unlogged: true,
+            ..Self::default()
+        }
+    }
+
     /// A proof begins; it ends with the value.
     pub(super) fn begin(&self, all: usize) -> ProofUnderWay<'_> {
         self.done.store(0, Ordering::Relaxed);
@@ -38,6 +47,9 @@ impl ProofProgress {
     /// One step is done; logged from time to time.
     pub(super) fn advance(&self) {
         self.done.fetch_add(1, Ordering::Relaxed);
+        if self.is_unlogged {
+            return;
+        }
         let Some(mut next) = self.next_log.try_lock() else {
             return;
         };

@@ -22,6 +22,7 @@ use crate::domain::resource::Resource;
 use crate::domain::text_enum::TextEnum;
 
 use super::attributes::DeclaredAttributes;
+use super::cache_size::CacheSize;
 use super::context::{ContextCache, ContextError};
 use super::entities::EntityCache;
 use super::enumerations::{ContextWords, Enumeration};
@@ -42,6 +43,7 @@ pub(super) fn prepare_and_check(
     sources: &SourceFiles,
     schema: &Schema,
     networks: &Arc<Networks>,
+    caches: CacheSize,
 ) -> Result<CheckedSchema, Box<SourceDiagnostic>> {
     let unfit = |error: &dyn std::error::Error| {
         let message = format!(
@@ -53,8 +55,8 @@ pub(super) fn prepare_and_check(
         Box::new(SourceDiagnostic::for_file(&sources.label(SCHEMA_FILE), message).with_help(help))
     };
     let names = Arc::new(SchemaNames::new().map_err(|error| unfit(&*error))?);
-    let entities =
-        EntityCache::new(schema.clone(), Arc::clone(&names)).map_err(|error| unfit(&error))?;
+    let entities = EntityCache::new(schema.clone(), Arc::clone(&names), caches)
+        .map_err(|error| unfit(&error))?;
     for owner in AttributeOwner::ALL {
         if let Some(problem) = unfillable_attribute(sources, &entities, owner) {
             return Err(Box::new(problem));
@@ -117,12 +119,14 @@ fn sample_contexts(
         .chain(without_keys)
         .filter(|(authentication, _)| *authentication != Authentication::CommandLine)
         .map(|(authentication, key)| {
-            ContextCache::new(words.clone(), Arc::clone(networks)).context(&DecisionContext {
-                address: Some(IpAddr::V4(Ipv4Addr::LOCALHOST)),
-                unix_millis: 0,
-                authentication,
-                key,
-            })
+            ContextCache::new(words.clone(), Arc::clone(networks), CacheSize::Small).context(
+                &DecisionContext {
+                    address: Some(IpAddr::V4(Ipv4Addr::LOCALHOST)),
+                    unix_millis: 0,
+                    authentication,
+                    key,
+                },
+            )
         })
         .collect()
 }

@@ -85,7 +85,9 @@ impl UncoveredPolicies {
                 "no case shows that {subject} {} {verb} effect",
                 listed(&ids)
             );
-            let file = first.case_file().unwrap_or_else(|| "new.cases.json".to_owned());
+            let file = first
+                .case_file()
+                .unwrap_or_else(|| "new.cases.json".to_owned());
             let file = bundle.sources.label(&file);
             let help = format!(
                 "add one: cedargate policy explain --principal WHO --action read --dataset ID --save-case {file}"

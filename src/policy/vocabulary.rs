@@ -235,24 +235,41 @@ mod tests {
         assert!(dataset.has_tags && dataset.members.is_none());
         let attributes = dataset.attributes.iter();
         let attributes: Vec<String> = attributes
-            .map(|one| format!("{}{}: {}", one.name, if one.is_optional { "?" } else { "" }, one.type_name))
+            .map(|one| {
+                format!(
+                    "{}{}: {}",
+                    one.name,
+                    if one.is_optional { "?" } else { "" },
+                    one.type_name
+                )
+            })
             .collect();
         assert_eq!(
             attributes.join(", "),
             "owner?: User, reader_roles: Set<Role>, reader_users: Set<User>, record_status: RecordStatus, \
              title: String, visibility: Visibility"
         );
-        let visibility = words.entity_types.iter().find(|one| one.name == "Visibility");
+        let visibility = words
+            .entity_types
+            .iter()
+            .find(|one| one.name == "Visibility");
         let mut members = visibility.unwrap().members.clone().unwrap();
         members.sort();
         assert_eq!(members, ["internal", "private", "public", "restricted"]);
-        let view = words.actions.iter().find(|one| one.id == "view_users").unwrap();
+        let view = words
+            .actions
+            .iter()
+            .find(|one| one.id == "view_users")
+            .unwrap();
         assert_eq!(view.principals, ["User"]);
         assert_eq!(view.resources, ["Server", "User"]);
         assert_eq!(view.groups, ["administer"]);
         let key = words.context.iter().find(|one| one.name == "key").unwrap();
         assert!(key.is_optional);
-        assert_eq!(key.type_name, "{ actions?: Set<KeyAction>, datasets?: Set<String> }");
+        assert_eq!(
+            key.type_name,
+            "{ actions?: Set<KeyAction>, datasets?: Set<String> }"
+        );
         let address = words.context.iter().find(|one| one.name == "address");
         assert!(address.is_some_and(|one| one.type_name == "ipaddr" && !one.is_optional));
     }

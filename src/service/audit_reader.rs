@@ -12,7 +12,7 @@ use tokio::time::Instant;
 
 use crate::domain::audit::{AuditFilter, AuditRecord};
 use crate::domain::id::{RecordId, UserId};
-use crate::storage::{AuditOrder, AuditSearchPage, Database, StorageError};
+use crate::storage::{AuditOrder, AuditSearchPage, Database, DecisionRecord, StorageError};
 
 use super::error::ServiceError;
 
@@ -86,6 +86,18 @@ impl AuditReader {
             page.next = page.records.last().map(|record| record.id);
         }
         Ok(page)
+    }
+
+    /// Calls `each` with the records of decisions in an interval, newest first; whether there are older ones beyond a bound.
+    pub async fn read_decisions(
+        &self,
+        caller: Option<UserId>,
+        interval: (i64, i64),
+        each: impl FnMut(DecisionRecord),
+    ) -> Result<bool, ServiceError> {
+        let share = self.share_of(caller);
+        let _turn = take_turn(&share, &self.searches).await?;
+        Ok(self.database.read_decision_records(interval, each).await?)
     }
 
     /// Opens an export of all records that match `filter`, oldest first.

@@ -260,6 +260,11 @@ impl CatalogCache {
         result
     }
 
+    /// The generation of the catalog: what was read since it is known is not older.
+    pub(super) fn generation(&self) -> Result<i64, ServiceError> {
+        self.versions.catalog().ok_or_else(database_unavailable)
+    }
+
     /// Whether the catalog is followed, so that lookups do not fail.
     #[must_use]
     pub fn is_followed(&self) -> bool {

@@ -137,6 +137,21 @@ pub enum ServiceError {
         /// Why, and what to do about it.
         detail: &'static str,
     },
+    /// An edit of the policies does not start from what is in force any more.
+    #[error("{detail}")]
+    EditOutdated {
+        /// What is in force, since when and by whom, and what to do.
+        detail: String,
+    },
+    /// The request does not say which version it expects.
+    #[error("{detail}")]
+    PreconditionMissing {
+        /// What to send.
+        detail: &'static str,
+    },
+    /// The client went away before its long work was done; nothing was changed.
+    #[error("the client went away before the work was done")]
+    GivenUp,
     /// A dependency is temporarily unavailable; nothing was changed.
     #[error("{what} is not available")]
     Unavailable {

@@ -244,14 +244,14 @@ fn sort_clause(order: AuditOrder) -> &'static str {
 
 /// A range of ids, both ends included.
 #[derive(Clone, Copy, Debug)]
-struct IdRange {
-    first: Uuid,
-    last: Uuid,
+pub(super) struct IdRange {
+    pub(super) first: Uuid,
+    pub(super) last: Uuid,
 }
 
 impl IdRange {
     /// The range of a filter's times and of the order's position; `None` if it is empty.
-    fn new(filter: &AuditFilter, order: AuditOrder) -> Option<Self> {
+    pub(super) fn new(filter: &AuditFilter, order: AuditOrder) -> Option<Self> {
         let lowest = |unix_millis: i64| {
             let unix_millis = u64::try_from(unix_millis).unwrap_or_default();
             RecordId::min_at(unix_millis).0.as_u128()

@@ -77,7 +77,11 @@ mod tests {
             let kept = find_kept_texts(&manifests, &BTreeMap::from(sizes.clone()), max_size);
             let kept = kept.unwrap();
             let digests = digests.iter().map(|digest| (*digest).to_owned());
-            assert_eq!((kept.first, kept.digests), (first, digests.collect()), "{max_size}");
+            assert_eq!(
+                (kept.first, kept.digests),
+                (first, digests.collect()),
+                "{max_size}"
+            );
         }
     }
 }

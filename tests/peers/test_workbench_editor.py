@@ -1,18 +1,24 @@
-"""An author edits a draft in the workbench: diagnostics, completion, names beside ids, files as they are."""
+"""An author edits a draft: diagnostics, completion, names beside ids, files as they are."""
 
 import re
 import shutil
-import subprocess
 
 import pytest
 from playwright.sync_api import expect
 
-from demo import OUTSIDER
-from pages import HOSTILE, assert_accessible, assert_quiet, narrow, web_page
-from server import BINARY
-from workbench import POLICIES, Drafts, Workbench, policy_file
+from demo import ADMIN, OUTSIDER
+from pages import (
+    HOSTILE,
+    assert_accessible,
+    assert_quiet,
+    chromium,
+    narrow,
+    submit_sign_in,
+    web_page,
+)
+from workbench import POLICIES, Drafts, Workbench, check_shipped, policy_file
 
-__all__ = ["web_page"]
+__all__ = ["chromium", "web_page"]
 
 USER = re.compile(r'User::"[0-9a-f-]{36}"')
 
@@ -29,9 +35,13 @@ def workbench(web_page, server, drafts):
     return Workbench(web_page, server, view="edit")
 
 
-def test_diagnostics_appear_where_they_are_in_the_words_of_policy_check(workbench, web_page, tmp_path):
+def test_diagnostics_appear_where_they_are_in_the_words_of_policy_check(
+    workbench, web_page, tmp_path
+):
     workbench.open("internal.cedar")
-    workbench.paste(policy_file("internal.cedar", 'Visibility::"internal"', 'Visibility::"intrnal"'))
+    workbench.paste(
+        policy_file("internal.cedar", 'Visibility::"internal"', 'Visibility::"intrnal"')
+    )
     underlined = workbench.text.locator(".cm-lintRange-error")
     expect(underlined.first).to_be_visible()
     assert "".join(underlined.all_inner_texts()) == 'Visibility::"intrnal"'
@@ -40,12 +50,12 @@ def test_diagnostics_appear_where_they_are_in_the_words_of_policy_check(workbenc
     shutil.copytree(POLICIES, folder)
     broken = policy_file("internal.cedar", 'Visibility::"internal"', 'Visibility::"intrnal"')
     (folder / "internal.cedar").write_text(broken)
-    printed = subprocess.run([BINARY, "policy", "check", folder], capture_output=True, text=True)
+    (told,) = check_shipped(folder)["problems"]
     problem = workbench.problems.get_by_role("listitem")
     message, help_text = problem.locator("div").all_inner_texts()
-    for words in (message, help_text.removeprefix("Help: ")):
-        assert words in " ".join((printed.stdout + printed.stderr).split())
-    assert 'write `Visibility::"internal"`' in help_text
+    assert message == told["message"]
+    assert help_text == f"Help: {told['help']}" == 'Help: write `Visibility::"internal"`'
+    expect(problem.get_by_role("button")).to_have_text(f"internal.cedar, line {told['line']}")
 
     underlined.first.hover()
     expect(workbench.view.locator(".cm-tooltip")).to_contain_text(message)
@@ -59,15 +69,14 @@ def test_diagnostics_appear_where_they_are_in_the_words_of_policy_check(workbenc
 
 def test_diagnostics_are_at_the_right_place_after_characters_beyond_the_basic_plane(workbench):
     workbench.open("public.cedar")
-    text = policy_file("public.cedar", "resource\n)", 'resource == Dataset::"🦀🦀🦀" || nonsense\n)')
-    workbench.paste(text)
+    condition = 'resource.title == "🦀🦀🦀" && resource.nonsense == "x" &&\n  resource.visibility'
+    workbench.paste(policy_file("public.cedar", "resource.visibility", condition))
     workbench.expect_errors()
     marks = workbench.text.locator(".cm-lintRange-error")
     expect(marks.first).to_be_visible()
-    assert marks.first.inner_text().startswith("||"), marks.first.inner_text()
-    problem = workbench.problems.get_by_role("button", name="public.cedar, line").first
-    problem.click()
-    expect(workbench.view.get_by_text(re.compile(r"Line 8, column 34"))).to_be_attached()
+    assert "".join(marks.all_inner_texts()) == "resource.nonsense"
+    workbench.problems.get_by_role("button", name="public.cedar, line").first.click()
+    expect(workbench.view.get_by_text("Line 11, column 30")).to_be_attached()
 
 
 def test_completion_knows_people_and_the_schema(workbench, web_page):
@@ -99,7 +108,9 @@ def test_completion_knows_people_and_the_schema(workbench, web_page):
     assert_quiet(web_page)
 
 
-def test_ids_in_cases_have_their_names_beside_them_and_are_completed(workbench, web_page, drafts, server):
+def test_ids_in_cases_have_their_names_beside_them_and_are_completed(
+    workbench, web_page, drafts, server
+):
     workbench.open("situation.json")
     people = server.get("/admin/users", headers=drafts.headers).json()["items"]
     otto = next(user for user in people if user["username"] == OUTSIDER)
@@ -159,7 +170,9 @@ def test_files_are_formatted_created_renamed_deleted_and_brought_back(workbench,
 def test_what_is_typed_changes_nothing_else_of_a_file(workbench, web_page, drafts, before, after):
     created = drafts.create({"odd.cedar": before})
     workbench.go("In force")
-    workbench.view.get_by_role("region", name="Your drafts").get_by_role("button", name="Go on").click()
+    workbench.view.get_by_role("region", name="Your drafts").get_by_role(
+        "button", name="Go on"
+    ).click()
     workbench.open("odd.cedar")
     line = workbench.text.locator(".cm-line").first
     expect(line).to_contain_text("// a")
@@ -205,10 +218,13 @@ def test_a_draft_that_another_tab_changed_goes_on_as_one_of_its_own(workbench, w
 def test_names_that_people_choose_are_text_and_never_markup(web_page, server, drafts):
     name = "x<img src=x onerror=window.wasRun=1>.cedar"
     quoted = HOSTILE.replace('"', '\\"')
-    text = f'@id("{quoted}")\n@reason("{quoted}")\nforbid (principal, action, resource) when {{ false }};\n'
+    rule = "forbid (principal, action, resource) when { false };"
+    text = f'@id("{quoted}")\n@reason("{quoted}")\n{rule}\n'
     drafts.create({name: text, "y<b>.cedar": f"// {HOSTILE}\nnonsense"})
     workbench = Workbench(web_page, server)
-    workbench.view.get_by_role("region", name="Your drafts").get_by_role("button", name="Go on").click()
+    workbench.view.get_by_role("region", name="Your drafts").get_by_role(
+        "button", name="Go on"
+    ).click()
     workbench.open(name)
     expect(workbench.text).to_contain_text("<script>")
     workbench.expect_errors()
@@ -233,3 +249,19 @@ def test_the_editor_works_with_the_keyboard_alone_in_a_narrow_window(workbench, 
         expect(workbench.text).not_to_be_focused()
         assert_accessible(web_page)
     assert_quiet(web_page)
+
+
+def test_a_session_that_ended_is_renewed_by_signing_in_and_the_edit_is_kept(
+    workbench, web_page, server, drafts
+):
+    workbench.open("internal.cedar")
+    me = server.get("/auth/me", headers=drafts.headers).json()["user_id"]
+    ended = server.request("DELETE", f"/admin/users/{me}/sessions", headers=drafts.headers)
+    assert ended.is_success, ended.text
+    workbench.paste(policy_file("internal.cedar", "// Internal", "// Kept. Internal"))
+    expect(web_page.get_by_text("Your session ended.")).to_be_visible()
+    submit_sign_in(web_page, ADMIN, server.passwords[ADMIN])
+    expect(workbench.text).to_contain_text("// Kept. Internal")
+    workbench.expect_saved()
+    assert "// Kept." in Drafts(server).text("internal.cedar")
+    assert_quiet(web_page, expected_errors=("status of 401",))

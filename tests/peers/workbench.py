@@ -1,21 +1,24 @@
 """The author's workbench in Chromium: its views, its editor, and the drafts behind it."""
 
+import json
 import re
 import shutil
+import subprocess
 from urllib.parse import quote
 
 from playwright.sync_api import expect
 
 from demo import ADMIN
 from pages import sign_in
-from server import ROOT
+from server import BINARY, ROOT
 
 POLICIES = ROOT / "policies"
 
 PASTE = """(content, text) => {
   const clipboardData = new DataTransfer();
   clipboardData.setData("text/plain", text);
-  content.dispatchEvent(new ClipboardEvent("paste", { clipboardData, bubbles: true, cancelable: true }));
+  const more = { clipboardData, bubbles: true, cancelable: true };
+  content.dispatchEvent(new ClipboardEvent("paste", more));
 }"""
 
 
@@ -106,16 +109,26 @@ class Workbench:
         expect(self.draft_bar).to_contain_text("Saved as a draft")
 
     def expect_valid(self):
-        expect(self.problems.get_by_role("status")).to_contain_text(re.compile(r"✓ No errors|! \d+ warning"))
+        self._expect_checked(r"✓ No errors|! \d+ warning")
 
     def expect_errors(self):
-        expect(self.problems.get_by_role("status")).to_contain_text(re.compile(r"✕ \d+ error"))
+        self._expect_checked(r"✕ \d+ error")
+
+    def _expect_checked(self, result):
+        checked = self.page.locator("section.problems[aria-busy=false]")
+        expect(checked.get_by_role("status")).to_contain_text(re.compile(result))
 
     def button(self, name, **more):
         return self.view.get_by_role("button", name=name, **more)
 
     def dialog(self, name):
         return self.page.get_by_role("dialog", name=name)
+
+
+def check_shipped(folder=POLICIES):
+    """What `policy check` says about a folder: the counts, and what is wrong."""
+    command = [BINARY, "policy", "check", "--json", folder]
+    return json.loads(subprocess.run(command, capture_output=True, text=True).stdout)
 
 
 def policy_file(name, old="", new=""):

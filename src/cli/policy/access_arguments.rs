@@ -43,6 +43,7 @@ impl AccessArguments {
         ContextScope {
             address: self.address,
             time: self.time.map(|time| time.timestamp()),
+            authentication: None,
             now: Clock::system().unix_seconds(),
             literals: ContextLiterals::default(),
         }

@@ -14,7 +14,7 @@ use crate::policy::folder::PolicyFolder;
 use crate::service::policies::reload::{CatalogFit, EditReview, load_active_folder};
 
 use super::catalog_names::catalog_names;
-use super::{acceptance_note, load_folder};
+use super::load_folder;
 
 /// The arguments of `policy check`.
 #[derive(Debug, clap::Args)]
@@ -84,23 +84,16 @@ async fn add_misfits(settings: &Settings, edited: &PolicyFolder, check: &mut Pol
 fn add_changes(settings: &Settings, edited: PolicyFolder, check: &mut PolicyCheck) {
     let label = edited.label();
     let review = match EditReview::of_folder(settings, edited) {
-        Ok(Some(review)) if review.is_weaker() => review,
-        Ok(_) => return,
+        Ok(Some(review)) => review,
+        Ok(None) => return,
         Err(error) => {
             let note = "note: the folder is not compared with the policies in force";
             return print::note(format!("{note}: {error}"));
         }
     };
-    let of_change = |line: String| {
-        let message = format!("compared with the policies in force: {line}");
-        SourceDiagnostic::for_file(&label, message)
-    };
-    let changes = review.changes.lines().into_iter().map(of_change);
+    let changes = review.problems(&label).into_iter();
     if review.needs_acceptance {
-        let note = acceptance_note(&review.edit.to);
-        check
-            .problems
-            .extend(changes.map(|change| change.with_help(&note)));
+        check.problems.extend(changes);
     } else {
         check
             .warnings

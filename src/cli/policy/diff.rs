@@ -12,9 +12,7 @@ use crate::config::Settings;
 use crate::domain::client_address::AssumedAddress;
 use crate::domain::clock::Clock;
 use crate::domain::diagnostic::SourceDiagnostic;
-use crate::policy::Bundle;
 use crate::policy::bundle_entities::EntityChanges;
-use crate::policy::context_literals::ContextLiterals;
 use crate::policy::edited_attributes::EditedAttributes;
 use crate::policy::folder::PolicyFolder;
 use crate::policy::mentions::EntityMentions;
@@ -24,8 +22,8 @@ use crate::service::policies::review::asked_contexts::ContextScope;
 use crate::service::policies::review::catalog_names::find_catalog_names;
 use crate::service::policies::review::comparison::{BundleComparison, compare};
 
+use super::print_warnings;
 use super::save_cases::{check_case_file_name, save_cases};
-use super::{acceptance_note, print_warnings};
 
 /// The most cases that are saved of one comparison.
 const MAX_SAVED_CASES: usize = 100;
@@ -67,7 +65,8 @@ pub(in crate::cli) async fn run(settings: &Settings, arguments: DiffArguments) -
     let to_folder = PolicyFolder::load(&arguments.to)?;
     let (from, to) = (from_folder.bundle()?, to_folder.bundle()?);
     let mentions = EntityMentions::of_folder(&to_folder, &to);
-    let literals = invariant_literals(&from_folder, &from).and(invariant_literals(&to_folder, &to));
+    let literals = from_folder.invariant_literals(&from);
+    let literals = literals.and(to_folder.invariant_literals(&to));
     let edited = EditedAttributes::new(to.declared_attributes(), Some(&from_folder));
     let review = EditReview::new(settings, from_folder, to_folder);
     let stores = Stores::open_beside_servers(settings).await?;
@@ -80,6 +79,7 @@ pub(in crate::cli) async fn run(settings: &Settings, arguments: DiffArguments) -
     let scope = ContextScope {
         address: arguments.address,
         time: arguments.time.map(|time| time.timestamp()),
+        authentication: None,
         now: Clock::system().unix_seconds(),
         literals,
     };
@@ -128,7 +128,7 @@ pub(in crate::cli) async fn run(settings: &Settings, arguments: DiffArguments) -
             print::note(line);
         }
         if review.needs_acceptance {
-            print::note(acceptance_note(&review.edit.to));
+            print::note(review.acceptance_note());
         }
         for line in review.changes.lines().into_iter().chain(entities.line()) {
             print_data(line)?;
@@ -150,13 +150,6 @@ struct DiffReport<'a> {
     catalog: CatalogReport,
     /// What has to be accepted, if the policy gate refuses the edit otherwise.
     accept: Option<&'a String>,
-}
-
-/// What the invariants of a folder compare the context with; nothing if they are not valid.
-fn invariant_literals(folder: &PolicyFolder, bundle: &Bundle) -> ContextLiterals {
-    let invariants = folder.invariants();
-    let literals = invariants.and_then(|invariants| invariants.context_literals(bundle));
-    literals.unwrap_or_default()
 }
 
 /// What of the catalog does not fit the schema after, and what that does not declare.

@@ -42,11 +42,3 @@ fn print_warnings(warnings: &[SourceDiagnostic]) {
         print::note(render_diagnostics(warnings, print::is_coloured()).trim_end());
     }
 }
-
-/// How an edit comes into force that the policy gate refuses because of its invariants or cases.
-fn acceptance_note(fingerprint: &str) -> String {
-    format!(
-        "the policy gate refuses this edit of invariants or cases; if it is meant, accept it in the policy \
-         folder of the server: cedargate policy accept {fingerprint}"
-    )
-}

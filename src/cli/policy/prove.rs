@@ -1,6 +1,5 @@
 //! `cedargate policy prove`: proves the invariants for every possible request.
 
-use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -44,10 +43,8 @@ pub(in crate::cli) fn run(settings: &Settings, arguments: &ProveArguments) -> Co
     let folder = load_folder(settings, arguments.dir.as_deref())?;
     let (bundle, invariants) = (folder.bundle()?, folder.invariants()?);
     let options = ProofOptions {
-        time_limit: Duration::from_secs(arguments.time_limit),
         is_thorough: true,
-        is_low_priority: false,
-        must_have_effect: BTreeSet::new(),
+        ..ProofOptions::within(Duration::from_secs(arguments.time_limit))
     };
     let bar = print::progress("proving");
     let proved = prove(&bundle, &invariants, &options, |done, count| {
@@ -110,7 +107,9 @@ fn prove_error(error: ProveError) -> CommandError {
             "install cvc5 (Debian: apt install cvc5; others: https://cvc5.github.io), or set \
                  the environment variable {SOLVER_VARIABLE} to the program"
         )),
-        ProveError::TooManyNew { .. } | ProveError::Failed { .. } => CommandError::new(error),
+        ProveError::TooManyNew { .. } | ProveError::GivenUp | ProveError::Failed { .. } => {
+            CommandError::new(error)
+        }
     }
 }
 

@@ -22,6 +22,7 @@ fn every_setting_can_be_set_by_its_variable() {
         ("remote_networks", "10.0.0.0/8"),
         ("unused_files_kept", "7200"),
         ("policy_dir", "/srv/policies"),
+        ("policy_writes", "allow"),
         ("gate_cases", "off"),
         ("require_case_per_policy", "true"),
         ("gate_proofs", "require"),

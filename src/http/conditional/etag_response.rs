@@ -1,7 +1,9 @@
 //! Responses with an `ETag`: JSON that can be changed with `If-Match`.
 //!
 //! The entity tag is the SHA-256 of the body, so that it is strong (RFC 9110 section 8.8.1) and need
-//! not be stored.
+//! not be stored; of a resource whose versions are counted, it is the version.
+
+use std::fmt::Display;
 
 use poem::IntoResponse;
 use poem::Response;
@@ -24,6 +26,29 @@ pub struct CreatedWithEtag<T> {
     pub location: String,
 }
 
+/// A 200 with a JSON body of a resource whose versions are counted, and the `ETag` of its version.
+pub struct WithVersion<T> {
+    /// The resource.
+    pub resource: T,
+    /// Its version.
+    pub version: u64,
+}
+
+/// A 201 with a JSON body of a resource whose versions are counted, its `Location`, and the `ETag` of its version.
+pub struct CreatedWithVersion<T> {
+    /// The new resource.
+    pub resource: T,
+    /// Its version.
+    pub version: u64,
+    /// Where it is, relative to the path of the request.
+    pub location: String,
+}
+
+/// The entity tag of a version that is counted or has a name.
+pub fn version_etag(version: impl Display) -> String {
+    format!("\"{version}\"")
+}
+
 /// The entity tag of a resource's JSON representation.
 pub fn json_etag(resource: &impl ToJSON) -> String {
     content_etag(resource.to_json_string().as_bytes())
@@ -36,23 +61,43 @@ pub fn content_etag(content: &[u8]) -> String {
 
 impl<T: Type + ToJSON> IntoResponse for WithEtag<T> {
     fn into_response(self) -> Response {
-        let etag = HeaderValue::try_from(json_etag(&self.0));
-        let mut response = JsonOk(self.0).into_response();
-        if let Ok(etag) = etag {
-            response.headers_mut().insert(header::ETAG, etag);
-        }
-        response
+        let etag = json_etag(&self.0);
+        tagged(self.0, &etag)
     }
+}
+
+impl<T: Type + ToJSON> IntoResponse for WithVersion<T> {
+    fn into_response(self) -> Response {
+        tagged(self.resource, &version_etag(self.version))
+    }
+}
+
+impl<T: Type + ToJSON> IntoResponse for CreatedWithVersion<T> {
+    fn into_response(self) -> Response {
+        let response = tagged(self.resource, &version_etag(self.version));
+        created(response, self.location)
+    }
+}
+
+fn tagged<T: Type + ToJSON>(resource: T, etag: &str) -> Response {
+    let mut response = JsonOk(resource).into_response();
+    if let Ok(etag) = HeaderValue::try_from(etag) {
+        response.headers_mut().insert(header::ETAG, etag);
+    }
+    response
+}
+
+fn created(mut response: Response, location: String) -> Response {
+    response.set_status(StatusCode::CREATED);
+    if let Ok(location) = HeaderValue::try_from(location) {
+        response.headers_mut().insert(header::LOCATION, location);
+    }
+    response
 }
 
 impl<T: Type + ToJSON> IntoResponse for CreatedWithEtag<T> {
     fn into_response(self) -> Response {
-        let mut response = WithEtag(self.resource).into_response();
-        response.set_status(StatusCode::CREATED);
-        if let Ok(location) = HeaderValue::try_from(self.location) {
-            response.headers_mut().insert(header::LOCATION, location);
-        }
-        response
+        created(WithEtag(self.resource).into_response(), self.location)
     }
 }
 
@@ -77,20 +122,44 @@ impl<T: Type + ToJSON> ApiResponse for WithEtag<T> {
     }
 }
 
+fn created_responses<T: Type + ToJSON>() -> MetaResponses {
+    let created = |mut response: MetaResponse| {
+        response.status = Some(201);
+        response.description = "Created.";
+        response.headers.push(text_header(
+            "Location",
+            "Where it is, relative to the URL of the request.",
+        ));
+        response
+    };
+    MetaResponses {
+        responses: etag_responses::<T>().map(created).collect(),
+    }
+}
+
 impl<T: Type + ToJSON> ApiResponse for CreatedWithEtag<T> {
     fn meta() -> MetaResponses {
-        let created = |mut response: MetaResponse| {
-            response.status = Some(201);
-            response.description = "Created.";
-            response.headers.push(text_header(
-                "Location",
-                "Where it is, relative to the URL of the request.",
-            ));
-            response
-        };
-        MetaResponses {
-            responses: etag_responses::<T>().map(created).collect(),
-        }
+        created_responses::<T>()
+    }
+
+    fn register(registry: &mut Registry) {
+        T::register(registry);
+    }
+}
+
+impl<T: Type + ToJSON> ApiResponse for WithVersion<T> {
+    fn meta() -> MetaResponses {
+        WithEtag::<T>::meta()
+    }
+
+    fn register(registry: &mut Registry) {
+        T::register(registry);
+    }
+}
+
+impl<T: Type + ToJSON> ApiResponse for CreatedWithVersion<T> {
+    fn meta() -> MetaResponses {
+        created_responses::<T>()
     }
 
     fn register(registry: &mut Registry) {

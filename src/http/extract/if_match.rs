@@ -3,6 +3,7 @@
 //! It never fails: a malformed header matches no version, so that nothing is changed by mistake.
 
 use std::borrow::Cow;
+use std::fmt::Display;
 
 use poem::http::header::IF_MATCH;
 use poem::{Request, RequestBody};
@@ -13,7 +14,7 @@ use poem_openapi::{ApiExtractor, ApiExtractorType, ExtractParamOptions};
 use crate::http::conditional::entity_tag::{
     ALTERED_TAG, IfMatchOutcome, MALFORMED_TAG, compare_strongly,
 };
-use crate::http::conditional::etag_response::json_etag;
+use crate::http::conditional::etag_response::{json_etag, version_etag};
 use crate::http::conditional::precondition::joined_header;
 use crate::service::error::ServiceError;
 
@@ -24,10 +25,25 @@ pub struct IfMatch(Option<Vec<u8>>);
 impl IfMatch {
     /// Checks whether the header matches a resource with this representation; without the header it does.
     pub fn check(&self, resource: &impl ToJSON) -> Result<(), ServiceError> {
+        self.check_tag(|| json_etag(resource))
+    }
+
+    /// Checks whether the header is there.
+    pub fn require(&self, detail: &'static str) -> Result<(), ServiceError> {
+        let missing = ServiceError::PreconditionMissing { detail };
+        self.0.as_ref().map(|_| ()).ok_or(missing)
+    }
+
+    /// Checks whether the header matches a version that is named by itself; without the header it does.
+    pub fn check_version(&self, version: impl Display) -> Result<(), ServiceError> {
+        self.check_tag(|| version_etag(version))
+    }
+
+    fn check_tag(&self, etag: impl FnOnce() -> String) -> Result<(), ServiceError> {
         let Some(listed) = self.0.as_deref() else {
             return Ok(());
         };
-        match compare_strongly(listed, &json_etag(resource)) {
+        match compare_strongly(listed, &etag()) {
             IfMatchOutcome::Matches => Ok(()),
             IfMatchOutcome::Differs => Err(ServiceError::PreconditionFailed),
             IfMatchOutcome::Altered => Err(ServiceError::PreconditionIncomparable {
@@ -95,8 +111,12 @@ mod tests {
                 .check(&"another".to_owned())
                 .is_err()
         );
+        assert!(if_match(b"\"7\"").check_version(7).is_ok());
+        assert!(if_match(b"\"7\"").check_version(8).is_err());
         assert!(!is_met(&if_match(b"")));
         assert!(!is_met(&if_match(b"\"\xe9\"")));
+        assert!(if_match(b"\"7\"").require("x").is_ok());
+        assert!(IfMatch(None).check_version(7).is_ok() && IfMatch(None).require("x").is_err());
         assert!(matches!(
             if_match(format!("W/{etag}").as_bytes()).check(&seen),
             Err(ServiceError::PreconditionIncomparable { .. })

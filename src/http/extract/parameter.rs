@@ -72,8 +72,8 @@ macro_rules! impl_string_conversions {
 }
 
 impl_string_type!(DatasetId, "string_uuid", uuid_schema());
-impl_string_type!(ApiKeyId, "string_uuid", uuid_schema());
 impl_string_type!(DraftId, "string_uuid", uuid_schema());
+impl_string_type!(ApiKeyId, "string_uuid", uuid_schema());
 impl_string_type!(UserId, "string_uuid", uuid_schema());
 impl_string_type!(SessionId, "string_uuid", uuid_schema());
 impl_string_type!(Username, "string_name", name_schema());

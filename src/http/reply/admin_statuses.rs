@@ -67,6 +67,24 @@ impl ErrorStatuses for CreateStatuses {
     const FIELD_STATUSES: &'static [u16] = &[409, 422];
 }
 
+/// Of creating something from something else that may not be there.
+pub struct StartStatuses;
+
+impl ErrorStatuses for StartStatuses {
+    const STATUSES: &'static [u16] = &[400, 401, 403, 404, 413, 415, 422, 429, 500, 503];
+    const DESCRIPTIONS: &'static [(u16, &'static str)] = &[DENIED, NOT_FOUND, INVALID];
+    const FIELD_STATUSES: &'static [u16] = &[422];
+}
+
+/// Of beginning something again, without a body.
+pub struct RestartStatuses;
+
+impl ErrorStatuses for RestartStatuses {
+    const STATUSES: &'static [u16] = &[400, 401, 403, 404, 409, 422, 429, 500, 503];
+    const DESCRIPTIONS: &'static [(u16, &'static str)] = &[DENIED, NOT_FOUND, CONFLICT, INVALID];
+    const FIELD_STATUSES: &'static [u16] = &[409, 422];
+}
+
 /// Of updating one version of something.
 pub struct UpdateStatuses;
 

@@ -158,6 +158,16 @@ impl Problem {
         (self.into_detail(), retry_after)
     }
 
+    /// The body of its response.
+    #[must_use]
+    pub fn into_field_detail(self) -> FieldProblemDetail {
+        let field = self.field.map(str::to_owned);
+        FieldProblemDetail {
+            problem: self.into_detail(),
+            field,
+        }
+    }
+
     fn into_detail(self) -> ProblemDetail {
         let kind = if self.is_outcome_unknown {
             OUTCOME_UNKNOWN.to_owned()
@@ -288,9 +298,16 @@ impl From<ServiceError> for Problem {
                 Self::new(StatusCode::UNPROCESSABLE_ENTITY, detail).with_field(field)
             }
             ServiceError::UploadIncomplete { source } => Self::from_body_error(&source),
-            ServiceError::PreconditionFailed | ServiceError::PreconditionIncomparable { .. } => {
+            ServiceError::PreconditionFailed
+            | ServiceError::PreconditionIncomparable { .. }
+            | ServiceError::EditOutdated { .. } => {
                 Self::new(StatusCode::PRECONDITION_FAILED, detail)
             }
+            ServiceError::PreconditionMissing { .. } => {
+                Self::new(StatusCode::PRECONDITION_REQUIRED, detail)
+            }
+            // Nobody reads it.
+            ServiceError::GivenUp => Self::new(StatusCode::SERVICE_UNAVAILABLE, detail),
             ServiceError::TooManyApiKeys | ServiceError::LastAdminKey => {
                 Self::new(StatusCode::CONFLICT, detail)
             }
@@ -317,11 +334,8 @@ impl From<ServiceError> for Problem {
 
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
-        let (status, field, header) = (self.status, self.field, self.header.clone());
-        let body = FieldProblemDetail {
-            problem: self.into_detail(),
-            field: field.map(str::to_owned),
-        };
+        let (status, header) = (self.status, self.header.clone());
+        let body = self.into_field_detail();
         let mut response = Response::builder()
             .status(status)
             .content_type(PROBLEM_JSON)

@@ -249,6 +249,7 @@ fn usual_response(status: u16) -> (&'static str, Vec<MetaHeader>) {
         413 => ("The body is too large.", vec![]),
         415 => ("The body has an unsupported type.", vec![]),
         422 => ("A parameter or the body is malformed.", vec![]),
+        428 => ("`If-Match` is missing.", vec![]),
         429 => (
             "Too many requests.",
             vec![number_header("Retry-After", "When to retry, in seconds.")],

@@ -104,7 +104,8 @@ fn a_schema_with_half_of_the_words_is_refused() {
         );
     }
     // Folders have been written before services could ask.
-    let words = ",\n  \"evaluate\", \"search\", \"assume_context\", \"share\", \"edit_policies\"\n]";
+    let words =
+        ",\n  \"evaluate\", \"search\", \"assume_context\", \"share\", \"edit_policies\"\n]";
     assert!(shipped.contains(words));
     let (before, _) = shipped
         .split_once("\n// What other services may ask")

@@ -230,9 +230,9 @@ mod tests {
     use cedar_policy_symcc::never_matches_asserts;
 
     use crate::policy::folder::PolicyFolder;
+    use crate::policy::prove::deadline::Deadline;
     use crate::policy::prove::scheduler::{find_solver, run_alone};
     use crate::policy::prove::shape::Shape;
-    use crate::policy::prove::solver::Deadline;
     use crate::policy::prove::subject::ProofSubject;
     use crate::policy::tests::fixtures::folder;
 
@@ -275,7 +275,7 @@ mod tests {
         let context = recollection.context;
         run_alone(
             (&solver, recollection),
-            deadline,
+            &deadline,
             false,
             |runtime, session| {
                 for pair in subject.policies.chunks(2) {

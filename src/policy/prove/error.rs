@@ -36,6 +36,9 @@ pub enum ProveError {
         /// How many.
         policies: usize,
     },
+    /// Nobody waits for the proof any more.
+    #[error("the proof was given up")]
+    GivenUp,
     /// Something failed that is not about the policies.
     #[error("the proof failed: {reason}")]
     Failed {

@@ -13,13 +13,15 @@ use crate::policy::links::instantiate;
 use crate::policy::proof_memory::ProofMemory;
 
 use super::contradiction::{Contradiction, find_contradiction};
+use super::deadline::Deadline;
 use super::environment::Finding;
 use super::error::ProveError;
 use super::ineffective::Ineffective;
 use super::invariants::Invariant;
+use super::options::ProofOptions;
 use super::proof::{InvariantVerdict, Proof};
-use super::scheduler::{Findings, ProofOptions, find_solver, run_alone};
-use super::solver::{Deadline, Solver, SolverSession};
+use super::scheduler::{Findings, find_solver, run_alone};
+use super::solver::{Solver, SolverSession};
 use super::subject::ProofSubject;
 use super::way_search::{ViolatedInvariant, WaySearch};
 use super::ways_on::WaysOn;
@@ -49,10 +51,10 @@ impl FollowUp<'_> {
         &self,
         proof: &mut Proof,
         (solver, options): (&Solver, &ProofOptions),
-        deadline: Deadline,
+        deadline: &Deadline,
     ) {
         let deadline = if options.is_thorough {
-            deadline
+            deadline.clone()
         } else {
             deadline.at_most(FOLLOW_UP_TIMEOUT)
         };
@@ -70,7 +72,7 @@ impl FollowUp<'_> {
         let (bundle, environments) = (self.bundle, self.environments);
         let done = run_alone(
             (solver, self.subject.recollection.clone()),
-            deadline,
+            &deadline,
             options.is_low_priority,
             |runtime, solver| {
                 runtime.block_on(async {
@@ -163,7 +165,7 @@ pub fn find_idle_policies(
     let recollection = subject.recollection.clone();
     let found = run_alone(
         (&solver, recollection),
-        deadline,
+        &deadline,
         true,
         |runtime, solver| {
             let search = find_idle(

@@ -109,10 +109,8 @@ mod tests {
         let dir = folder(&[("policies.cedar", &text)]);
         let folder = PolicyFolder::load(dir.path()).unwrap();
         let options = ProofOptions {
-            time_limit: Duration::from_mins(2),
             is_thorough: true,
-            is_low_priority: false,
-            must_have_effect: BTreeSet::new(),
+            ..ProofOptions::within(Duration::from_mins(2))
         };
         let (bundle, invariants) = (folder.bundle().unwrap(), folder.invariants().unwrap());
         let proof = prove(&bundle, &invariants, &options, |_, _| {}).unwrap();

@@ -15,7 +15,7 @@
 //!   `separate` says, and `remembered` keeps what holds in all. `effects` searches an environment for what has no
 //!   effect, which `idle` combines. `solver` runs cvc5, once for all questions of one `shape`;
 //!   `adapted` has examples of questions of a shape for others of it;
-//!   `scheduler` spreads the environments over threads, of very many policies in `parts`, and `concretize` makes counterexamples look like real requests: `reduce` removes what does not matter, and `realistic`
+//!   `scheduler` spreads the environments over threads until the `deadline`, as the `options` say, of very many policies in `parts`, and `concretize` makes counterexamples look like real requests: `reduce` removes what does not matter, and `realistic`
 //!   has times and addresses that people can read.
 
 pub mod counterexample;
@@ -30,12 +30,14 @@ mod adapted;
 mod compiled;
 mod concretize;
 mod contradiction;
+mod deadline;
 mod effects;
 mod environment;
 mod error;
 mod follow_up;
 mod idle;
 mod narrowing;
+mod options;
 mod parts;
 mod realistic;
 mod reduce;
@@ -56,10 +58,10 @@ use super::Bundle;
 use super::proof_memory::ProofMemory;
 use crate::domain::diagnostic::SourceDiagnostic;
 
+use deadline::Deadline;
 use follow_up::FollowUp;
 use idle::add_ineffective;
 use parts::Schedule;
-use solver::Deadline;
 use subject::ProofSubject;
 use verdicts::Verdicts;
 
@@ -69,9 +71,9 @@ pub use error::ProveError;
 pub(in crate::policy) use exceptions::{EXCEPT, excepted_names};
 pub use follow_up::find_idle_policies;
 pub use invariants::InvariantFiles;
+pub use options::ProofOptions;
 pub use proof::{InvariantVerdict, Proof, ProofWork, ProvedInvariant};
 pub use proof_time::ProofTime;
-pub use scheduler::ProofOptions;
 pub use solver::SOLVER_VARIABLE;
 
 /// A proof, and the warnings from validating the invariants.
@@ -116,7 +118,7 @@ pub fn prove_at_most(
     (memory, max_new): (&Arc<ProofMemory>, Option<usize>),
     mut progress: impl FnMut(usize, usize),
 ) -> Result<ProofResult, ProveError> {
-    let deadline = Deadline::after(options.time_limit);
+    let deadline = Deadline::of_proof(options);
     let valid = invariants.parse_for(bundle)?;
     let solver = scheduler::find_solver()?;
     memory.begin();
@@ -137,7 +139,7 @@ pub fn prove_at_most(
         solver: &solver,
         environments: &environments,
         options,
-        deadline,
+        deadline: deadline.clone(),
     };
     let parts = schedule.prove_parts(&subject, &mut progress)?;
     if parts > 0 {
@@ -153,7 +155,7 @@ pub fn prove_at_most(
         revision: bundle.revision().clone(),
         solver: solver.version().to_owned(),
         environments: environments.len(),
-        invariants: verdicts.of_invariants(&subject, (!is_complete).then_some(deadline))?,
+        invariants: verdicts.of_invariants(&subject, (!is_complete).then_some(&deadline))?,
         failing: Vec::new(),
         unproven: Vec::new(),
         idle: Vec::new(),
@@ -166,7 +168,7 @@ pub fn prove_at_most(
             has_learned: memory.len() > known_before,
         },
     };
-    verdicts.add_failing(&mut proof, (!is_complete).then_some(deadline));
+    verdicts.add_failing(&mut proof, (!is_complete).then_some(&deadline));
     if options.is_thorough && found.effects.len() == environments.len() {
         add_ineffective(&mut proof, &found.effects, bundle);
     }
@@ -177,7 +179,10 @@ pub fn prove_at_most(
         invariants: &valid.invariants,
         found: &found,
     };
-    follow_up.run(&mut proof, (&solver, options), deadline);
+    follow_up.run(&mut proof, (&solver, options), &deadline);
+    if deadline.is_given_up() {
+        return Err(ProveError::GivenUp);
+    }
     let unproved = if proof.time.answered == environments.len() {
         0
     } else {

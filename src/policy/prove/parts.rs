@@ -6,9 +6,11 @@ use std::sync::Arc;
 
 use cedar_policy::RequestEnv;
 
+use super::deadline::Deadline;
 use super::error::ProveError;
-use super::scheduler::{Findings, ProofOptions, Task, run_steps};
-use super::solver::{Deadline, Solver};
+use super::options::ProofOptions;
+use super::scheduler::{Findings, Task, run_steps};
+use super::solver::Solver;
 use super::subject::ProofSubject;
 
 /// How many policies are proved at a time: so few that some parts are finished within a short limit. Fewer in tests, so
@@ -45,7 +47,7 @@ impl Schedule<'_> {
                 subject,
                 self.solver,
                 (self.environments, &[Task::Part(part.clone())]),
-                (self.deadline, self.options.is_low_priority),
+                (&self.deadline, self.options.is_low_priority),
                 |done| progress(number * count + done, steps),
             )?;
             if found.violations.len() < count {
@@ -70,7 +72,7 @@ impl Schedule<'_> {
             subject,
             self.solver,
             (self.environments, self.tasks()),
-            (self.deadline, self.options.is_low_priority),
+            (&self.deadline, self.options.is_low_priority),
             |done| progress(before + done, steps),
         )
     }
@@ -171,12 +173,7 @@ mod tests {
             ProofSubject::new(&bundle, &valid.invariants, &BTreeSet::new(), about).unwrap()
         };
         let environments: Vec<_> = bundle.schema.request_envs().collect();
-        let options = ProofOptions {
-            time_limit: Duration::from_mins(2),
-            is_thorough: false,
-            is_low_priority: false,
-            must_have_effect: BTreeSet::new(),
-        };
+        let options = ProofOptions::within(Duration::from_mins(2));
         let prove = |deadline| {
             let schedule = Schedule {
                 solver: &solver,

@@ -179,6 +179,23 @@ impl Proof {
         invariants.chain(failing).chain(unproven).collect()
     }
 
+    /// What has no effect, a sentence each.
+    #[must_use]
+    pub fn ineffective_lines(&self) -> Vec<String> {
+        self.idle.iter().map(Ineffective::line).collect()
+    }
+
+    /// The policies that can fail to evaluate, each with a request for which it does.
+    #[must_use]
+    pub fn failing_lines(&self) -> Vec<String> {
+        let failing = self.failing.iter().map(|policy| {
+            let (file, id) = (&policy.file, &policy.id);
+            let example = policy.counterexample.summary();
+            format!("{file}: policy `{id}` can fail to evaluate ({example})")
+        });
+        failing.collect()
+    }
+
     /// The number of counterexamples that can be written as cases.
     #[must_use]
     pub fn case_count(&self) -> usize {

@@ -1,9 +1,9 @@
 //! The scheduler of proofs: checks the request environments on several threads until a deadline.
 //!
 //! Threads are not joined after the deadline: compiling a large bundle for the solver cannot be
-//! interrupted, so a late thread ends by itself and its result is dropped.
+//! interrupted, so a late thread ends by itself and its result is dropped. Those of a proof that is given up are: nobody
+//! waits for it, and it is over only when nothing of it runs.
 
-use std::collections::BTreeSet;
 use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -15,10 +15,11 @@ use cedar_policy::RequestEnv;
 
 use crate::thread_priority;
 
+use super::deadline::Deadline;
 use super::effects::EffectFindings;
 use super::environment::InvariantFindings;
 use super::error::ProveError;
-use super::solver::{Deadline, Recollection, Solver, SolverSession};
+use super::solver::{Recollection, Solver, SolverSession};
 use super::subject::ProofSubject;
 
 /// The stack of a thread, in bytes: terms nest as deep as a bundle has policies. Memory is used only
@@ -27,19 +28,8 @@ const THREAD_STACK_SIZE: usize = 64 * 1024 * 1024;
 /// How long after the deadline results are still awaited: a solver that is called shortly before the
 /// deadline answers soon after it.
 const LATE_ANSWER_TIMEOUT: Duration = Duration::from_secs(2);
-
-/// How a proof is made.
-#[derive(Clone, Debug)]
-pub struct ProofOptions {
-    /// How long it may take; what is not known by then is unproven.
-    pub time_limit: Duration,
-    /// Whether to look for policies and invariants without effect too.
-    pub is_thorough: bool,
-    /// Whether the threads run with low priority.
-    pub is_low_priority: bool,
-    /// The invariants, by `@id`, that must not hold for any policies whatever.
-    pub must_have_effect: BTreeSet<String>,
-}
+/// How often it is looked whether a proof was given up.
+const GIVEN_UP_INTERVAL: Duration = Duration::from_millis(100);
 
 /// The findings of the environments that were checked in time.
 #[derive(Default)]
@@ -101,7 +91,7 @@ pub(super) fn run_steps(
     subject: &Arc<ProofSubject>,
     solver: &Solver,
     (environments, tasks): (&[RequestEnv], &[Task]),
-    (deadline, is_low_priority): (Deadline, bool),
+    (deadline, is_low_priority): (&Deadline, bool),
     mut progress: impl FnMut(usize),
 ) -> Result<Findings, ProveError> {
     let all: Vec<Step> = tasks
@@ -120,13 +110,14 @@ pub(super) fn run_steps(
     });
     let (sender, results) = channel();
     let cores = thread::available_parallelism().map_or(1, usize::from);
+    let mut workers = Vec::new();
     for _ in 0..cores.min(count) {
         let subject = Arc::clone(subject);
         let steps = Arc::clone(&steps);
         let recollection = subject.recollection.clone();
-        let session = SolverSession::new(solver.clone(), deadline, recollection);
+        let session = SolverSession::new(solver.clone(), deadline.clone(), recollection);
         let sender = sender.clone();
-        thread::Builder::new()
+        let worker = thread::Builder::new()
             .name("prove".to_owned())
             .stack_size(THREAD_STACK_SIZE)
             .spawn(move || {
@@ -137,21 +128,30 @@ pub(super) fn run_steps(
                 run_worker(&subject, &steps, session, &sender);
             })
             .map_err(|error| ProveError::failed(&error))?;
+        workers.push(worker);
     }
     drop(sender);
     let expected = (count, environments.len());
-    Ok(collect(&results, expected, deadline, &mut progress))
+    let found = collect(&results, expected, deadline, &mut progress);
+    if deadline.is_given_up() {
+        for worker in workers {
+            // What became of it is of no interest any more.
+            drop(worker.join());
+        }
+        return Err(ProveError::GivenUp);
+    }
+    Ok(found)
 }
 
 /// Runs queries one after the other on a thread of its own, with the stack that terms need; `None` if there is
 /// no such thread, or it panics.
 pub(super) fn run_alone<T: Send>(
     (solver, recollection): (&Solver, Recollection),
-    deadline: Deadline,
+    deadline: &Deadline,
     is_low_priority: bool,
     run: impl FnOnce(&tokio::runtime::Runtime, &mut SolverSession) -> T + Send,
 ) -> Option<T> {
-    let session = SolverSession::new(solver.clone(), deadline, recollection);
+    let session = SolverSession::new(solver.clone(), deadline.clone(), recollection);
     thread::scope(|scope| {
         let run_here = move || {
             if is_low_priority {
@@ -214,7 +214,7 @@ fn run_worker(
 fn collect(
     results: &Receiver<StepResult>,
     (count, environments): (usize, usize),
-    deadline: Deadline,
+    deadline: &Deadline,
     progress: &mut impl FnMut(usize),
 ) -> Findings {
     let mut found = Findings::default();
@@ -222,13 +222,15 @@ fn collect(
     let begin = deadline.begin();
     let end = Instant::now() + deadline.remaining() + LATE_ANSWER_TIMEOUT;
     progress(done);
-    while done < count {
-        match results.recv_timeout(end.saturating_duration_since(Instant::now())) {
+    while done < count && !deadline.is_given_up() {
+        let left = end.saturating_duration_since(Instant::now());
+        match results.recv_timeout(left.min(GIVEN_UP_INTERVAL)) {
             Ok(StepResult::Violations(violations)) => {
                 found.violations.push(*violations);
                 found.took = begin.elapsed();
             }
             Ok(StepResult::Effects(effects)) => found.effects.push(*effects),
+            Err(RecvTimeoutError::Timeout) if Instant::now() < end => continue,
             Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => {
                 let message = format!("some request environments: {}", deadline.message());
                 found.unanswered.push(message);

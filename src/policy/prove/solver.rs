@@ -1,6 +1,6 @@
 //! The solver: cvc5, run as a process with queries on its standard input.
 //!
-//! A query that times out leaves the process in an unknown state, so it is killed and the next query
+//! A query that times out or is given up leaves the process in an unknown state, so it is killed and the next query
 //! starts another one. What the memory of proofs knows is not asked.
 
 use std::ffi::OsString;
@@ -8,7 +8,7 @@ use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use cedar_policy::Schema;
 use cedar_policy_symcc::err::Error as SymccError;
@@ -22,6 +22,7 @@ use crate::policy::proof_digest::ProofDigest;
 use crate::policy::proof_memory::ProofMemory;
 
 use super::adapted::KnownExamples;
+use super::deadline::Deadline;
 use super::error::ProveError;
 use super::shape::Shape;
 
@@ -105,44 +106,6 @@ fn command(program: &Path) -> Command {
         }
     }
     command
-}
-
-/// The time at which proving must end.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Deadline {
-    at: Instant,
-    limit: Duration,
-}
-
-impl Deadline {
-    /// The end of a time limit that starts now.
-    pub(super) fn after(limit: Duration) -> Self {
-        Self {
-            at: Instant::now() + limit,
-            limit,
-        }
-    }
-
-    /// The same end, or an earlier one after `limit`.
-    pub(super) fn at_most(self, limit: Duration) -> Self {
-        let earlier = Self::after(limit);
-        if earlier.at < self.at { earlier } else { self }
-    }
-
-    /// The time left; zero when it is over.
-    pub(super) fn remaining(self) -> Duration {
-        self.at.saturating_duration_since(Instant::now())
-    }
-
-    /// When the time limit started.
-    pub(super) fn begin(self) -> Instant {
-        self.at.checked_sub(self.limit).unwrap_or(self.at)
-    }
-
-    /// Why something is not known after the deadline.
-    pub(super) fn message(self) -> String {
-        format!("not proved within {} s", self.limit.as_secs())
-    }
 }
 
 /// What is remembered of the answers, and what they depend on besides the question.
@@ -274,18 +237,17 @@ impl SolverSession {
 
     /// Whether nothing satisfies the shape of a question. A solver that does not know is asked about the question.
     async fn holds_in_general(&mut self, shape: &Shape, asserts: &WellFormedAsserts<'_>) -> bool {
-        let limit = self.deadline.remaining().min(GENERAL_TIMEOUT);
         let Ok(mut process) = self.take_process() else {
             return false;
         };
         let general = shape.generalize(asserts.asserts());
         let asked = process.check_unsat_raw(general, asserts.symenv());
-        match timeout(limit, asked).await {
-            Ok(Ok(holds)) => {
+        match self.deadline.ask(GENERAL_TIMEOUT, asked).await {
+            Some(Ok(holds)) => {
                 self.process = Some(process);
                 holds
             }
-            Ok(Err(_)) | Err(_) => false,
+            Some(Err(_)) | None => false,
         }
     }
 
@@ -296,13 +258,14 @@ impl SolverSession {
             return Err(self.timeout_message());
         }
         let mut process = self.take_process()?;
-        match timeout(remaining, process.check_sat(asserts)).await {
-            Ok(Ok(example)) => {
+        let asked = process.check_sat(asserts);
+        match self.deadline.ask(remaining, asked).await {
+            Some(Ok(example)) => {
                 self.process = Some(process);
                 Ok(example)
             }
-            Ok(Err(error)) => Err(describe_error(&error)),
-            Err(_) => Err(self.timeout_message()),
+            Some(Err(error)) => Err(describe_error(&error)),
+            None => Err(self.timeout_message()),
         }
     }
 

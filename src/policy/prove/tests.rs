@@ -23,12 +23,7 @@ use super::invariants::{Invariant, InvariantBound};
 use super::statement::{bounding_policies, scope_policy};
 use super::*;
 
-const OPTIONS: fn() -> ProofOptions = || ProofOptions {
-    time_limit: Duration::from_mins(2),
-    is_thorough: false,
-    is_low_priority: false,
-    must_have_effect: BTreeSet::new(),
-};
+const OPTIONS: fn() -> ProofOptions = || ProofOptions::within(Duration::from_mins(2));
 
 const PRINCIPALS: [&str; 6] = [
     "principal",

@@ -12,13 +12,14 @@ use crate::policy::context_literals::ContextLiterals;
 use crate::policy::named_users::disable_hint;
 
 use super::counterexample::{Counterexample, Violation};
+use super::deadline::Deadline;
 use super::environment::{Finding, InvariantFindings};
 use super::error::ProveError;
 use super::invariants::{Invariant, InvariantBound};
+use super::options::ProofOptions;
 use super::proof::{FailingPolicy, InvariantVerdict, Proof, ProvedInvariant};
 use super::proof_time::ProofTime;
-use super::scheduler::{Findings, ProofOptions};
-use super::solver::Deadline;
+use super::scheduler::Findings;
 use super::statement::bounding_policies;
 use super::subject::ProofSubject;
 use super::ways_on::WaysOn;
@@ -62,7 +63,7 @@ impl<'a> Verdicts<'a> {
     pub(super) fn of_invariants(
         &self,
         subject: &ProofSubject,
-        missed: Option<Deadline>,
+        missed: Option<&Deadline>,
     ) -> Result<Vec<ProvedInvariant>, ProveError> {
         let all = self.invariants.iter().enumerate();
         all.map(|(index, invariant)| self.of_invariant(index, invariant, (subject, missed)))
@@ -73,7 +74,7 @@ impl<'a> Verdicts<'a> {
         &self,
         index: usize,
         invariant: &Invariant,
-        (subject, missed): (&ProofSubject, Option<Deadline>),
+        (subject, missed): (&ProofSubject, Option<&Deadline>),
     ) -> Result<ProvedInvariant, ProveError> {
         let bounds = bounding_policies(invariant).map_err(|error| ProveError::failed(&error))?;
         let mut proved = new_verdict(invariant);
@@ -99,7 +100,7 @@ impl<'a> Verdicts<'a> {
     }
 
     /// Adds the policies that can fail, and what is not known about that.
-    pub(super) fn add_failing(&self, proof: &mut Proof, missed: Option<Deadline>) {
+    pub(super) fn add_failing(&self, proof: &mut Proof, missed: Option<&Deadline>) {
         add_unknown(proof, &self.found.violations);
         let mut all = self.found.violations.iter();
         if all.any(|found| !found.failing.is_empty()) {

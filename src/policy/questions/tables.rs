@@ -8,6 +8,7 @@ use cedar_policy_core::validator::{ValidatorEntityTypeKind, ValidatorSchema};
 use crate::domain::decision::Decision;
 use crate::domain::recent_table::RecentTable;
 use crate::policy::attributes::{DeclaredAttribute, declared_attributes};
+use crate::policy::cache_size::CacheSize;
 use crate::policy::index::PolicyIndex;
 
 use super::action_context::ActionContext;
@@ -41,7 +42,12 @@ pub(super) struct OwnType {
 
 impl QuestionTables {
     /// The tables of a schema; `has_networks` says whether the bundle names networks.
-    pub(in crate::policy) fn new(schema: &Schema, index: &PolicyIndex, has_networks: bool) -> Self {
+    pub(in crate::policy) fn new(
+        schema: &Schema,
+        index: &PolicyIndex,
+        has_networks: bool,
+        size: CacheSize,
+    ) -> Self {
         let core: &ValidatorSchema = schema.as_ref();
         let own = core
             .entity_types()
@@ -63,7 +69,7 @@ impl QuestionTables {
         Self {
             types: types.collect(),
             contexts: ActionContext::of_all(schema, index, has_networks),
-            kept: RecentTable::new(MAX_KEPT_DECISIONS),
+            kept: RecentTable::new(size.entries(MAX_KEPT_DECISIONS)),
         }
     }
 

@@ -1,6 +1,5 @@
 //! Rejected invariants and their problems.
 
-use std::collections::BTreeSet;
 use std::fs;
 
 use super::fixtures::{bundle, folder};
@@ -13,12 +12,7 @@ const ALL: &str = "@id(\"all\") @reason(\"x\")\npermit (principal, action, resou
 /// The problems of one file of invariants, one line each.
 fn problem_lines(invariants: &str) -> Vec<String> {
     let folder = folder(&[("invariants/i.cedar", invariants)]);
-    let options = ProofOptions {
-        time_limit: std::time::Duration::from_secs(1),
-        is_thorough: false,
-        is_low_priority: false,
-        must_have_effect: BTreeSet::new(),
-    };
+    let options = ProofOptions::within(std::time::Duration::from_secs(1));
     let origin = format!("{}/", folder.path().display());
     let invariants = PolicyFolder::load(folder.path()).and_then(|folder| folder.invariants());
     let proved =

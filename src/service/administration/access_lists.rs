@@ -211,6 +211,7 @@ impl Administration {
         ContextScope {
             address: query.address,
             time: query.time,
+            authentication: None,
             now: self.clock.unix_seconds(),
             literals: ContextLiterals::default(),
         }
@@ -317,7 +318,7 @@ fn permitted_datasets(
         }
         visible.push(dataset);
     }
-    let mut on_datasets = grants_on_datasets(authorizer.bundle(), query, visible);
+    let mut on_datasets = grants_on_datasets(authorizer.bundle(), query, &visible);
     on_datasets.retain(|one| one.access.iter().any(|access| !access.is_denied()));
     on_datasets
         .into_iter()

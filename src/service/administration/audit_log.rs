@@ -70,7 +70,7 @@ impl Administration {
     }
 
     /// Where the audit log is read from; only callers of the server read it here.
-    fn policies_access(&self) -> Result<&AdminDependencies, ServiceError> {
+    pub(super) fn policies_access(&self) -> Result<&AdminDependencies, ServiceError> {
         match &self.access {
             AdminAccess::Policies(dependencies) => Ok(dependencies),
             AdminAccess::Local => Err(no_policies_in_force()),

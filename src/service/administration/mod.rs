@@ -21,6 +21,8 @@ mod list_turns;
 mod operation;
 mod passwords;
 mod policies;
+pub mod policy_revisions;
+pub mod policy_usage;
 mod privilege_questions;
 mod privileges;
 mod role_changes;
@@ -29,8 +31,10 @@ mod sessions;
 pub mod share_end_input;
 pub mod shares;
 mod signing_keys;
+pub mod usage_counter;
 pub mod user_input;
 pub mod users;
+mod visible_names;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -43,6 +47,7 @@ use crate::storage::Database;
 use super::access::decisions::Decisions;
 use super::audit_trail::AuditTrail;
 use super::catalog_cache::CatalogCache;
+use super::catalog_snapshots::CatalogSnapshots;
 use super::error::ServiceError;
 use super::fair_turns::{FairTurns, TurnLimits};
 use super::identity::authentication::Authenticator;
@@ -52,6 +57,7 @@ use super::policies::reload::PolicyReloader;
 use super::rate_limits::RateLimits;
 
 pub use operation::Precondition;
+pub use policies::PoliciesView;
 pub use signing_keys::SigningKeyInfo;
 
 /// One change of the catalog is written at a time, and of one user one waits for that.
@@ -70,6 +76,36 @@ const DRAFT_TURNS: TurnLimits = TurnLimits {
     per_network: 2,
     wait: Duration::from_secs(20),
     what: "working on drafts",
+};
+
+/// A review of the whole catalog takes a processor for as long as it lasts: one at a time.
+const REVIEW_TURNS: TurnLimits = TurnLimits {
+    total: 1,
+    per_user: 1,
+    per_network: 1,
+    wait: Duration::from_secs(10),
+    what: "reviewing a draft",
+};
+
+/// The most proofs of drafts that run at once, each with solvers on all cores.
+const MAX_PROOFS: usize = 2;
+
+/// A proof of a draft takes all cores for as long as the policy gate may take.
+const PROOF_TURNS: TurnLimits = TurnLimits {
+    total: MAX_PROOFS,
+    per_user: 1,
+    per_network: MAX_PROOFS,
+    wait: Duration::from_secs(10),
+    what: "proving drafts",
+};
+
+/// A draft that is being published is what the next one has to start from.
+const PUBLISH_TURNS: TurnLimits = TurnLimits {
+    total: 1,
+    per_user: 1,
+    per_network: 1,
+    wait: Duration::from_secs(10),
+    what: "publishing drafts",
 };
 
 /// Each upload has a piece of its file in memory.
@@ -103,6 +139,14 @@ pub struct Administration {
     drafts: Drafts,
     /// Shares out the work on drafts.
     draft_turns: FairTurns,
+    /// Shares out reviews of the whole catalog.
+    review_turns: FairTurns,
+    /// The catalog that they look at.
+    catalog_snapshots: Arc<CatalogSnapshots>,
+    /// Shares out proofs of drafts.
+    proof_turns: FairTurns,
+    /// Lets one draft be published at a time.
+    publish_turns: FairTurns,
 }
 
 /// Who may run administrative operations.
@@ -151,6 +195,10 @@ impl Administration {
             upload_turns: FairTurns::new(UPLOAD_TURNS),
             drafts: Drafts::default(),
             draft_turns: FairTurns::new(DRAFT_TURNS),
+            review_turns: FairTurns::new(REVIEW_TURNS),
+            catalog_snapshots: Arc::default(),
+            proof_turns: FairTurns::new(PROOF_TURNS),
+            publish_turns: FairTurns::new(PUBLISH_TURNS),
         }
     }
 
@@ -182,6 +230,10 @@ impl Administration {
             upload_turns: FairTurns::new(UPLOAD_TURNS),
             drafts: Drafts::default(),
             draft_turns: FairTurns::new(DRAFT_TURNS),
+            review_turns: FairTurns::new(REVIEW_TURNS),
+            catalog_snapshots: Arc::default(),
+            proof_turns: FairTurns::new(PROOF_TURNS),
+            publish_turns: FairTurns::new(PUBLISH_TURNS),
         }
     }
 }

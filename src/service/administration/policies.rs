@@ -11,6 +11,7 @@ use crate::service::identity::request_context::RequestContext;
 use crate::service::policies::reload::{PolicyReloader, ReloadReport, ReloadStatus};
 
 use super::operation::no_policies_in_force;
+use super::policy_revisions::RevisionView;
 use super::{AdminAccess, Administration};
 
 /// How the reason of a reload starts that an edit is refused by, in audit records.
@@ -19,18 +20,40 @@ pub(super) const RELOAD_REFUSED: &str = "policies not reloaded: ";
 pub(super) const WHERE_DETAILS_ARE: &str =
     "the server's log has the details, and GET /admin/policies with view_policies";
 
+/// The policies in force, and what became of the last edit.
+pub struct PoliciesView {
+    /// The bundle in force.
+    pub bundle: Arc<Bundle>,
+    /// Its warnings.
+    pub warnings: Vec<SourceDiagnostic>,
+    /// What differs in the policy folder, and what the gate left open.
+    pub status: ReloadStatus,
+    /// When it came into force, how and by whom, if that is in the history.
+    pub came_into_force: Option<RevisionView>,
+    /// Why the caller cannot publish drafts; none if it can.
+    pub publish_refusal: Option<String>,
+}
+
 impl Administration {
     /// Returns the bundle in force with its warnings, and the status of the last edit.
     pub async fn get_policies(
         &self,
         request: &RequestContext,
-    ) -> Result<(Arc<Bundle>, Vec<SourceDiagnostic>, ReloadStatus), ServiceError> {
+    ) -> Result<PoliciesView, ServiceError> {
         self.audited(request, Action::ViewPolicies, async |operation| {
             operation.set_summary("policies viewed");
             operation.authorize(Action::ViewPolicies, &Resource::Server)?;
             let bundle = operation.bundle()?;
             let reloader = self.reloader()?;
-            Ok((bundle, reloader.warnings().await, reloader.status()))
+            let status = reloader.status();
+            let in_force = self.revision_in_force(&operation, &status.folder_revision);
+            Ok(PoliciesView {
+                came_into_force: in_force.await?,
+                bundle,
+                warnings: reloader.warnings().await,
+                status,
+                publish_refusal: self.publish_refusal(&operation)?,
+            })
         })
         .await
     }

@@ -39,11 +39,17 @@ async fn the_cases_of_a_draft_are_run_and_failures_say_why() {
     let draft = TestDraft::create(&ada, json!({"night.cedar": NIGHT})).await;
     let results = ada.get(&draft.path("cases")).await.json();
     let cases = results["cases"].as_array().unwrap();
-    let failed: Vec<&Value> = cases.iter().filter(|case| case["is_passed"] == false).collect();
+    let failed: Vec<&Value> = cases
+        .iter()
+        .filter(|case| case["is_passed"] == false)
+        .collect();
     assert!(!failed.is_empty());
     assert_eq!(results["failed"], failed.len());
     for case in failed {
-        assert_eq!((&case["expected"], &case["decision"]), (&json!("permit"), &json!("deny")));
+        assert_eq!(
+            (&case["expected"], &case["decision"]),
+            (&json!("permit"), &json!("deny"))
+        );
         assert_eq!(case["determining_policies"], json!(["night"]));
         let failure = case["failure"].as_str().unwrap();
         assert!(failure.starts_with("expected allow, got deny"), "{failure}");
@@ -79,20 +85,34 @@ async fn a_decision_becomes_a_case_beside_its_policy_that_expects_what_the_draft
     assert_eq!(added["name"], "mo may not read: Public");
     assert_eq!(added["is_added"], true);
     assert_eq!(added["draft"]["version"], 2);
-    assert_eq!(draft.file("night.cases.json").await, added["text"].as_str().unwrap());
+    assert_eq!(
+        draft.file("night.cases.json").await,
+        added["text"].as_str().unwrap()
+    );
     let results = ada.get(&draft.path("cases")).await.json();
     assert_eq!(results["uncovered_policies"], json!([]));
     let cases = results["cases"].as_array().unwrap();
-    let case = cases.iter().find(|case| case["name"] == added["name"]).unwrap();
+    let case = cases
+        .iter()
+        .find(|case| case["name"] == added["name"])
+        .unwrap();
     assert_eq!(case["is_passed"], true, "{case}");
     assert_eq!(case["determining_policies"], json!(["night"]));
 
     // The same again is there already.
-    let again = ada.post(&draft.path("cases"), decision("mo", PUBLIC)).await.json();
-    assert_eq!((&again["is_added"], &again["name"]), (&json!(false), &added["name"]));
+    let again = ada
+        .post(&draft.path("cases"), decision("mo", PUBLIC))
+        .await
+        .json();
+    assert_eq!(
+        (&again["is_added"], &again["name"]),
+        (&json!(false), &added["name"])
+    );
     assert_eq!(draft.version().await, 2);
     // Nobody determines that a user may not read it.
-    let denied = ada.post(&draft.path("cases"), decision("otto", RESTRICTED)).await;
+    let denied = ada
+        .post(&draft.path("cases"), decision("otto", RESTRICTED))
+        .await;
     assert_eq!(denied.json()["file"], "new.cases.json");
 }
 
@@ -101,7 +121,8 @@ async fn a_case_may_expect_what_the_draft_does_not_decide_yet() {
     let server = Server::start().await;
     let ada = AdminClient::sign_in(&server, "ada").await;
     let draft = TestDraft::create(&ada, json!({})).await;
-    let wanted = json!({"expected": "permit", "file": "team/wish.cases.json", "name": "Otto reads it"});
+    let wanted =
+        json!({"expected": "permit", "file": "team/wish.cases.json", "name": "Otto reads it"});
     let body = with(decision("otto", RESTRICTED), &wanted);
     let added = ada.post(&draft.path("cases"), body.clone()).await;
     assert_eq!(added.status, 201, "{}", added.text());
@@ -113,7 +134,10 @@ async fn a_case_may_expect_what_the_draft_does_not_decide_yet() {
     let contradiction = ada.post(&draft.path("cases"), opposite.clone()).await;
     let (field, detail) = (contradiction.problem_field(409), contradiction.problem(409));
     assert_eq!(field, "file");
-    assert!(detail.contains("asks the same and expects allow"), "{detail}");
+    assert!(
+        detail.contains("asks the same and expects allow"),
+        "{detail}"
+    );
     let elsewhere = with(opposite, &json!({"file": "other.cases.json"}));
     assert_eq!(ada.post(&draft.path("cases"), elsewhere).await.status, 201);
 }
@@ -125,7 +149,10 @@ async fn a_case_asks_in_the_context_that_is_given() {
     let keys = "@id(\"no-keys\") @reason(\"x\") forbid (principal, action == Action::\"read\", resource)\n\
                 when { context.authentication == Authentication::\"api_key\" };";
     let draft = TestDraft::create(&ada, json!({"keys.cedar": keys})).await;
-    let body = with(decision("mo", PUBLIC), &json!({"authentication": "api_key"}));
+    let body = with(
+        decision("mo", PUBLIC),
+        &json!({"authentication": "api_key"}),
+    );
     let added = ada.post(&draft.path("cases"), body).await.json();
     assert_eq!(added["file"], "keys.cases.json");
     let text = added["text"].as_str().unwrap();
@@ -149,11 +176,16 @@ async fn a_malformed_case_is_refused_with_its_field() {
         (json!({"file": "invariants/x.cases.json"}), "files"),
         (json!({"name": ""}), "name"),
         (json!({"name": "a\nb"}), "name"),
-        (json!({"invariant": "anonymous-reads-public-only"}), "invariant"),
+        (
+            json!({"invariant": "anonymous-reads-public-only"}),
+            "invariant",
+        ),
         (json!({"principal": "User::\"mo\""}), "principal"),
         (json!({"principal": null}), "principal"),
     ] {
-        let refused = ada.post(&draft.path("cases"), with(good.clone(), &members)).await;
+        let refused = ada
+            .post(&draft.path("cases"), with(good.clone(), &members))
+            .await;
         assert_eq!(refused.problem_field(422), field, "{members}");
     }
     let unproved = json!({"invariant": "x"});
@@ -173,11 +205,15 @@ async fn a_case_is_made_of_a_user_and_a_dataset_alone_that_its_author_sees_whole
         ("of-shown", RESTRICTED),
         ("anonymous", INTERNAL),
     ] {
-        let refused = author.post(&draft.path("cases"), decision(principal, dataset)).await;
+        let refused = author
+            .post(&draft.path("cases"), decision(principal, dataset))
+            .await;
         refused.problem(403);
     }
     for principal in ["of-shown", "anonymous"] {
-        let added = author.post(&draft.path("cases"), decision(principal, PUBLIC)).await;
+        let added = author
+            .post(&draft.path("cases"), decision(principal, PUBLIC))
+            .await;
         assert_eq!(added.status, 201, "{}", added.text());
     }
 }

@@ -21,7 +21,9 @@ async fn a_decision_is_explained_in_force_and_under_the_draft() {
          Action::\"read\", resource == Dataset::\"{RESTRICTED}\");\n"
     );
     let draft = TestDraft::create(&ada, json!({"otto.cedar": policy})).await;
-    let answer = ada.post(&draft.path("explain"), question("otto", RESTRICTED)).await;
+    let answer = ada
+        .post(&draft.path("explain"), question("otto", RESTRICTED))
+        .await;
     assert_eq!(answer.status, 200, "{}", answer.text());
     let answer = answer.json();
     assert_eq!(answer["version"], 1);
@@ -73,7 +75,11 @@ async fn an_explanation_asks_in_the_context_that_is_given() {
         other[member] = value;
         assert!(decide(&other).await, "{member}");
     }
-    for (principal, word) in [("mo", "none"), ("anonymous", "password"), ("mo", "command_line")] {
+    for (principal, word) in [
+        ("mo", "none"),
+        ("anonymous", "password"),
+        ("mo", "command_line"),
+    ] {
         let mut refused = question(principal, PUBLIC);
         refused["authentication"] = json!(word);
         ada.post(&draft.path("explain"), refused).await.problem(422);
@@ -91,16 +97,26 @@ async fn an_author_learns_nothing_of_whom_or_what_it_may_not_see_whole() {
     let ada = AdminClient::sign_in(&server, "ada").await;
     let otto = ada.user_id("otto").await;
     let explain = async |principal: &str, dataset: &str| {
-        author.post(&draft.path("explain"), question(principal, dataset)).await
+        author
+            .post(&draft.path("explain"), question(principal, dataset))
+            .await
     };
     let unknown = explain(UNKNOWN, PUBLIC).await.problem(403);
     for principal in ["otto", &otto, "nobody"] {
-        assert_eq!(explain(principal, PUBLIC).await.problem(403), unknown, "{principal}");
+        assert_eq!(
+            explain(principal, PUBLIC).await.problem(403),
+            unknown,
+            "{principal}"
+        );
     }
     // Of one that may be discovered, nothing is told either: the draft could ask for its attributes.
     let unknown = explain("of-shown", UNKNOWN).await.problem(403);
     for dataset in [RESTRICTED, INTERNAL] {
-        assert_eq!(explain("of-shown", dataset).await.problem(403), unknown, "{dataset}");
+        assert_eq!(
+            explain("of-shown", dataset).await.problem(403),
+            unknown,
+            "{dataset}"
+        );
     }
     let seen = explain("of-shown", PUBLIC).await;
     assert_eq!(seen.status, 200, "{}", seen.text());
@@ -112,10 +128,17 @@ async fn an_explanation_under_a_draft_needs_the_draft_to_be_valid_and_ones_own()
     let server = Server::start().await;
     let ada = AdminClient::sign_in(&server, "ada").await;
     let broken = TestDraft::create(&ada, json!({"broken.cedar": "permit ("})).await;
-    let detail = ada.post(&broken.path("explain"), question("mo", PUBLIC)).await.problem(409);
+    let detail = ada
+        .post(&broken.path("explain"), question("mo", PUBLIC))
+        .await
+        .problem(409);
     assert!(detail.contains("broken.cedar"), "{detail}");
     let mo = AdminClient::sign_in(&server, "mo").await;
-    mo.post(&broken.path("explain"), question("mo", PUBLIC)).await.problem(403);
+    mo.post(&broken.path("explain"), question("mo", PUBLIC))
+        .await
+        .problem(403);
     let unknown = format!("{}/{UNKNOWN}/explain", super::DRAFTS);
-    ada.post(&unknown, question("mo", PUBLIC)).await.problem(404);
+    ada.post(&unknown, question("mo", PUBLIC))
+        .await
+        .problem(404);
 }

@@ -1,7 +1,9 @@
 //! Drafts of the policies as authors work on them: what they can name, cases, and explanations.
 
 mod cases;
+mod effect;
 mod explanations;
+mod matrix;
 mod names;
 
 use serde_json::{Value, json};

@@ -107,7 +107,10 @@ async fn the_vocabulary_has_the_words_of_the_draft_and_the_names_of_what_it_ment
     let otto = ada.user_id("otto").await;
     let schema = ada.get("/admin/policies/files/schema.cedarschema").await;
     let schema = schema.json()["text"].as_str().unwrap().to_owned();
-    let declared = schema.replace("\"title\": String,", "\"title\": String,\n  \"rank\"?: Long,");
+    let declared = schema.replace(
+        "\"title\": String,",
+        "\"title\": String,\n  \"rank\"?: Long,",
+    );
     assert_ne!(declared, schema);
     let policy = format!(
         "@id(\"one\") @reason(\"x\") permit (principal == User::\"{otto}\", action, resource == \
@@ -121,7 +124,10 @@ async fn the_vocabulary_has_the_words_of_the_draft_and_the_names_of_what_it_ment
     let attributes = dataset["attributes"].as_array().unwrap();
     let rank = json!({"name": "rank", "type": "Long", "is_optional": true});
     assert!(attributes.contains(&rank), "{dataset}");
-    let visibility = types.iter().find(|one| one["name"] == "Visibility").unwrap();
+    let visibility = types
+        .iter()
+        .find(|one| one["name"] == "Visibility")
+        .unwrap();
     assert_eq!(visibility["members"].as_array().unwrap().len(), 4);
     let actions = vocabulary["actions"].as_array().unwrap();
     let read = actions.iter().find(|one| one["id"] == "read").unwrap();
@@ -146,7 +152,10 @@ async fn the_vocabulary_of_a_draft_with_a_broken_schema_is_that_in_force() {
     let draft = TestDraft::create(&ada, json!({"schema.cedarschema": "entity"})).await;
     let vocabulary = ada.get(&draft.path("vocabulary")).await.json();
     let types = vocabulary["entity_types"].as_array().unwrap();
-    assert!(types.iter().any(|one| one["name"] == "Dataset"), "{types:?}");
+    assert!(
+        types.iter().any(|one| one["name"] == "Dataset"),
+        "{types:?}"
+    );
 }
 
 #[tokio::test]

@@ -73,7 +73,10 @@ async fn users_and_datasets_are_found_by_parts_of_their_names_and_ids(db: TestDa
         let found = database.search_titles(&NameSearch::new(text), limit).await;
         found.unwrap().into_iter().map(|(_, title)| title).collect()
     };
-    assert_eq!(titles("SEA", 9).await, ["Sea of Ö", "Deep 100%_sea", "Inland sea"]);
+    assert_eq!(
+        titles("SEA", 9).await,
+        ["Sea of Ö", "Deep 100%_sea", "Inland sea"]
+    );
     assert_eq!(titles("sea", 2).await, ["Sea of Ö", "Deep 100%_sea"]);
     assert_eq!(titles("%_s", 9).await, ["Deep 100%_sea"]);
     assert_eq!(titles("of Ö", 9).await, ["Sea of Ö"]);

@@ -38,6 +38,7 @@ mod federated_users;
 mod key_rotations;
 mod migrations;
 mod outages;
+mod policy_revisions;
 mod removals;
 mod session_lists;
 mod session_records;

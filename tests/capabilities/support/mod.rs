@@ -2,11 +2,13 @@
 
 pub(crate) mod admin_client;
 pub(crate) mod cli;
+pub(crate) mod events;
 pub(crate) mod file_server;
 pub(crate) mod postgres;
 pub(crate) mod records;
 pub(crate) mod s3_server;
 pub(crate) mod server;
+pub(crate) mod server_process;
 pub(crate) mod sqlite;
 pub(crate) mod tcp_proxy;
 pub(crate) mod test_database;

@@ -220,7 +220,7 @@ export class CodeEditor {
         spellcheck: "false",
         autocorrect: "off",
         autocapitalize: "off",
-        ...(isReadOnly ? { tabindex: "0" } : {}),
+        tabindex: "0",
       }),
       keymap.of([
         { key: "Mod-s", run: () => (this.#hooks.onSave(), true) },

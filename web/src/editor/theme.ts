@@ -77,7 +77,6 @@ const look = EditorView.theme({
     border: "1px solid var(--control-line)",
   },
   ".cm-searchMatch": { backgroundColor: "var(--warn-soft)", outline: "1px solid var(--warn)" },
-  ".cm-mergeView, .cm-mergeViewEditors": { height: "100%" },
 });
 
 export const THEME = [look, syntaxHighlighting(colours)];

@@ -93,6 +93,7 @@ export class Revisions {
               policy.id,
             ),
           ),
+          (revision.more_policies ?? 0) > 0 && h("li", { class: "muted" }, `and ${count(revision.more_policies ?? 0, "more", "more")}`),
         ),
       h(
         "div",

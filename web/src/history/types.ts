@@ -1,7 +1,6 @@
 // Revisions of the policies, and how the policies were used.
 
 import type { Change } from "../lib/types";
-import type { Action } from "../explain/types";
 
 export interface Revision {
   readonly id: number;
@@ -13,6 +12,9 @@ export interface Revision {
   readonly summary: string;
   readonly files: readonly { readonly name: string; readonly change: Change }[];
   readonly policies: readonly { readonly id: string; readonly change: "added" | "changed" | "removed" }[];
+  /** Counts beyond those that are listed. */
+  readonly more_files?: number;
+  readonly more_policies?: number;
   readonly has_texts: boolean;
 }
 
@@ -40,10 +42,13 @@ export interface PolicyUse {
 }
 
 export interface Denial {
-  readonly principal?: { readonly id: string; readonly username?: string } | null;
-  readonly action: Action;
-  readonly dataset_id: string;
+  /** Absent for callers who are not signed in. */
+  readonly principal?: { readonly id: string; readonly username?: string };
+  readonly action: string;
+  readonly dataset_id?: string;
   readonly dataset_title?: string;
+  /** What a service asked about, if it is no dataset. */
+  readonly resource?: string;
   readonly count: number;
   readonly last_at: string;
 }
@@ -56,5 +61,6 @@ export interface Usage {
   readonly buckets: readonly Bucket[];
   readonly policies: readonly PolicyUse[];
   readonly never_used: readonly string[];
+  readonly never_used_count?: number;
   readonly denials: readonly Denial[];
 }

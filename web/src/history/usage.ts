@@ -1,10 +1,10 @@
 // How the policies were used: decisions over time, by policy, policies that nobody needed, denials people hit most.
 
-import { button, fill, h, newId } from "../lib/dom";
+import { button, fill, h, newId, type Child } from "../lib/dom";
 import { openDialog } from "../lib/dialog";
 import { ago, count, dateTime, number } from "../lib/format";
 import { messageOf } from "../lib/problem";
-import type { Explanation } from "../explain/types";
+import type { Explanation, ExplanationQuestion } from "../explain/types";
 import { explanationView, questionTitle } from "../explain/view";
 import type { Workbench } from "../workbench/workbench";
 import { decisionsChart } from "./chart";
@@ -96,6 +96,7 @@ export class UsageSection {
         : [
             h("p", { class: "muted" }, "In force, but they decided nothing in this time."),
             h("ul", { class: "row plain-list" }, usage.never_used.map((id) => h("li", {}, this.#policyLink(id)))),
+            moreThan(usage.never_used.length, usage.never_used_count),
           ],
     );
   }
@@ -142,8 +143,9 @@ export class UsageSection {
   }
 
   #denial(denial: Denial): HTMLElement {
-    const title = denial.dataset_title ?? denial.dataset_id;
+    const title = whatWords(denial);
     const who = whoWords(denial);
+    const question = questionOf(denial);
     return h(
       "tr",
       {},
@@ -151,17 +153,22 @@ export class UsageSection {
       h("td", {}, `${denial.action} “${title}”`),
       h("td", {}, number(denial.count)),
       h("td", {}, h("time", { datetime: denial.last_at, title: dateTime(denial.last_at) }, ago(denial.last_at))),
-      h("td", {}, button("Why?", () => void this.#explain(denial), { "aria-label": `Why may ${who} not ${denial.action} ${title}?` })),
+      h(
+        "td",
+        {},
+        question !== undefined &&
+          button("Why?", () => void this.#explain(denial, question), { "aria-label": `Why may ${who} not ${denial.action} ${title}?` }),
+      ),
     );
   }
 
-  async #explain(denial: Denial): Promise<void> {
-    const title = questionTitle(whoWords(denial), denial.action, denial.dataset_title ?? denial.dataset_id);
+  async #explain(denial: Denial, question: ExplanationQuestion): Promise<void> {
+    const title = questionTitle(whoWords(denial), question.action, whatWords(denial));
     const dialog = openDialog(title, h("p", { class: "muted" }, "Asking the policies…"));
     try {
       const answer = await this.#bench.api.json<Explanation>("admin/policies/explain", {
         method: "POST",
-        json: { principal: denial.principal?.id ?? "anonymous", action: denial.action, dataset_id: denial.dataset_id },
+        json: question,
       });
       const note = answer.is_permitted
         ? "It is allowed now: the policies or the dataset have changed since, or it was asked in another situation."
@@ -180,6 +187,21 @@ export class UsageSection {
       fill(dialog.body, h("p", { class: "error", role: "alert" }, messageOf(error)));
     }
   }
+}
+
+function moreThan(shown: number, all = shown): Child {
+  return all > shown && h("p", { class: "muted" }, `and ${number(all - shown)} more`);
+}
+
+function whatWords(denial: Denial): string {
+  return denial.dataset_title ?? denial.dataset_id ?? denial.resource ?? "something";
+}
+
+/** What to ask the policies, if it was about a dataset. */
+function questionOf(denial: Denial): ExplanationQuestion | undefined {
+  const action = (["read", "discover", "administer"] as const).find((known) => known === denial.action);
+  if (action === undefined || denial.dataset_id === undefined) return undefined;
+  return { principal: denial.principal?.id ?? "anonymous", action, dataset_id: denial.dataset_id };
 }
 
 function whoWords(denial: Denial): string {

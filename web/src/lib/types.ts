@@ -83,7 +83,8 @@ export interface DraftResponse {
 
 export interface DraftFileResponse {
   readonly name: string;
-  readonly text: string;
+  /** Absent if the draft removes the file. */
+  readonly text?: string;
   readonly base_text?: string;
   readonly change: Change;
 }
@@ -184,7 +185,11 @@ export interface ProofResult {
     verdict: "holds" | "violated" | "unknown";
     policies: readonly string[];
     suggestions: readonly string[];
+    /** What is not known, and why. */
+    open: readonly string[];
     counterexample?: string;
+    /** Whether the counterexample can be kept as a case. */
+    can_be_kept: boolean;
     hint?: string;
   }[];
   readonly failing: readonly string[];
@@ -194,7 +199,8 @@ export interface ProofResult {
 
 export interface EffectGroup {
   readonly action: string;
-  readonly change: "gained" | "lost";
+  /** The last two: for how long tokens are valid. */
+  readonly change: "gained" | "lost" | "shortened" | "lengthened";
   readonly sentence: string;
   readonly count: number;
   readonly users: readonly { id: string; username: string }[];
@@ -203,7 +209,7 @@ export interface EffectGroup {
   readonly datasets: readonly { id: string; title: string }[];
   readonly dataset_count: number;
   readonly when?: string;
-  readonly example?: { principal: string; dataset_id: string; address?: string; time?: string };
+  readonly example?: { principal: string; dataset_id: string; address?: string; time?: string; authentication?: string };
 }
 
 export interface EffectResponse {

@@ -3,7 +3,7 @@
 import { h } from "../lib/dom";
 import { cellElement, columnHeader, rowHeader, type HeaderActions } from "./grid_parts";
 import type { Cell, Column, MatrixResponse, Row } from "./types";
-import { columnSize } from "./words";
+import { columnLabel, columnSize } from "./words";
 
 /** Cells beyond the edge of the view that are drawn too. */
 const OVERSCAN = 6;
@@ -94,7 +94,7 @@ export class Grid {
     const columns = Math.max(1, matrix.columns.length);
     const fitting = Math.floor((available - headWidth - 2) / columns);
     const width = Math.max(MIN_CELL, Math.min(MAX_CELL_WIDTH, fitting));
-    const longest = Math.max(0, ...matrix.columns.map((column) => column.label.length + columnSize(column).length));
+    const longest = Math.max(0, ...matrix.columns.map((column) => columnLabel(column).length + columnSize(column).length));
     const headHeight = width >= WIDE_CELL ? 64 : Math.min(200, Math.max(80, longest * 7 + 28));
     this.#size = { headWidth, headHeight, width, height: CELL_HEIGHT };
     const style = this.#plane.style;

@@ -3,7 +3,7 @@
 import { h, type Child } from "../lib/dom";
 import { number } from "../lib/format";
 import type { Cell, Column, Row } from "./types";
-import { cellLabel, changeOf, columnSize, rowSize, shortShare } from "./words";
+import { cellLabel, changeOf, columnLabel, columnSize, rowSize, shortShare } from "./words";
 
 export interface HeaderActions {
   readonly onPeople: (column: Column) => void;
@@ -14,7 +14,7 @@ export interface HeaderActions {
 
 export function columnHeader(column: Column, actions: HeaderActions): HTMLElement {
   const size = columnSize(column);
-  return header("columnheader", "matrix-column", column.label, size, column.detail, actions.canZoomPeople(column));
+  return header("columnheader", "matrix-column", columnLabel(column), size, column.detail, actions.canZoomPeople(column));
 }
 
 export function rowHeader(row: Row, actions: HeaderActions): HTMLElement {

@@ -8,7 +8,7 @@ import type { Explanation, ExplanationQuestion } from "../explain/types";
 import { explanationView, questionTitle } from "../explain/view";
 import type { Workbench } from "../workbench/workbench";
 import type { Cell, Column, Row, Situation } from "./types";
-import { cellWords } from "./words";
+import { cellWords, columnLabel } from "./words";
 
 interface BothExplanations {
   readonly version: number;
@@ -66,7 +66,10 @@ export class ExplanationPanel {
       dataset_id: example.dataset_id,
       ...(address !== undefined && { address }),
       ...(time !== undefined && { time }),
-      ...(authentication !== undefined && example.principal !== "anonymous" && { authentication }),
+      // Without it the user is asked about as it signs in.
+      ...(authentication !== undefined &&
+        authentication !== "signed_in" &&
+        example.principal !== "anonymous" && { authentication }),
     };
     void this.#ask(shown, question, true);
   }
@@ -115,7 +118,7 @@ export class ExplanationPanel {
         h("h2", { tabindex: "-1" }, questionTitle(who, question.action, example?.dataset_title ?? question.dataset_id)),
         button("Close", () => this.close(), { class: "quiet" }),
       ),
-      isMany && h("p", { class: "muted" }, `One of ${cell.pairs.toLocaleString("en")} pairs of “${column.label}” and “${row.label}”: ${cellWords(cell)}.`),
+      isMany && h("p", { class: "muted" }, `One of ${cell.pairs.toLocaleString("en")} pairs of “${columnLabel(column)}” and “${row.label}”: ${cellWords(cell)}.`),
       content,
       h(
         "div",

@@ -107,8 +107,8 @@ class ReachPanel {
         "p",
         {},
         h("strong", {}, number(reach.draft)),
-        ` of ${number(matrix.totals.pairs)} pairs of a caller and a dataset may ${verb}`,
-        isSame ? "; the draft changes none of them." : `; in force it is ${number(reach.in_force)}.`,
+        ` of ${number(matrix.totals.pairs)} pairs: the person may ${verb} the dataset`,
+        isSame ? ". The draft changes none of them." : ` under the draft. In force it is ${number(reach.in_force)}.`,
       ),
       bar(reach, matrix.totals.pairs),
       !isSame &&

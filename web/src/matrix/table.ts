@@ -3,7 +3,7 @@
 import { fill, h } from "../lib/dom";
 import { number } from "../lib/format";
 import type { Cell, Column, MatrixResponse, Row } from "./types";
-import { changeOf, share } from "./words";
+import { changeOf, columnLabel, share } from "./words";
 
 /** The most lines of the table. */
 const MAX_LINES = 200;
@@ -77,7 +77,7 @@ function tableRow({ column, row, cell }: Line): HTMLElement {
   return h(
     "tr",
     {},
-    h("th", { scope: "row" }, column.label),
+    h("th", { scope: "row" }, columnLabel(column)),
     h("td", {}, row.label),
     h("td", {}, share(cell.in_force, cell.pairs)),
     h("td", {}, share(cell.draft, cell.pairs)),

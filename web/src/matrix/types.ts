@@ -4,7 +4,8 @@ import type { Action } from "../explain/types";
 
 export type PeopleBy = "class" | "role" | "person";
 export type DatasetsBy = "visibility" | "record_status" | "owner" | "tag" | "dataset";
-export type Authentication = "none" | "password" | "api_key" | "issuer";
+/** `signed_in`: as each user signs in, without an API key. */
+export type Authentication = "none" | "password" | "api_key" | "issuer" | "signed_in";
 
 /** A situation in which it is asked; what is absent is asked on all sides. */
 export interface Situation {

@@ -63,12 +63,16 @@ export function changeWords(cell: { readonly gained: number; readonly lost: numb
 
 /** The text alternative of a cell. */
 export function cellLabel(column: Column, row: Row, cell: Cell): string {
-  return `${column.label}, ${row.label}: ${cellWords(cell)}`;
+  return `${columnLabel(column)}, ${row.label}: ${cellWords(cell)}`;
 }
 
-/** The number of a group, unless it is one: `12 users`. */
+export function columnLabel(column: Column): string {
+  return column.is_anonymous ? "not signed in" : column.label;
+}
+
+/** The number of a group, unless it is somebody: `12 users`. */
 export function columnSize(column: Column): string {
-  return column.people === 1 ? "" : count(column.people, "user");
+  return column.is_anonymous || column.user_id !== undefined ? "" : count(column.people, "user");
 }
 
 export function rowSize(row: Row): string {

@@ -10,6 +10,8 @@ export class Checks {
   readonly #draft: DraftStore;
   readonly #listeners = new Set<() => void>();
   #running: AbortController | undefined;
+  /** The draft that was checked. */
+  #of: string | undefined;
   latest: CheckResponse | undefined;
   error: unknown;
 
@@ -28,7 +30,8 @@ export class Checks {
 
   /** Whether what is shown is of the text that is shown. */
   get isCurrent(): boolean {
-    return this.#draft.isSaved && this.latest?.version === this.#draft.version;
+    const isOfVersion = this.#of === this.#draft.response?.id && this.latest?.version === this.#draft.version;
+    return this.#draft.isSaved && (isOfVersion || this.error !== undefined);
   }
 
   async run(): Promise<void> {
@@ -38,8 +41,8 @@ export class Checks {
     this.#running = running;
     try {
       const check = await this.#draft.call<CheckResponse>("check", { signal: running.signal });
-      if (check.version < (this.latest?.version ?? 0)) return;
       this.latest = check;
+      this.#of = this.#draft.response?.id;
       this.error = undefined;
     } catch (error) {
       if (isAbort(error)) return;

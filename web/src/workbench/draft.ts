@@ -40,6 +40,13 @@ export interface Conflict {
   readonly theirs: string | null;
 }
 
+function textOf(file: DraftFileResponse): Text {
+  return {
+    text: file.text ?? null,
+    base: file.base_text ?? (file.change === "unchanged" ? (file.text ?? null) : null),
+  };
+}
+
 export class DraftStore {
   readonly #api: Api;
   readonly #listeners = new Set<(event: DraftEvent) => void>();
@@ -148,11 +155,8 @@ export class DraftStore {
   async load(name: string): Promise<Readonly<Text>> {
     const known = this.#texts.get(name);
     if (known !== undefined) return known;
-    const file = await this.call<DraftFileResponse>(`files/${encodeURIComponent(name)}`);
-    const text = this.#texts.get(name) ?? {
-      text: file.change === "removed" ? null : file.text,
-      base: file.base_text ?? (file.change === "unchanged" ? file.text : null),
-    };
+    const read = textOf(await this.call<DraftFileResponse>(`files/${encodeURIComponent(name)}`));
+    const text = this.#texts.get(name) ?? read; // typed into meanwhile
     this.#texts.set(name, text);
     return text;
   }
@@ -173,6 +177,7 @@ export class DraftStore {
     const response = await this.call<DraftResponse>("", { method: "PATCH", json: { files } });
     this.#response = response;
     for (const [name, text] of Object.entries(files)) {
+      if (this.#unsaved.has(name)) continue; // typed into meanwhile: that is sent next
       this.#texts.set(name, { text, base: this.#texts.get(name)?.base ?? null });
     }
     this.#emit("reloaded");
@@ -301,14 +306,25 @@ export class DraftStore {
   }
 
   async #adopt(response: DraftResponse, isNew = true): Promise<void> {
+    const names = response.files
+      .filter((file) => file.change !== "unchanged" || (!isNew && this.#texts.has(file.name)))
+      .map((file) => file.name);
+    const texts = await Promise.all(names.map((name) => this.#read(response.id, name)));
     this.#response = response;
     this.#texts.clear();
-    this.#unsaved.clear();
-    if (isNew) this.conflicts = [];
+    names.forEach((name, at) => this.#texts.set(name, texts[at] ?? { text: null, base: null }));
+    if (isNew) {
+      this.#unsaved.clear();
+      this.conflicts = [];
+    }
+    // What was typed while the server answered is sent next.
+    for (const [name, text] of this.#unsaved) this.#texts.set(name, { text, base: this.#texts.get(name)?.base ?? null });
     this.error = undefined;
-    const changed = response.files.filter((file) => file.change !== "unchanged");
-    await Promise.all(changed.map((file) => this.load(file.name)));
     if (isNew) this.#emit("opened");
+  }
+
+  async #read(draft: string, name: string): Promise<Text> {
+    return textOf(await this.#api.json<DraftFileResponse>(`${DRAFTS}/${draft}/files/${encodeURIComponent(name)}`));
   }
 
   /** Creates the draft anew from the texts of this tab. */
@@ -322,10 +338,7 @@ export class DraftStore {
     // Something else came into force meanwhile: what both changed is told, as after a rebase.
     this.#texts.clear();
     for (const [name, mine] of kept) {
-      const now = await this.#api.json<DraftFileResponse>(
-        `${DRAFTS}/${response.id}/files/${encodeURIComponent(name)}`,
-      ).catch(() => undefined);
-      const base = now?.base_text ?? (now?.change === "unchanged" ? now.text : null);
+      const base = (await this.#read(response.id, name).catch(() => undefined))?.base ?? null;
       this.#texts.set(name, { text: mine.text, base });
       if (base !== mine.base && base !== mine.text) {
         this.conflicts.push({ name, base: mine.base, mine: mine.text, theirs: base });

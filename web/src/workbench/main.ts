@@ -76,6 +76,12 @@ let shell: Shell | undefined;
 let username: string | undefined;
 
 window.addEventListener("hashchange", () => shell?.route());
+document.addEventListener("visibilitychange", () => {
+  // Back from another tab: what is in force may have changed meanwhile.
+  if (document.visibilityState === "visible" && shell?.element.hidden === false) {
+    bench.refresh().catch(() => {});
+  }
+});
 window.addEventListener("beforeunload", (event) => {
   if (draft.isOpen && draft.changedFiles.length > 0) event.preventDefault();
 });

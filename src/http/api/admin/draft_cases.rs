@@ -137,7 +137,9 @@ impl Example for CreateCaseRequest {
             name: Some("mo may read the sea".to_owned()),
             principal: Some("mo".to_owned()),
             action: Some(DatasetAction::Read),
-            dataset_id: Some(DatasetId(uuid::uuid!("6b1f0a52-8c3d-4e7a-9f14-05d2c7e3a981"))),
+            dataset_id: Some(DatasetId(uuid::uuid!(
+                "6b1f0a52-8c3d-4e7a-9f14-05d2c7e3a981"
+            ))),
             address: None,
             time: None,
             authentication: None,
@@ -191,7 +193,8 @@ impl CreateCaseRequest {
     }
 
     fn into_decision(self) -> Result<CaseSource, ServiceError> {
-        let missing = |field| move || ServiceError::invalid(field, "a case about a decision has it");
+        let missing =
+            |field| move || ServiceError::invalid(field, "a case about a decision has it");
         let question = DraftExplanationRequest {
             principal: self.principal.ok_or_else(missing("principal"))?,
             action: self.action.ok_or_else(missing("action"))?,
@@ -287,7 +290,7 @@ impl DraftCasesApi {
             .add_draft_case(&credentials.0, draft_id.0, &input)
             .await?;
         Ok(JsonCreated(AddedCaseResponse {
-            draft: added.draft.into(),
+            draft: (&added.draft).into(),
             file: added.file,
             name: added.name,
             text: added.text,

@@ -17,8 +17,10 @@ use crate::http::reply::timestamp::Timestamp;
 use crate::policy::Bundle;
 use crate::policy::bundle::PolicyInfo;
 use crate::policy::prove::{InvariantVerdict, ProvedInvariant};
-use crate::service::administration::Administration;
+use crate::service::administration::{Administration, PoliciesView};
 use crate::service::policies::reload::{MAX_REASON_LINES, RejectedBundle, RejectionReason};
+
+use super::revisions::OriginWord;
 
 /// The policies admin API.
 pub struct PoliciesApi {
@@ -43,6 +45,20 @@ pub struct PoliciesResponse {
     /// Why the invariants of the bundle in force are not proved, if they should be.
     #[oai(skip_serializing_if_is_none)]
     pub unproved: Option<String>,
+    /// Since when the policies in force are, as far as it is known.
+    #[oai(skip_serializing_if_is_none)]
+    pub in_force_since: Option<Timestamp>,
+    /// How they came into force.
+    #[oai(skip_serializing_if_is_none)]
+    pub origin: Option<OriginWord>,
+    /// The name of the user who published them, if you may see the user.
+    #[oai(skip_serializing_if_is_none)]
+    pub in_force_by: Option<String>,
+    /// Whether you can publish drafts to the policy folder.
+    pub can_publish: bool,
+    /// Why you cannot publish drafts.
+    #[oai(skip_serializing_if_is_none)]
+    pub publish_refusal: Option<String>,
 }
 
 /// An edit of the policy folder that was refused.
@@ -324,11 +340,27 @@ impl PoliciesApi {
         &self,
         credentials: HeaderCredentials,
     ) -> Result<JsonOk<PoliciesResponse>, ErrorResponse<ReadAllStatuses>> {
-        let (bundle, warnings, status) = self.administration.get_policies(&credentials.0).await?;
+        let view = self.administration.get_policies(&credentials.0).await?;
+        let PoliciesView {
+            bundle,
+            warnings,
+            status,
+            came_into_force,
+            publish_refusal,
+        } = view;
+        let in_force = came_into_force.as_ref();
+        let since = in_force.map(|in_force| in_force.revision.unix_millis.div_euclid(1000));
         Ok(JsonOk(PoliciesResponse {
             in_force: BundleResponse::new(&bundle, status.folder_revision, &warnings),
             refused: status.rejected.as_deref().map(RejectedBundleResponse::from),
             unproved: status.unproved,
+            in_force_since: since.map(Timestamp),
+            origin: in_force.map(|in_force| in_force.revision.origin.into()),
+            in_force_by: in_force
+                .and_then(|in_force| in_force.username.as_ref())
+                .map(ToString::to_string),
+            can_publish: publish_refusal.is_none(),
+            publish_refusal,
         }))
     }
 

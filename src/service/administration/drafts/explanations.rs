@@ -14,7 +14,6 @@ use crate::service::error::ServiceError;
 use crate::service::identity::request_context::RequestContext;
 use crate::service::policies::review::explanation::{DecisionQuery, ExplanationReport, explain};
 
-
 /// A decision, in force and under a draft.
 #[derive(Clone, Debug)]
 pub struct ComparedExplanation {

@@ -6,15 +6,25 @@
 //! - `opening`: finds a draft, and its bundle, for an operation. `editing`: makes, changes and removes drafts.
 //! - [`vocabulary`]: what its policies can name. [`names`]: the names of the catalog. [`cases`]: runs and adds cases.
 //!   [`mod@explanations`]: a decision in force and under a draft.
-//! - `origins`: what a new draft starts from. `checking`: checks and formats.
+//! - `visible_catalog`: the part of the catalog that an author may see. `matrix` and `effect`: what a draft changes there.
+//! - `origins`: what a new draft starts from. `checking`: checks and formats. `proving` and `publishing`: long work.
 
 pub mod cases;
+mod checking;
 mod editing;
+mod effect;
 pub mod explanations;
+mod matrix;
 pub mod names;
 mod opening;
 mod origins;
+mod proving;
+mod publishing;
+mod visible_catalog;
 pub mod vocabulary;
 
+pub use checking::DraftCheck;
 pub use editing::{DraftFile, DraftView, RebasedDraft};
 pub use origins::{DraftOrigin, IN_FORCE, ON_DISK};
+pub use proving::DraftProof;
+pub use publishing::PublishOutcome;

@@ -22,7 +22,6 @@ use crate::service::fair_turns::Turn;
 use crate::service::identity::request_context::RequestContext;
 use crate::storage::NameSearch;
 
-
 /// The fewest characters that are searched for.
 pub const MIN_SEARCH_LENGTH: usize = 2;
 /// The most characters that are searched for.

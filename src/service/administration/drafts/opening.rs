@@ -55,7 +55,7 @@ impl Administration {
     }
 
     /// Runs blocking work on a draft on a thread of its own, when it is the caller's turn.
-    pub(super) async fn run_draft_work<T: Send + 'static>(
+    pub(in crate::service::administration) async fn run_draft_work<T: Send + 'static>(
         &self,
         operation: &AdminOperation,
         work: impl FnOnce() -> T + Send + 'static,

@@ -81,19 +81,13 @@ impl Administration {
         if let Some(problem) = folder.unusable_files().next() {
             return Err(ServiceError::invalid("from", problem.to_string()));
         }
-        let files = folder.files();
-        Ok(files
-            .map(|(name, text)| (name.to_owned(), Arc::clone(text)))
-            .collect())
+        Ok(folder.texts())
     }
 
     /// The files of a folder that was in force, as far as they are kept.
-    #[allow(
-        clippy::unused_async,
-        reason = "the history of revisions is in the database"
-    )]
-    async fn files_of_revision(&self, _revision: &str) -> Result<FileTexts, ServiceError> {
-        Err(ServiceError::NotFound {
+    async fn files_of_revision(&self, revision: &str) -> Result<FileTexts, ServiceError> {
+        let files = self.reloader()?.read_revision(revision).await?;
+        files.ok_or(ServiceError::NotFound {
             what: "policy revision",
         })
     }

@@ -9,6 +9,7 @@ use moka::sync::Cache;
 
 use crate::domain::decision::Revision;
 use crate::policy::folder::PolicyFolder;
+use crate::policy::proof_memory::ProofMemory;
 use crate::policy::{Bundle, BundleError};
 
 /// The most that is kept, in bytes of source text.
@@ -25,6 +26,8 @@ pub type BuiltBundle = Result<Arc<Bundle>, Arc<BundleError>>;
 #[derive(Debug)]
 pub struct DraftBundles {
     built: Cache<Revision, (BuiltBundle, u32)>,
+    /// The policies that were found to be valid in the last bundles, so that an edit of one validates no others.
+    validated: Arc<ProofMemory>,
 }
 
 impl Default for DraftBundles {
@@ -35,6 +38,7 @@ impl Default for DraftBundles {
                 .weigher(|_, (_, size)| *size)
                 .time_to_idle(MAX_IDLE_TIME)
                 .build(),
+            validated: Arc::default(),
         }
     }
 }
@@ -53,7 +57,8 @@ impl DraftBundles {
     ) -> BuiltBundle {
         let build = || {
             let folder = folder();
-            let bundle = folder.bundle().map(Arc::new).map_err(Arc::new);
+            let bundle = folder.trial_bundle(&self.validated);
+            let bundle = bundle.map(Arc::new).map_err(Arc::new);
             let size: u64 = folder.files().map(|(_, text)| text.len() as u64).sum();
             let size = size.max(MIN_BUNDLE_SIZE);
             (bundle, u32::try_from(size).unwrap_or(u32::MAX))

@@ -9,12 +9,14 @@ use crate::domain::audit::{AuditEvent, AuditOutcome, AuditRecord};
 use crate::domain::caller::Authentication;
 use crate::domain::clock::Clock;
 use crate::domain::decision::Revision;
+use crate::domain::diagnostic::SourceDiagnostic;
 use crate::policy::folder::PolicyFolder;
 use crate::policy::safeguards::SafeguardChanges;
 use crate::service::identity::request_context::RequestContext;
 use crate::storage::{Database, PolicyEdit, StorageError};
 
-use super::gate::{FolderInForce, PolicyGate};
+use super::folder_in_force::FolderInForce;
+use super::gate::PolicyGate;
 use super::last_good::{LastGoodError, LastGoodFile};
 
 /// What an edit changes about invariants and cases.
@@ -33,11 +35,20 @@ impl EditReview {
     /// Compares two folders as the policy gate with these settings does.
     #[must_use]
     pub fn new(settings: &Settings, from: PolicyFolder, to: PolicyFolder) -> Self {
-        let (from, to) = (FolderInForce::new(from), FolderInForce::new(to));
+        Self::by_gate(
+            PolicyGate::from_settings(settings),
+            &FolderInForce::new(from),
+            to,
+        )
+    }
+
+    /// Compares a folder with the one in force, as a policy gate does.
+    pub(super) fn by_gate(gate: PolicyGate, from: &FolderInForce, to: PolicyFolder) -> Self {
+        let to = FolderInForce::new(to);
         let changes = from.changes_to(&to);
         Self {
             edit: from.edit_to(&to),
-            needs_acceptance: PolicyGate::from_settings(settings).needs_acceptance(&changes),
+            needs_acceptance: gate.needs_acceptance(&changes),
             revision: to.revision,
             changes,
         }
@@ -56,6 +67,34 @@ impl EditReview {
     #[must_use]
     pub fn is_weaker(&self) -> bool {
         self.needs_acceptance || self.changes.touches_invariants()
+    }
+
+    /// What it changes, as problems of the folder `label`; none if it is not weaker.
+    #[must_use]
+    pub fn problems(&self, label: &str) -> Vec<SourceDiagnostic> {
+        if !self.is_weaker() {
+            return Vec::new();
+        }
+        let note = self.needs_acceptance.then(|| self.acceptance_note());
+        let problem = |line: String| {
+            let message = format!("compared with the policies in force: {line}");
+            let problem = SourceDiagnostic::for_file(label, message);
+            match &note {
+                Some(note) => problem.with_help(note),
+                None => problem,
+            }
+        };
+        self.changes.lines().into_iter().map(problem).collect()
+    }
+
+    /// What to do where the policy gate refuses it.
+    #[must_use]
+    pub fn acceptance_note(&self) -> String {
+        format!(
+            "the policy gate refuses this edit of invariants or cases; if it is meant, accept it in the policy \
+             folder of the server: cedargate policy accept {}",
+            self.edit.to
+        )
     }
 
     /// Accepts the edit, on record.

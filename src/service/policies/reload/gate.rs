@@ -6,16 +6,20 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio_util::sync::CancellationToken;
+
 use crate::config::{GateCases, GateInvariants, GateProofs, Settings};
 use crate::domain::decision::Revision;
 use crate::policy::Bundle;
 use crate::policy::edited_attributes::EditedAttributes;
 use crate::policy::folder::PolicyFolder;
 use crate::policy::prove::{ProofOptions, ProofTime, ProofWork, ProveError, prove_at_most};
-use crate::policy::safeguards::{SafeguardChanges, Safeguards};
+use crate::policy::safeguards::SafeguardChanges;
 use crate::policy::uncovered::UncoveredPolicies;
+use crate::service::long_work::LongWork;
 use crate::storage::PolicyEdit;
 
+use super::folder_in_force::FolderInForce;
 use super::policy_thread::run_both;
 use super::proof_file::{ProofFile, SAVE_INTERVAL};
 use super::rejection::RejectionReason;
@@ -39,17 +43,6 @@ pub(super) struct PolicyGate {
     is_embedded: bool,
 }
 
-/// A policy folder with what an edit of it is compared with.
-pub struct FolderInForce {
-    /// Its files.
-    pub folder: PolicyFolder,
-    /// The revision of its bundle.
-    pub revision: Revision,
-    /// Its folder revision.
-    pub fingerprint: String,
-    safeguards: Safeguards,
-}
-
 /// What a folder is checked against.
 #[derive(Clone, Copy)]
 pub(super) struct GateBaseline<'a> {
@@ -59,6 +52,8 @@ pub(super) struct GateBaseline<'a> {
     pub(super) accepted: &'a [PolicyEdit],
     /// What was proved before, and where to save what is proved.
     pub(super) proofs: &'a ProofFile,
+    /// Who follows the check, and may give it up.
+    pub(super) work: Option<&'a LongWork>,
 }
 
 /// A snapshot of the policy folder, checked.
@@ -89,27 +84,11 @@ pub(super) struct AcceptedBundle {
     pub(super) notes: Vec<String>,
 }
 
-impl FolderInForce {
-    pub(super) fn new(folder: PolicyFolder) -> Self {
-        Self {
-            revision: folder.revision(),
-            fingerprint: folder.fingerprint(),
-            safeguards: folder.safeguards(),
-            folder,
-        }
-    }
-
-    /// What an edit changes about its invariants and cases.
-    pub(super) fn changes_to(&self, edit: &Self) -> SafeguardChanges {
-        self.safeguards.changes_to(&edit.safeguards)
-    }
-
-    /// The edit from this folder to another one.
-    pub(super) fn edit_to(&self, edit: &Self) -> PolicyEdit {
-        PolicyEdit {
-            from: self.fingerprint.clone(),
-            to: edit.fingerprint.clone(),
-        }
+impl GateBaseline<'_> {
+    /// Is cancelled when nobody waits for the check any more.
+    fn cancellation(&self) -> CancellationToken {
+        let work = self.work.map(LongWork::cancellation);
+        work.cloned().unwrap_or_default()
     }
 }
 
@@ -157,15 +136,21 @@ impl AcceptedBundle {
             Some(before) => format!("the edit came into force, replacing revision {before}"),
         }];
         parts.push(format!("policy folder {}", self.folder.fingerprint));
-        parts.extend(self.changes.lines());
-        if self.needed_acceptance {
-            parts.push("accepted with cedargate policy accept".to_owned());
-        }
-        parts.extend(self.notes.iter().cloned());
-        if let Some(reason) = &self.unproved {
-            parts.push(format!("its invariants were not proved: {reason}"));
-        }
+        parts.extend(self.remarks());
         parts.join("; ")
+    }
+
+    /// What there is to say beside which policies changed, a sentence each.
+    pub(super) fn remarks(&self) -> Vec<String> {
+        let mut remarks = self.changes.lines();
+        if self.needed_acceptance {
+            remarks.push("accepted with cedargate policy accept".to_owned());
+        }
+        remarks.extend(self.notes.iter().cloned());
+        if let Some(reason) = &self.unproved {
+            remarks.push(format!("its invariants were not proved: {reason}"));
+        }
+        remarks
     }
 }
 
@@ -232,7 +217,7 @@ impl PolicyGate {
             }
         }
         let (proved, warnings) = run_both(
-            || self.prove_invariants((folder, &bundle), &changes, baseline.proofs),
+            || self.prove_invariants((folder, &bundle), &changes, baseline),
             || FolderWarnings::new(folder, &bundle, &uncovered),
         );
         let (unproved, time) = proved?;
@@ -333,24 +318,29 @@ impl PolicyGate {
         self,
         (folder, bundle): (&PolicyFolder, &Bundle),
         changes: &SafeguardChanges,
-        proofs: &ProofFile,
+        baseline: GateBaseline<'_>,
     ) -> Result<(Option<String>, Option<ProofTime>), RejectionReason> {
         if !self.uses_solver() || !folder.has_invariants() {
             return Ok((None, None));
         }
         let invariants = folder.invariants().map_err(RejectionReason::Invalid)?;
         let options = ProofOptions {
-            time_limit: self.proof_limit,
-            is_thorough: false,
             is_low_priority: true,
             must_have_effect: changes.may_lack_effect.clone(),
+            cancellation: baseline.cancellation(),
+            ..ProofOptions::within(self.proof_limit)
         };
+        let proofs = baseline.proofs;
         let memory = (&proofs.memory, self.max_new);
+        let _first = proofs.precedence.go_first();
         // At the start there may be no sealing key yet, and little is proved.
         let mut save = self.max_new.is_none().then(|| proofs.saver(SAVE_INTERVAL));
-        let proved = prove_at_most(bundle, &invariants, &options, memory, |_, _| {
+        let proved = prove_at_most(bundle, &invariants, &options, memory, |done, total| {
             if let Some(save) = &mut save {
                 save();
+            }
+            if let Some(work) = baseline.work {
+                work.report(done, total);
             }
         });
         if let Ok(proved) = &proved {

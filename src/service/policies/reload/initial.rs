@@ -13,8 +13,12 @@ use crate::policy::{Bundle, BundleError};
 use crate::storage::{Database, PolicyEdit, StorageError};
 
 use super::catalog_check::check_catalog;
-use super::gate::{AcceptedBundle, FolderInForce, GateBaseline, PolicyGate};
+use super::folder_files::FolderWriteError;
+use super::folder_in_force::FolderInForce;
+use super::folder_writer::{FinishedPublish, FolderWriter};
+use super::gate::{AcceptedBundle, GateBaseline, PolicyGate};
 use super::last_good::{LastGoodError, LastGoodFile, LastGoodPolicies};
+use super::origin::EditOrigin;
 use super::proof_file::ProofFile;
 use super::rejection::{RejectedBundle, RejectionReason};
 use super::snapshot::PolicySource;
@@ -35,6 +39,9 @@ pub enum PolicyStartError {
         /// Why the last good policies cannot be used, if there are any.
         last_good: Option<LastGoodError>,
     },
+    /// A publish was interrupted, and cannot be finished.
+    #[error("a draft was being published when the server ended, and that cannot be finished: {0}")]
+    Publish(#[from] FolderWriteError),
     /// The catalog that the policies are about cannot be read.
     #[error(transparent)]
     Storage(#[from] StorageError),
@@ -82,6 +89,8 @@ pub struct InitialPolicies {
     pub is_closed: bool,
     /// Whether nothing is known of what was in force before.
     pub(super) is_first: bool,
+    /// The folder revision that was in force before, if it is known.
+    pub(super) folder_before: Option<String>,
     pub(super) in_force: Arc<FolderInForce>,
     pub(super) warnings: Arc<FolderWarnings>,
     /// The fingerprint of the folder that was checked.
@@ -92,6 +101,10 @@ pub struct InitialPolicies {
     pub(super) proofs: Arc<ProofFile>,
     /// What has to be on record before the policies are in force.
     pub(super) record: Option<InitialRecord>,
+    /// How what is in force reached the folder.
+    pub(super) origin: EditOrigin,
+    /// A publish that this start has finished.
+    pub(super) finished: Option<FinishedPublish>,
 }
 
 /// An audit record about the start.
@@ -110,6 +123,7 @@ pub fn load_initial_policies(
     accepted: &[PolicyEdit],
 ) -> Result<InitialPolicies, PolicyStartError> {
     let source = PolicySource::from_settings(settings);
+    let finished = finish_publish(settings)?;
     // A folder that is still being modified is checked as it is: the watcher checks it again.
     let snapshot = source
         .read_until_stable(source.read())
@@ -119,12 +133,14 @@ pub fn load_initial_policies(
         Ok(Some(last_good)) => Some(FolderInForce::new(last_good.folder.clone())),
         Ok(None) | Err(_) => None,
     };
+    let folder_before = before.as_ref().map(|before| before.fingerprint.clone());
     let gate = PolicyGate::from_settings(settings).for_start();
     let proofs = ProofFile::open(settings);
     let baseline = GateBaseline {
         in_force: before.as_ref(),
         accepted,
         proofs: &proofs,
+        work: None,
     };
     let closed = snapshot.folder.as_ref().map(PolicyFolder::closed).ok();
     let checked = gate.check(snapshot, baseline);
@@ -178,6 +194,12 @@ pub fn load_initial_policies(
         }
     };
     let (bundle, record, status) = start;
+    let publish = finished.as_ref().map(FinishedPublish::origin);
+    let origin = publish.unwrap_or(EditOrigin::Start);
+    let record = record.map(|record| InitialRecord {
+        reason: origin.add_to(record.reason),
+        ..record
+    });
     Ok(InitialPolicies {
         bundle,
         status: ReloadStatus {
@@ -190,13 +212,23 @@ pub fn load_initial_policies(
         },
         is_closed,
         is_first,
+        folder_before,
         in_force,
         warnings,
         proofs,
         record,
+        origin,
+        finished,
         fingerprint: checked.fingerprint,
         is_settled,
     })
+}
+
+/// Finishes a publish that was interrupted, before anybody reads the folder.
+fn finish_publish(settings: &Settings) -> Result<Option<FinishedPublish>, FolderWriteError> {
+    let folder = settings.policy_dir.as_deref();
+    let writer = folder.map(|folder| FolderWriter::new(folder, &settings.data_dir));
+    writer.map_or(Ok(None), |writer| writer.finish())
 }
 
 /// What an auditor has to know of policies that changed while no server ran; nothing at the first start.

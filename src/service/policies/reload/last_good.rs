@@ -108,10 +108,7 @@ impl LastGoodFile {
         let policies = SavedPolicies {
             revision: folder.revision(),
             fingerprint: folder.fingerprint(),
-            files: folder
-                .files()
-                .map(|(name, text)| (name.to_owned(), Arc::clone(text)))
-                .collect(),
+            files: folder.texts(),
             unproved,
         };
         let written = serde_json::to_vec(&policies)

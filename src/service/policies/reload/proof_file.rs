@@ -16,6 +16,7 @@ use parking_lot::Mutex;
 use crate::atomic_file::{PRIVATE_MODE, atomic_write};
 use crate::config::Settings;
 use crate::policy::proof_memory::ProofMemory;
+use crate::policy::proof_precedence::ProofPrecedence;
 use crate::service::tokens::sealing_key_file::open_sealing_key;
 
 const FILE_NAME: &str = "proofs.bin";
@@ -33,6 +34,8 @@ pub(super) const SAVE_INTERVAL: Duration = Duration::from_secs(3);
 #[derive(Debug)]
 pub(super) struct ProofFile {
     pub(super) memory: Arc<ProofMemory>,
+    /// Lets the proofs of the policy gate go before those of drafts.
+    pub(super) precedence: Arc<ProofPrecedence>,
     path: PathBuf,
     sealing_key_file: PathBuf,
     /// Held while the file is written, so that the last one to be written has the most.
@@ -48,6 +51,7 @@ impl ProofFile {
     fn open_in(data_dir: &Path, sealing_key_file: &Path) -> Arc<Self> {
         let file = Self {
             memory: Arc::default(),
+            precedence: Arc::default(),
             path: data_dir.join(FILE_NAME),
             sealing_key_file: sealing_key_file.to_owned(),
             saving: Mutex::default(),
@@ -136,12 +140,7 @@ mod tests {
 
     fn prove_shipped_and(file: &ProofFile, mut progress: impl FnMut()) -> usize {
         let folder = PolicyFolder::embedded().unwrap();
-        let options = ProofOptions {
-            time_limit: Duration::from_mins(2),
-            is_thorough: false,
-            is_low_priority: false,
-            must_have_effect: std::collections::BTreeSet::new(),
-        };
+        let options = ProofOptions::within(Duration::from_mins(2));
         let (bundle, invariants) = (folder.bundle().unwrap(), folder.invariants().unwrap());
         let memory = &file.memory;
         let proved = prove_with_memory(&bundle, &invariants, &options, memory, |_, _| progress());

@@ -8,23 +8,23 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 
 use crate::config::Settings;
-use crate::domain::audit::{AuditEvent, AuditOutcome, AuditRecord};
+use crate::domain::audit::AuditOutcome;
 use crate::domain::clock::Clock;
-use crate::domain::decision::Revision;
-use crate::domain::diagnostic::SourceDiagnostic;
-use crate::domain::text_enum::TextEnum;
 use crate::policy::LiveBundle;
 use crate::service::audit_trail::AuditTrail;
 use crate::service::error::ServiceError;
-use crate::service::identity::request_context::RequestContext;
+use crate::service::long_work::LongWork;
 use crate::storage::{Database, PolicyEdit};
 
 use super::catalog_check::check_catalog;
+use super::draft_proofs::DraftProofs;
 use super::gate::{AcceptedBundle, CheckedFolder, GateBaseline, PolicyGate};
 use super::initial::InitialPolicies;
 use super::last_good::LastGoodFile;
+use super::origin::{CameIntoForce, EditOrigin};
 use super::policy_thread::run_on_policy_thread;
 use super::proof_file::ProofFile;
+use super::publish_target::PublishTarget;
 use super::rejection::RejectedBundle;
 use super::second_look::{FolderChange, find_folder_change, may_pass_now};
 use super::shared_run::SharedRun;
@@ -33,11 +33,11 @@ use super::state::{NextAttempt, ReloadState};
 use super::status::{ReloadReport, ReloadStatus};
 
 /// An edit in force, or refused.
-type ReloadResult = Result<ReloadReport, Arc<RejectedBundle>>;
+pub type ReloadResult = Result<ReloadReport, Arc<RejectedBundle>>;
 
 /// The result of a reload for all who asked for it.
 #[derive(Clone)]
-struct SharedReload {
+pub(super) struct SharedReload {
     result: ReloadResult,
     /// Whether the folder was checked, and not known from before.
     is_checked: bool,
@@ -45,15 +45,17 @@ struct SharedReload {
 
 /// Brings edits of the policy folder into force.
 pub struct PolicyReloader {
-    live: Arc<LiveBundle>,
+    pub(super) live: Arc<LiveBundle>,
     pub(super) source: PolicySource,
-    gate: PolicyGate,
+    pub(super) gate: PolicyGate,
     last_good: LastGoodFile,
     proofs: Arc<ProofFile>,
-    database: Database,
-    audit: Arc<AuditTrail>,
-    clock: Clock,
-    reloads: Arc<SharedRun<Result<SharedReload, Arc<ServiceError>>>>,
+    pub(super) draft_proofs: DraftProofs,
+    pub(super) publish_target: PublishTarget,
+    pub(super) database: Database,
+    pub(super) audit: Arc<AuditTrail>,
+    pub(super) clock: Clock,
+    pub(super) reloads: Arc<SharedRun<Result<SharedReload, Arc<ServiceError>>>>,
     pub(super) state: Mutex<ReloadState>,
 }
 
@@ -72,31 +74,30 @@ impl PolicyReloader {
             source: PolicySource::from_settings(settings),
             gate: PolicyGate::from_settings(settings),
             last_good: LastGoodFile::in_data_dir(&settings.data_dir),
+            draft_proofs: DraftProofs::new(&initial.proofs, settings.gate_proof_limit),
+            publish_target: PublishTarget::from_settings(settings),
             proofs: Arc::clone(&initial.proofs),
             database,
             audit,
-            clock,
             reloads: Arc::default(),
-            state: Mutex::new(ReloadState::new(&initial)),
+            state: Mutex::new(ReloadState::new(&initial, clock.unix_millis())),
+            clock,
         });
-        if let Some(record) = initial.record {
-            reloader
-                .record(record.outcome, record.revision, record.reason)
-                .await?;
-        }
+        let record = initial.record.map(|record| {
+            reloader.open_reload_record(record.outcome, record.revision, record.reason)
+        });
+        reloader
+            .store_start(initial.folder_before, initial.origin, record)
+            .await?;
         if reloader.status().rejected.is_none() {
             reloader.persist().await;
+        }
+        if let Some(finished) = initial.finished {
+            finished.keep();
         }
         reloader.update_metrics();
         reloader.log_warnings().await;
         Ok(reloader)
-    }
-
-    /// What can never match in the policies in force, and what they name that the catalog does not have; of the
-    /// catalog it tells no more.
-    pub async fn warnings(&self) -> Vec<SourceDiagnostic> {
-        let warnings = Arc::clone(&self.state.lock().warnings);
-        warnings.list(&self.database, false).await
     }
 
     async fn log_warnings(&self) {
@@ -184,7 +185,7 @@ impl PolicyReloader {
                     break true;
                 }
                 FolderChange::Edited(snapshot) => {
-                    let checked = self.check(*snapshot).await?;
+                    let checked = self.check(*snapshot, None).await?;
                     if self.is_outdated(&checked).await? {
                         continue;
                     }
@@ -216,7 +217,12 @@ impl PolicyReloader {
         run_on_policy_thread(move || find_folder_change(&source, &folders)).await?
     }
 
-    async fn check(&self, snapshot: FolderSnapshot) -> Result<CheckedFolder, ServiceError> {
+    /// Passes a snapshot through the policy gate; `work` is that of whoever follows it.
+    pub(super) async fn check(
+        &self,
+        snapshot: FolderSnapshot,
+        work: Option<LongWork>,
+    ) -> Result<CheckedFolder, ServiceError> {
         let accepted: Vec<PolicyEdit> = self.database.list_accepted_policy_edits().await?;
         let gate = self.gate;
         let in_force = self.state.lock().baseline();
@@ -226,6 +232,7 @@ impl PolicyReloader {
                 in_force: in_force.as_deref(),
                 accepted: &accepted,
                 proofs: &proofs,
+                work: work.as_ref(),
             };
             let checked = gate.check(snapshot, baseline);
             proofs.save_if(checked.result.is_err());
@@ -250,7 +257,10 @@ impl PolicyReloader {
     async fn conclude(&self, checked: CheckedFolder) -> Result<bool, ServiceError> {
         let is_settled = checked.is_settled();
         match checked.result {
-            Ok(accepted) => self.activate(accepted, is_settled).await,
+            Ok(accepted) => {
+                let origin = EditOrigin::Folder;
+                self.activate(accepted, is_settled, origin).await
+            }
             Err(reason) => {
                 let rejected = RejectedBundle {
                     revision: checked.revision,
@@ -266,10 +276,11 @@ impl PolicyReloader {
     }
 
     /// Records a folder that passed and puts it in force; whether that is another revision.
-    async fn activate(
+    pub(super) async fn activate(
         &self,
         accepted: AcceptedBundle,
         is_settled: bool,
+        origin: EditOrigin,
     ) -> Result<bool, ServiceError> {
         let (before, is_first) = {
             let state = self.state.lock();
@@ -277,11 +288,12 @@ impl PolicyReloader {
         };
         let revision = accepted.folder.revision.clone();
         let is_changed = self.live.is_closed() || before != revision;
-        if accepted.is_notable(&before) || is_changed {
-            let reason = accepted.summary((!is_first).then_some(&before));
-            self.record(AuditOutcome::Granted, Some(revision.clone()), reason)
-                .await?;
-        }
+        let is_notable = accepted.is_notable(&before) || is_changed;
+        let record = is_notable.then(|| {
+            let reason = origin.add_to(accepted.summary((!is_first).then_some(&before)));
+            self.open_reload_record(AuditOutcome::Granted, Some(revision.clone()), reason)
+        });
+        self.store_edit(&accepted, origin, record).await?;
         if is_changed {
             self.live.replace(Arc::clone(&accepted.bundle));
             tracing::info!(%revision, "edited policies came into force");
@@ -299,6 +311,10 @@ impl PolicyReloader {
             is_settled,
             is_in_force_checked: true,
             is_first: false,
+            came: CameIntoForce {
+                unix_millis: self.clock.unix_millis(),
+                origin,
+            },
             status: ReloadStatus {
                 unguarded: self.gate.missing_safeguards(&accepted.folder),
                 unproved: accepted.unproved,
@@ -322,7 +338,8 @@ impl PolicyReloader {
     ) -> Result<(), ServiceError> {
         if !self.state.lock().is_rejected(&fingerprint) {
             let (revision, reason) = (rejected.revision.clone(), rejected.record());
-            self.record(AuditOutcome::Refused, revision, reason).await?;
+            let record = self.open_reload_record(AuditOutcome::Refused, revision, reason);
+            self.close_reload_record(record).await?;
             rejected.log(self.live.is_closed());
         }
         self.state
@@ -344,27 +361,7 @@ impl PolicyReloader {
         self.state.lock().status.is_unsaved = !is_saved;
     }
 
-    async fn record(
-        &self,
-        outcome: AuditOutcome,
-        revision: Option<Revision>,
-        reason: String,
-    ) -> Result<(), ServiceError> {
-        // No request asks for it.
-        let record = AuditRecord {
-            outcome,
-            revision,
-            reason: Some(reason),
-            request_id: None,
-            ..RequestContext::local().open_record(AuditEvent::PolicyReload, &self.clock)
-        };
-        self.audit.close_record(record, Ok(())).await?;
-        metrics::counter!("cedargate_policy_reloads_total", "outcome" => outcome.as_str())
-            .increment(1);
-        Ok(())
-    }
-
-    fn report(&self, is_changed: bool) -> ReloadReport {
+    pub(super) fn report(&self, is_changed: bool) -> ReloadReport {
         ReloadReport {
             revision: self.live.current().revision().clone(),
             is_changed,

@@ -31,6 +31,11 @@ impl<T> Default for SharedRun<T> {
 }
 
 impl<T: Clone + Send + Sync + 'static> SharedRun<T> {
+    /// Waits until no run is in progress; none begins until the guard is dropped.
+    pub(super) async fn exclusive(&self) -> tokio::sync::MutexGuard<'_, ()> {
+        self.running.lock().await
+    }
+
     /// The result of a run that begins after this call; `None` if it panicked.
     ///
     /// `run` is called, with whether the run is forced, if no other call is waiting yet. A run that has begun

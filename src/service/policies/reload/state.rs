@@ -2,8 +2,9 @@
 
 use std::sync::Arc;
 
-use super::gate::FolderInForce;
+use super::folder_in_force::FolderInForce;
 use super::initial::InitialPolicies;
+use super::origin::CameIntoForce;
 use super::rejection::{RejectedBundle, RejectionReason};
 use super::status::ReloadStatus;
 use super::warnings::FolderWarnings;
@@ -31,6 +32,8 @@ pub(super) struct ReloadState {
     pub(super) is_in_force_checked: bool,
     /// Whether nothing was in force before: there is nothing to compare an edit with.
     pub(super) is_first: bool,
+    /// When it came into force, as far as this process knows.
+    pub(super) came: CameIntoForce,
     pub(super) status: ReloadStatus,
 }
 
@@ -43,7 +46,7 @@ pub(super) struct KnownFolders {
 }
 
 impl ReloadState {
-    pub(super) fn new(initial: &InitialPolicies) -> Self {
+    pub(super) fn new(initial: &InitialPolicies, unix_millis: i64) -> Self {
         Self {
             fingerprint: initial.fingerprint.clone(),
             is_settled: initial.is_settled,
@@ -51,6 +54,10 @@ impl ReloadState {
             warnings: Arc::clone(&initial.warnings),
             is_in_force_checked: initial.status.rejected.is_none(),
             is_first: initial.is_first,
+            came: CameIntoForce {
+                unix_millis,
+                origin: initial.origin,
+            },
             status: initial.status.clone(),
         }
     }
@@ -126,7 +133,6 @@ impl ReloadState {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeSet;
     use std::time::Duration;
 
     use crate::policy::folder::PolicyFolder;
@@ -134,17 +140,13 @@ mod tests {
     use crate::policy::uncovered::UncoveredPolicies;
 
     use super::*;
+    use crate::service::policies::reload::origin::EditOrigin;
 
     #[test]
     fn a_proof_without_enough_time_is_attempted_again_as_long_as_no_policies_are_in_force() {
         let folder = PolicyFolder::embedded().unwrap();
         let (bundle, invariants) = (folder.bundle().unwrap(), folder.invariants().unwrap());
-        let options = ProofOptions {
-            time_limit: Duration::ZERO,
-            is_thorough: false,
-            is_low_priority: false,
-            must_have_effect: BTreeSet::new(),
-        };
+        let options = ProofOptions::within(Duration::ZERO);
         let proof = prove(&bundle, &invariants, &options, |_, _| {})
             .unwrap()
             .proof;
@@ -159,6 +161,10 @@ mod tests {
             warnings: Arc::new(warnings),
             is_in_force_checked: false,
             is_first: true,
+            came: CameIntoForce {
+                unix_millis: 0,
+                origin: EditOrigin::Start,
+            },
             status: ReloadStatus::default(),
         };
         let rejected = RejectedBundle {

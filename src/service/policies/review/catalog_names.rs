@@ -7,9 +7,22 @@ use crate::storage::{Database, StorageError};
 /// The most users, datasets and roles that are read to suggest what was meant.
 const MAX_SIMILAR: u32 = 10_000;
 
-/// What the catalog knows of a lookup. A role that an identity provider names and the catalog lacks is given to
-/// nobody, so it is unknown too.
+/// What the catalog knows of a lookup, with suggestions for what it lacks.
 pub async fn find_catalog_names(
+    database: &Database,
+    lookup: CatalogLookup,
+) -> Result<CatalogNames, StorageError> {
+    let mut names = find_named(database, lookup).await?;
+    if names.lacks_any() {
+        names.similar_users = database.list_usernames(MAX_SIMILAR).await?;
+        names.similar_datasets = database.list_titles(MAX_SIMILAR).await?;
+    }
+    Ok(names)
+}
+
+/// What the catalog knows of a lookup, and nothing else of it. A role that an identity provider names and the catalog
+/// lacks is given to nobody, so it is unknown too.
+pub async fn find_named(
     database: &Database,
     lookup: CatalogLookup,
 ) -> Result<CatalogNames, StorageError> {
@@ -25,9 +38,5 @@ pub async fn find_catalog_names(
         names.roles = Some(roles.into_iter().chain(ADMIN_ROLE.parse()).collect());
     }
     names.lookup = lookup;
-    if names.lacks_any() {
-        names.similar_users = database.list_usernames(MAX_SIMILAR).await?;
-        names.similar_datasets = database.list_titles(MAX_SIMILAR).await?;
-    }
     Ok(names)
 }

@@ -2,10 +2,17 @@
 
 pub mod access_lists;
 pub mod asked_contexts;
+pub mod budget;
+pub mod bundle_pair;
 pub mod catalog_names;
 pub mod comparison;
 pub mod context;
 pub mod explanation;
 #[cfg(test)]
 mod generated;
+pub mod matrix;
+mod named_attributes;
+mod pair_classes;
 mod projection;
+mod shared_datasets;
+pub mod visible;

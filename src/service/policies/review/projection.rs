@@ -30,15 +30,24 @@ pub(super) struct AttributeViews<'a> {
 /// The attributes that policies read, and whether all of them fit each schema: what does not fit is denied whatever
 /// policies read.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
-struct VisibleAttributes {
+pub(super) struct VisibleAttributes {
     values: Attributes,
     fits: Vec<bool>,
 }
 
 impl AttributeViews<'_> {
-    fn visible(&self, owner: AttributeOwner, attributes: &Attributes) -> VisibleAttributes {
-        let declares_any = |schema: &&DeclaredAttributes| schema.names(owner).next().is_some();
-        if !self.schemas.iter().any(declares_any) {
+    /// Whether any schema declares attributes.
+    pub(super) fn declares_any(&self, owner: AttributeOwner) -> bool {
+        let mut schemas = self.schemas.iter();
+        schemas.any(|schema| schema.names(owner).next().is_some())
+    }
+
+    pub(super) fn visible(
+        &self,
+        owner: AttributeOwner,
+        attributes: &Attributes,
+    ) -> VisibleAttributes {
+        if !self.declares_any(owner) {
             return VisibleAttributes::default();
         }
         let read = attributes.iter();
@@ -171,19 +180,33 @@ impl ResourceProjection {
             tags: has_tags(references).then(|| dataset.tags.clone()),
             attributes: views.visible(AttributeOwner::Dataset, &dataset.attributes),
             named_reader_roles: named_roles(&dataset.reader_roles, references),
-            has_other_reader_roles: unnamed_roles(&dataset.reader_roles, references)
-                .next()
-                .is_some(),
+            has_other_reader_roles: has_other_reader_role(dataset, references),
             reads_by_other_role: is_reader_by_other_role(dataset, roles, references),
             is_reader: is_reader(principal),
             is_owner_reader: is_reader(dataset.owner),
-            has_other_readers: readers
-                .iter()
-                .any(|id| Some(*id) != principal && Some(*id) != dataset.owner && !is_named(*id)),
+            has_other_readers: has_other_readers(dataset, principal, references),
             owner,
             named_readers,
         }
     }
+}
+
+/// Whether somebody else reads the dataset by name, whom no policy names and who does not own it.
+pub(super) fn has_other_readers(
+    dataset: &Dataset,
+    principal: Option<UserId>,
+    references: &PolicyReferences,
+) -> bool {
+    let is_named = |user: UserId| references.is_everything || references.users.contains(&user);
+    let mut readers = dataset.reader_users.iter().copied();
+    readers.any(|id| Some(id) != principal && Some(id) != dataset.owner && !is_named(id))
+}
+
+/// Whether a role that no policy names reads the dataset.
+pub(super) fn has_other_reader_role(dataset: &Dataset, references: &PolicyReferences) -> bool {
+    unnamed_roles(&dataset.reader_roles, references)
+        .next()
+        .is_some()
 }
 
 /// Whether one of `roles` that no policy names reads the dataset.

@@ -96,7 +96,7 @@ function result(bench: Workbench, answer: CasesResponse): Child[] {
       h(
         "details",
         {},
-        h("summary", {}, "Why, by cause: as the command `cedargate policy test` prints it"),
+        h("summary", {}, "Why, by cause: as the command ", h("code", {}, "cedargate policy test"), " prints it"),
         h("pre", { class: "sunken" }, answer.failures.trim()),
       ),
     failed.length > 0 && h("ul", { class: "plain-list" }, failed.map((one) => failing(bench, one))),

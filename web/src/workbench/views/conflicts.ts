@@ -13,12 +13,25 @@ import type { Conflict } from "../draft";
 import { mergeTexts } from "../merge";
 import type { Workbench } from "../workbench";
 
+const MERGE_LOOK = EditorView.theme({
+  ".cm-collapsedLines": {
+    background: "var(--sunken) !important",
+    color: "var(--text) !important",
+    borderBlock: "1px solid var(--line)",
+  },
+  "&.cm-merge-a .cm-changedLine": { backgroundColor: "var(--bad-soft)" },
+  "&.cm-merge-b .cm-changedLine": { backgroundColor: "var(--good-soft)" },
+  "&.cm-merge-a .cm-changedText": { background: "none", textDecoration: "underline 2px var(--bad)" },
+  "&.cm-merge-b .cm-changedText": { background: "none", textDecoration: "underline 2px var(--good)" },
+});
+
 function side(name: string, label: string, isReadOnly: boolean): Extension[] {
   return [
     lineNumbers(),
     EditorView.lineWrapping,
     languageOf(name),
     THEME,
+    MERGE_LOOK,
     EditorState.readOnly.of(isReadOnly),
     EditorView.editable.of(!isReadOnly),
     EditorView.contentAttributes.of({ "aria-label": label, tabindex: "0", spellcheck: "false" }),
@@ -40,11 +53,15 @@ function rightHeading(conflict: Conflict, merged: string | undefined): string {
 
 /** Takes one change of the left side over to the right side. */
 function takeButton(name: string): HTMLElement {
-  return h(
+  const element = h(
     "button",
     { type: "button", title: "Take this change over", "aria-label": `Take this change of ${name} over` },
     "→",
   );
+  element.style.color = "var(--accent)";
+  element.style.fontWeight = "700";
+  element.style.minHeight = "24px";
+  return element;
 }
 
 class ConflictView {

@@ -121,8 +121,8 @@ class EditView {
   }
 
   #mark(): void {
-    const { latest } = this.#bench.checks;
-    if (latest === undefined || latest.version !== this.#bench.draft.version) return;
+    const { latest, isCurrent } = this.#bench.checks;
+    if (latest === undefined || !isCurrent) return;
     this.#editor.mark(latest.diagnostics.filter((one) => one.file === this.#name));
   }
 
@@ -143,7 +143,7 @@ class EditView {
     const undo = button(isRemoved ? "Bring it back" : "Undo all changes", () => void this.#undo(name));
     fill(
       this.#tools,
-      !isRemoved && button("Format", () => void this.#format().catch(sayError), { title: "Shift+Alt+F" }),
+      !isRemoved && name.endsWith(".cedar") && button("Format", () => void this.#format().catch(sayError), { title: "Shift+Alt+F" }),
       change !== "unchanged" && change !== "added" && undo,
       !isRemoved && button("Rename", () => void this.#rename(name).catch(sayError)),
       !isRemoved && button("Delete", () => void this.#delete(name).catch(sayError)),

@@ -6,6 +6,7 @@ import { openDialog } from "../../lib/dialog";
 import { button, fill, h, newId, type Child } from "../../lib/dom";
 import { count, number } from "../../lib/format";
 import { sayError } from "../../lib/live";
+import { groupBy } from "../../lib/list";
 import type { EffectGroup, EffectResponse } from "../../lib/types";
 import { Follower, type Following } from "../following";
 import { keepCase } from "../newcase";
@@ -53,16 +54,23 @@ async function explain(bench: Workbench, group: EffectGroup): Promise<void> {
   dialog.element.classList.add("wide");
 }
 
+const CHANGES = {
+  gained: { sign: "▲ gained", kind: "good", className: "effect-gained" },
+  lost: { sign: "▼ lost", kind: "bad", className: "effect-lost" },
+  lengthened: { sign: "△ longer", kind: "good", className: "" },
+  shortened: { sign: "▽ shorter", kind: "bad", className: "" },
+} as const;
+
 function groupCard(bench: Workbench, group: EffectGroup): HTMLElement {
-  const isGain = group.change === "gained";
+  const { sign, kind, className } = CHANGES[group.change];
   const { example } = group;
   return h(
     "li",
-    { class: `card effect-group ${isGain ? "effect-gained" : "effect-lost"}` },
+    { class: `card ${className}` },
     h(
       "div",
       { class: "row" },
-      h("span", { class: `badge ${isGain ? "good" : "bad"}` }, isGain ? "▲ gained" : "▼ lost"),
+      h("span", { class: `badge ${kind}` }, sign),
       h("strong", {}, group.sentence),
     ),
     group.when !== undefined && h("p", {}, h("span", { class: "muted" }, "Only when: "), group.when),
@@ -97,21 +105,20 @@ function headline(effect: EffectResponse): string {
 }
 
 function result(bench: Workbench, effect: EffectResponse): Child[] {
-  const { gained = [], lost = [] } = {
-    gained: effect.groups.filter((group) => group.change === "gained"),
-    lost: effect.groups.filter((group) => group.change === "lost"),
-  };
-  const part = (title: string, groups: readonly EffectGroup[]): Child =>
-    groups.length > 0 && [
+  const groups = groupBy(effect.groups, (group) => group.change);
+  const part = (title: string, list: readonly EffectGroup[] = []): Child =>
+    list.length > 0 && [
       h("h2", {}, title),
-      h("ul", { class: "plain-list" }, groups.map((group) => groupCard(bench, group))),
+      h("ul", { class: "plain-list" }, list.map((group) => groupCard(bench, group))),
     ];
   return [
     h("p", { class: "headline", role: "status" }, headline(effect)),
     effect.is_cut &&
       h("p", { class: "callout callout-warn" }, "There is too much to ask for everything: this is a part of it."),
-    part("Access that the draft takes away", lost),
-    part("Access that the draft grants", gained),
+    part("Access that the draft takes away", groups.get("lost")),
+    part("Access that the draft grants", groups.get("gained")),
+    part("Download tokens that are valid for less time", groups.get("shortened")),
+    part("Download tokens that are valid for longer", groups.get("lengthened")),
     effect.ineffective.length > 0 && [
       h("h2", {}, "Policies that make no difference"),
       h("ul", {}, effect.ineffective.map((one) => h("li", {}, one.sentence))),
@@ -123,7 +130,7 @@ function result(bench: Workbench, effect: EffectResponse): Child[] {
     h(
       "details",
       {},
-      h("summary", {}, "As text, as the command `cedargate policy diff` prints it"),
+      h("summary", {}, "As text, as the command ", h("code", {}, "cedargate policy diff"), " prints it"),
       h("pre", { class: "sunken" }, effect.text),
     ),
     h(

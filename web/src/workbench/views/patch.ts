@@ -49,7 +49,7 @@ export function patchView(patch: string): HTMLElement {
         h("h3", { class: "mono" }, file.title),
         h(
           "pre",
-          { tabindex: "0", role: "region", "aria-label": `Changes of ${file.title}` },
+          { tabindex: "0", role: "group", "aria-label": `Changes of ${file.title}` },
           file.lines.map(lineElement),
         ),
       ),

@@ -49,6 +49,7 @@ export class ProblemList {
     const { text, kind } = summary(this.#bench);
     if (this.#status.textContent !== text) fill(this.#status, text);
     this.#status.className = kind;
+    this.element.setAttribute("aria-busy", String(!this.#bench.checks.isCurrent));
     const all = [...(this.#bench.checks.latest?.diagnostics ?? [])];
     const rank = (one: Diagnostic): number =>
       (one.severity === "warning" ? 2 : 0) + (one.file === current ? 0 : 1);
@@ -63,13 +64,14 @@ export class ProblemList {
 
   #row(one: Diagnostic): HTMLElement {
     const isWarning = one.severity === "warning";
+    const isFile = this.#bench.draft.files().some((file) => file.name === one.file);
     const where = one.line === undefined ? one.file : `${one.file}, line ${one.line}`;
     return h(
       "li",
       {},
       h("span", { class: `badge ${isWarning ? "warn" : "bad"}` }, isWarning ? "! warning" : "✕ error"),
       " ",
-      button(where, () => this.#go(one), { class: "link mono" }),
+      isFile ? button(where, () => this.#go(one), { class: "link mono" }) : h("span", {}, where),
       h("div", {}, one.message),
       one.help !== undefined && h("div", { class: "muted" }, `Help: ${one.help}`),
     );

@@ -28,7 +28,7 @@ function counterexample(bench: Workbench, one: Verdict): Child {
   return [
     h("h3", {}, "For example, this would be decided against it"),
     h("pre", { class: "sunken", tabindex: "0" }, one.counterexample),
-    h(
+    one.can_be_kept && h(
       "div",
       { class: "actions" },
       button("Keep it as a case", () => void keepCase(bench, { invariant: one.id }), {
@@ -53,7 +53,8 @@ function verdict(bench: Workbench, one: Verdict): HTMLElement {
     one.verdict === "violated" &&
       one.policies.length > 0 &&
       h("p", {}, "Violated by ", one.policies.map((id, index) => [index > 0 && ", ", policyLink(bench, id)]), "."),
-    one.verdict === "unknown" && h("p", {}, "It was neither proved nor disproved in the time there was."),
+    one.verdict === "unknown" && h("p", {}, "It is neither proved nor disproved."),
+    one.open.length > 0 && h("ul", {}, one.open.map((text) => h("li", {}, text))),
     counterexample(bench, one),
     one.suggestions.length > 0 && [
       h("h3", {}, "Ways on"),

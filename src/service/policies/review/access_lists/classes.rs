@@ -172,7 +172,7 @@ impl<'a> AccessClasses<'a> {
         for (place, at) in self.contexts.iter().enumerate() {
             // Nobody who did not sign in calls with a key: all callers are the same one.
             let same = if principal.is_anonymous() { callers } else { 1 };
-            if same > 1 && at.caller != CallerKind::SignedIn {
+            if same > 1 && !self.asked.stands_for_anonymous(at.caller) {
                 continue;
             }
             let contexts = (0..same).fold(0, |set, more| set | 1 << (place + more));

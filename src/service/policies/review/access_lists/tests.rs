@@ -28,6 +28,7 @@ fn scope() -> ContextScope {
     ContextScope {
         address: None,
         time: None,
+        authentication: None,
         now: 1_772_366_400,
         literals: ContextLiterals::default(),
     }
@@ -170,7 +171,7 @@ proptest! {
                 Principal::Anonymous => Vec::new(),
             };
             let datasets: Vec<_> = catalog.datasets.iter().cloned().map(Arc::new).collect();
-            let of_datasets = grants_on_datasets(&bundle, &query, datasets.clone());
+            let of_datasets = grants_on_datasets(&bundle, &query, &datasets);
             let classes = AccessClasses::new(&bundle, &ACTIONS, &users, &datasets, &scope());
             let listed = list_datasets(&bundle, &query, catalog.datasets.clone());
             for (place, action) in ACTIONS.into_iter().enumerate() {

@@ -8,8 +8,9 @@ use crate::domain::attributes::AttributeOwner;
 use crate::domain::dataset::Dataset;
 use crate::domain::principal::{Principal, User};
 use crate::policy::Bundle;
-use crate::service::policies::review::asked_contexts::{ContextScope, ContextSet};
 use crate::service::policies::review::asked_contexts::names::name_contexts;
+use crate::service::policies::review::asked_contexts::{ContextScope, ContextSet};
+use crate::service::policies::review::shared_datasets::shared_at;
 use crate::storage::DatasetColumns;
 
 use super::classes::{AccessClasses, ClassAccess};
@@ -111,17 +112,10 @@ impl<'a> DatasetsRun<'a> {
 pub fn grants_on_datasets(
     bundle: &Bundle,
     query: &DatasetsQuery,
-    datasets: Vec<Arc<Dataset>>,
+    datasets: &[Arc<Dataset>],
 ) -> Vec<DatasetGrants> {
     let second = query.second();
-    let datasets = datasets.into_iter().map(|dataset| {
-        if dataset.share_ends.is_empty() {
-            // The same value, whose entities may be cached.
-            dataset
-        } else {
-            Arc::new(Dataset::clone(&dataset).into_shared_at(second))
-        }
-    });
+    let datasets = datasets.iter().map(|dataset| shared_at(dataset, second));
     let datasets: Vec<_> = datasets.collect();
     let mut run = DatasetsRun::new(bundle, query, &datasets);
     let grants = datasets.into_iter().map(|dataset| {
@@ -229,7 +223,9 @@ pub fn list_datasets(
         for (index, (dataset, (class, access))) in datasets.iter().zip(&of_datasets).enumerate() {
             let grants = || run.grants(access, place, dataset);
             let of_action = access.get(place).into_iter().flatten();
-            let is_alike = of_action.map(|grant| &grant.relation).all(ClassRelation::is_of_class);
+            let is_alike = of_action
+                .map(|grant| &grant.relation)
+                .all(ClassRelation::is_of_class);
             permitted.push(groups.add(index, is_alike.then_some(*class), grants));
         }
         let groups = groups.into_members();

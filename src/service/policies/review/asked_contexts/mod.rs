@@ -49,10 +49,23 @@ pub struct ContextScope {
     pub address: Option<AssumedAddress>,
     /// The only time, in seconds since 1970 UTC.
     pub time: Option<i64>,
+    /// The only way in which callers authenticate; if not given, each that policies can tell apart.
+    pub authentication: Option<AskedAuthentication>,
     /// The time now, in seconds since 1970 UTC, which is asked for if no other time is needed.
     pub now: i64,
     /// What else the context is compared with, besides by the policies: by the invariants of a folder.
     pub literals: ContextLiterals,
+}
+
+/// How users authenticate.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AskedAuthentication {
+    /// As each of them signs in, without an API key.
+    SignedIn,
+    /// With an API key, of each kind that policies can tell apart.
+    ApiKey,
+    /// All of them so, without an API key.
+    As(Authentication),
 }
 
 /// How a user calls.
@@ -66,6 +79,8 @@ pub(in crate::service::policies::review) enum CallerKind {
     KeyForActions([bool; 3]),
     /// With an API key that is restricted to the dataset that is asked about.
     KeyForDataset,
+    /// Signed in so, whoever it is.
+    As(Authentication),
 }
 
 /// The contexts, as the product of addresses, times and callers.
@@ -147,7 +162,7 @@ impl AskedContexts {
             networks: networks.to_vec(),
             instants,
             times_of_day,
-            callers: callers(literals),
+            callers: callers(literals, scope.authentication),
             is_cut: false,
             now: scope.time.unwrap_or(scope.now),
             example_now: scope.time.unwrap_or(ORDINARY_TIME),
@@ -166,6 +181,19 @@ impl AskedContexts {
 
     pub(in crate::service::policies::review) fn len(&self) -> usize {
         self.sizes().into_iter().fold(1, usize::saturating_mul)
+    }
+
+    /// Whether it is asked at several times.
+    pub(in crate::service::policies::review) fn reads_time(&self) -> bool {
+        self.instants.len() > 1 || self.times_of_day.len() > 1
+    }
+
+    /// Whether a kind of caller is the one that stands for all if nobody signed in: such callers have no keys.
+    pub(in crate::service::policies::review) fn stands_for_anonymous(
+        &self,
+        caller: CallerKind,
+    ) -> bool {
+        self.callers.first() == Some(&caller)
     }
 
     /// All contexts.
@@ -214,7 +242,10 @@ impl AskedContexts {
 }
 
 /// The kinds of callers that policies tell apart, as far as they read how callers authenticate.
-fn callers(literals: &ContextLiterals) -> Vec<CallerKind> {
+fn callers(
+    literals: &ContextLiterals,
+    authentication: Option<AskedAuthentication>,
+) -> Vec<CallerKind> {
     let mut callers = vec![CallerKind::SignedIn];
     if literals.reads_authentication || literals.reads_key {
         callers.push(CallerKind::UnlimitedKey);
@@ -234,7 +265,18 @@ fn callers(literals: &ContextLiterals) -> Vec<CallerKind> {
         }));
         callers.push(CallerKind::KeyForDataset);
     }
-    callers
+    match authentication {
+        None => callers,
+        Some(AskedAuthentication::SignedIn) => vec![CallerKind::SignedIn],
+        Some(AskedAuthentication::As(authentication)) => vec![CallerKind::As(authentication)],
+        Some(AskedAuthentication::ApiKey) => {
+            callers.retain(|caller| *caller != CallerKind::SignedIn);
+            if callers.is_empty() {
+                callers.push(CallerKind::UnlimitedKey);
+            }
+            callers
+        }
+    }
 }
 
 impl CallerKind {
@@ -246,13 +288,16 @@ impl CallerKind {
             Self::KeyForActions([true, false, false]) => "with an API key for read",
             Self::KeyForActions(_) => "with an API key for other actions",
             Self::KeyForDataset => "with an API key for the dataset",
+            Self::As(Authentication::Password) => "signed in with a password",
+            Self::As(Authentication::Issuer) => "signed in with an identity provider",
+            Self::As(_) => "not signed in",
         }
     }
 
     /// Whether the scope of the caller's key, if it has one, contains an action on the dataset that is asked about.
     pub(in crate::service::policies::review) fn may_ask(self, action: Action) -> bool {
         match self {
-            Self::SignedIn | Self::UnlimitedKey | Self::KeyForDataset => true,
+            Self::SignedIn | Self::UnlimitedKey | Self::KeyForDataset | Self::As(_) => true,
             Self::KeyForActions(chosen) => KeyScope::new(Some(chosen_actions(chosen)), None)
                 .is_ok_and(|scope| scope.violation(action, None).is_none()),
         }
@@ -267,11 +312,12 @@ impl CallerKind {
     ) -> DecisionContext {
         let key = principal.user_id().and_then(|user| self.key(user, dataset));
         let is_external = matches!(principal, Principal::User(user) if user.issuer.is_some());
-        let authentication = match (principal.is_anonymous(), &key, is_external) {
+        let authentication = match (principal.is_anonymous(), &key, self) {
             (true, _, _) => Authentication::None,
             (false, Some(_), _) => Authentication::ApiKey,
-            (false, None, true) => Authentication::Issuer,
-            (false, None, false) => Authentication::Password,
+            (false, None, Self::As(authentication)) => authentication,
+            (false, None, _) if is_external => Authentication::Issuer,
+            (false, None, _) => Authentication::Password,
         };
         DecisionContext {
             address: address.0,
@@ -285,7 +331,7 @@ impl CallerKind {
     /// different ids.
     fn key(self, user_id: UserId, dataset: &Dataset) -> Option<Arc<ApiKey>> {
         let (number, actions, datasets) = match self {
-            Self::SignedIn => return None,
+            Self::SignedIn | Self::As(_) => return None,
             Self::UnlimitedKey => (1, None, None),
             Self::KeyForActions(chosen) => {
                 let bits = chosen

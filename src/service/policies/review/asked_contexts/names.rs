@@ -77,9 +77,10 @@ fn name_callers(callers: &[CallerKind], chosen: &[usize]) -> Option<String> {
     if chosen.len() == callers.len() {
         return None;
     }
-    let has_signed_in = chosen.contains(&0);
-    let keys = chosen.len() - usize::from(has_signed_in);
-    if !has_signed_in && keys + 1 == callers.len() {
+    let is_signed_in = |index: &usize| callers.get(*index) == Some(&CallerKind::SignedIn);
+    let has_signed_in = chosen.iter().any(is_signed_in);
+    let are_all_keys = callers.contains(&CallerKind::SignedIn) && chosen.len() + 1 == callers.len();
+    if !has_signed_in && are_all_keys {
         return Some("with an API key".to_owned());
     }
     let words = chosen.iter().filter_map(|index| callers.get(*index));

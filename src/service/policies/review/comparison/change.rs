@@ -8,6 +8,9 @@ use crate::domain::caller::DecisionContext;
 use crate::domain::dataset::Dataset;
 use crate::domain::principal::Principal;
 
+use crate::service::policies::review::asked_contexts::{AskedContexts, ContextSet};
+use crate::service::policies::review::pair_classes::ActionOutcome;
+
 /// The change of a decision.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(rename_all = "lowercase")]
@@ -25,6 +28,16 @@ pub enum DecisionChange {
 impl DecisionChange {
     /// All kinds of changes.
     pub(super) const ALL: [Self; 4] = [Self::Gains, Self::Loses, Self::Shortens, Self::Lengthens];
+
+    /// The contexts of an outcome in which a decision changes so.
+    pub(super) fn contexts(self, outcome: ActionOutcome) -> ContextSet {
+        match self {
+            Self::Gains => outcome.after & !outcome.before,
+            Self::Loses => outcome.before & !outcome.after,
+            Self::Shortens => outcome.shorter,
+            Self::Lengthens => outcome.longer,
+        }
+    }
 }
 
 /// One request whose decision changes.
@@ -36,4 +49,23 @@ pub struct ChangeExample {
     pub dataset: Arc<Dataset>,
     /// A context in which the decision changes.
     pub context: DecisionContext,
+}
+
+impl ChangeExample {
+    /// A request in the first of some contexts.
+    pub(super) fn new(
+        asked: &AskedContexts,
+        principal: Principal,
+        dataset: &Arc<Dataset>,
+        contexts: ContextSet,
+    ) -> Option<Self> {
+        let mut all = asked.examples().enumerate();
+        let chosen = all.find(|(index, _)| contexts >> index & 1 == 1);
+        let (_, (address, second, caller)) = chosen?;
+        Some(Self {
+            context: caller.context(&principal, dataset, (address, second)),
+            principal,
+            dataset: Arc::clone(dataset),
+        })
+    }
 }

@@ -10,7 +10,7 @@ use crate::domain::shown::join_shown;
 use crate::policy::Bundle;
 use crate::policy::effect::{PolicyDifference, PolicyTrial, Unmet, UnmetSubject};
 
-use super::deciding::{ACTIONS, Decider};
+use crate::service::policies::review::pair_classes::PairDecider;
 
 /// The most policies that are looked at.
 pub(super) const MAX_EXPLAINED: usize = 20;
@@ -47,7 +47,7 @@ struct Applied {
 
 /// The policies of the edit that change nothing, the first ones; and how many more there are.
 pub(super) fn find_ineffective(
-    decider: &Decider<'_>,
+    decider: &PairDecider<'_>,
     is_confined: bool,
 ) -> (Vec<IneffectivePolicy>, usize) {
     let differences = decider.to.differences(decider.from);
@@ -71,7 +71,7 @@ pub(super) fn find_ineffective(
             None => applied.describe(difference),
         };
         Some(IneffectivePolicy {
-            is_about_more: bundle.applies_beyond_datasets(&policy, &ACTIONS),
+            is_about_more: bundle.applies_beyond_datasets(&policy, decider.actions),
             policy,
             difference,
             why,
@@ -82,7 +82,7 @@ pub(super) fn find_ineffective(
 
 /// Tries a policy against what was decided about; `other` says what comes of it.
 fn try_all(
-    decider: &Decider<'_>,
+    decider: &PairDecider<'_>,
     trial: &mut PolicyTrial<'_>,
     (bundle, other, policy): (&Bundle, &Bundle, &str),
     budget: usize,
@@ -97,7 +97,7 @@ fn try_all(
         let resource = Resource::Dataset(dataset.clone());
         for (address, second, caller) in &contexts {
             let context = caller.context(principal, dataset, (*address, *second));
-            for action in ACTIONS {
+            for action in decider.actions.iter().copied() {
                 if applied.tried >= budget {
                     return applied;
                 }

@@ -1,6 +1,5 @@
 //! The report of a comparison: changes in groups, complete for tools. `text` shortens it for people.
 
-use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use serde::Serialize;
@@ -9,10 +8,11 @@ use crate::domain::action::Action;
 use crate::domain::dataset::Dataset;
 use crate::domain::decision::Revision;
 use crate::domain::id::{DatasetId, UserId};
-use crate::domain::name::{RoleName, Username};
+use crate::domain::name::Username;
 use crate::domain::principal::User;
-use crate::domain::shown::join_shown;
+use crate::domain::shown::join_first;
 
+use super::affected::UserSetDigest;
 use super::change::{ChangeExample, DecisionChange};
 use super::ineffective::IneffectivePolicy;
 use crate::service::policies::review::asked_contexts::names::name_contexts;
@@ -53,8 +53,20 @@ pub struct BundleComparison {
     pub ineffective: Vec<IneffectivePolicy>,
     /// How many more there are.
     pub more_ineffective: usize,
-    /// Every change, grouped.
+    /// Every change, grouped; the largest groups, if a limit was asked for.
     pub groups: Vec<ChangeGroup>,
+    /// The groups that are not listed.
+    #[serde(skip)]
+    pub unlisted: UnlistedChanges,
+}
+
+/// How much is not listed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct UnlistedChanges {
+    /// How many groups.
+    pub groups: usize,
+    /// How many decisions.
+    pub decisions: u64,
 }
 
 /// One change, for each of some principals on each of some datasets.
@@ -72,16 +84,22 @@ pub struct ChangeGroup {
     pub asked_in: Vec<usize>,
     /// Whether anonymous callers are affected.
     pub is_anonymous: bool,
-    /// The affected users, all of them.
+    /// The affected users; all of them, unless a limit was asked for.
     pub users: Vec<AffectedUser>,
-    /// The datasets, all of them.
+    /// The datasets; all of them, unless a limit was asked for.
     pub datasets: Vec<AffectedDataset>,
+    /// All users.
+    #[serde(skip)]
+    user_set: UserSetDigest,
+    /// The places of all datasets.
+    #[serde(skip)]
+    places: Vec<usize>,
     /// The contexts in which it changes.
     #[serde(skip)]
     pub(super) contexts: ContextSet,
     /// One request whose decision changes.
     #[serde(skip)]
-    pub(super) example: Option<ChangeExample>,
+    pub example: Option<ChangeExample>,
     /// Whether `who` is several.
     #[serde(skip)]
     pub(super) is_plural: bool,
@@ -105,14 +123,24 @@ pub struct AffectedDataset {
     pub title: String,
 }
 
+/// Whom and what a change is about.
+pub(super) struct ChangedPairs {
+    pub(super) is_anonymous: bool,
+    /// All users.
+    pub(super) user_set: UserSetDigest,
+    /// The places of all datasets.
+    pub(super) places: Vec<usize>,
+}
+
 impl ChangeGroup {
+    /// A group with some of its users and datasets, the first ones.
     pub(super) fn new<'a>(
         (action, change, contexts): (Action, DecisionChange, ContextSet),
-        is_anonymous: bool,
-        users: Vec<Arc<User>>,
+        members: ChangedPairs,
+        users: &[Arc<User>],
         datasets: impl Iterator<Item = &'a Arc<Dataset>>,
     ) -> Self {
-        let users = users.into_iter().map(|user| AffectedUser {
+        let users = users.iter().map(|user| AffectedUser {
             id: user.id,
             username: user.username.clone(),
         });
@@ -124,61 +152,40 @@ impl ChangeGroup {
             who: String::new(),
             change,
             action,
-            is_anonymous,
+            is_anonymous: members.is_anonymous,
             when: Vec::new(),
             asked_in: Vec::new(),
             users: users.collect(),
             datasets: datasets.collect(),
+            user_set: members.user_set,
+            places: members.places,
             contexts,
             example: None,
             is_plural: false,
         }
     }
 
+    pub(super) fn with_example(self, example: Option<ChangeExample>) -> Self {
+        Self { example, ..self }
+    }
+
     /// Describes the principals as briefly as possible: everybody, a role, or some names.
-    pub(super) fn describe_users(&mut self, all_users: &[Arc<User>], roles: &BTreeSet<RoleName>) {
-        let affected: BTreeSet<UserId> = self.users.iter().map(|user| user.id).collect();
-        let are_all = |is_member: &dyn Fn(&User) -> bool| {
-            let mut members = all_users.iter().filter(|user| is_member(user));
-            let count = members.clone().count();
-            count == affected.len() && members.all(|user| affected.contains(&user.id))
-        };
-        let count = match affected.len() {
-            1 => "1 user".to_owned(),
-            count => format!("{count} users"),
-        };
-        let mut is_list = false;
-        let users = if affected.is_empty() {
-            None
-        } else if are_all(&|_| true) {
-            Some(format!("every signed-in user ({count})"))
-        } else if let Some(role) = roles
-            .iter()
-            .find(|role| are_all(&|user| user.roles.contains(role)))
-        {
-            Some(format!("role {role} ({count})"))
-        } else if let Some(role) = roles
-            .iter()
-            .find(|role| are_all(&|user| !user.roles.contains(role)))
-        {
-            Some(format!(
-                "every signed-in user without role {role} ({count})"
-            ))
-        } else {
-            let names = self.users.iter().map(|user| user.username.as_str());
-            is_list = affected.len() > 1;
-            Some(join_shown(names, MAX_SHOWN_USERS))
-        };
+    pub(super) fn describe_users(&mut self, described: Option<&str>) {
+        let count = self.user_set.count;
+        let names = self.users.iter().map(|user| user.username.as_str());
+        let users = (count > 0).then(|| {
+            described.map_or_else(
+                || join_first(names.take(MAX_SHOWN_USERS), count),
+                str::to_owned,
+            )
+        });
+        let is_list = described.is_none() && count > 1;
         self.is_plural = is_list || (self.is_anonymous && users.is_some());
         self.who = match (self.is_anonymous, users) {
             (true, None) => "anonymous".to_owned(),
             (true, Some(users)) => format!("anonymous and {users}"),
             (false, users) => users.unwrap_or_default(),
         };
-    }
-
-    pub(super) fn with_example(self, example: Option<ChangeExample>) -> Self {
-        Self { example, ..self }
     }
 
     /// Describes the contexts in which it changes.
@@ -194,14 +201,27 @@ impl ChangeGroup {
     pub(super) fn is_of_the_same(&self, other: &Self) -> bool {
         (self.contexts, self.change, self.is_anonymous)
             == (other.contexts, other.change, other.is_anonymous)
-            && self.users == other.users
-            && self.datasets == other.datasets
+            && self.user_set == other.user_set
+            && self.places == other.places
     }
 
     /// How many decisions change.
-    pub(super) fn size(&self) -> u64 {
-        let principals = self.users.len() + usize::from(self.is_anonymous);
-        u64::try_from(principals.saturating_mul(self.datasets.len())).unwrap_or(u64::MAX)
+    #[must_use]
+    pub fn size(&self) -> u64 {
+        let principals = self.user_count() + usize::from(self.is_anonymous);
+        u64::try_from(principals.saturating_mul(self.dataset_count())).unwrap_or(u64::MAX)
+    }
+
+    /// How many users there are.
+    #[must_use]
+    pub fn user_count(&self) -> usize {
+        self.user_set.count
+    }
+
+    /// How many datasets there are.
+    #[must_use]
+    pub fn dataset_count(&self) -> usize {
+        self.places.len()
     }
 
     /// Orders groups by size, the largest first.
@@ -215,28 +235,6 @@ impl ChangeGroup {
             first,
         )
     }
-}
-
-/// Joins the groups of the same change for the same principals.
-pub(super) fn merge_groups(mut groups: Vec<ChangeGroup>) -> Vec<ChangeGroup> {
-    groups.sort_by_key(|group| group.datasets.first().map(|dataset| dataset.id));
-    let mut merged: Vec<ChangeGroup> = Vec::new();
-    let mut places: HashMap<_, usize> = HashMap::new();
-    for group in groups {
-        let users: Vec<UserId> = group.users.iter().map(|user| user.id).collect();
-        let (action, change, contexts) = (group.action, group.change, group.contexts);
-        let place = *places
-            .entry((action, change, contexts, group.is_anonymous, users))
-            .or_insert(merged.len());
-        match merged.get_mut(place) {
-            Some(known) => known.datasets.extend(group.datasets),
-            None => merged.push(group),
-        }
-    }
-    for group in &mut merged {
-        group.datasets.sort_by_key(|dataset| dataset.id);
-    }
-    merged
 }
 
 impl BundleComparison {

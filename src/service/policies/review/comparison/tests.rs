@@ -5,8 +5,8 @@ use std::collections::BTreeSet;
 use proptest::prelude::*;
 use uuid::Uuid;
 
+use super::affected::changes_of;
 use super::*;
-use crate::domain::action::Action;
 use crate::domain::attributes::Attributes;
 use crate::domain::dataset::{RecordStatus, Visibility};
 use crate::domain::id::{DatasetId, UserId};
@@ -17,6 +17,7 @@ fn scope() -> ContextScope {
     ContextScope {
         address: None,
         time: None,
+        authentication: None,
         now: 1_772_366_400,
         literals: ContextLiterals::default(),
     }
@@ -49,7 +50,7 @@ fn pairs_of(comparison: &BundleComparison) -> Vec<Pair> {
 }
 
 fn decided_one_by_one(from: &Bundle, to: &Bundle, catalog: &Catalog) -> Vec<Pair> {
-    let mut run = ComparisonRun::new(from, to, Vec::new(), &[], &scope());
+    let mut run = classes_of(BundlePair { from, to }, &[], &[], &scope());
     let mut pairs = Vec::new();
     let users = catalog.users.iter().map(|record| &record.user);
     let principals = users
@@ -58,8 +59,8 @@ fn decided_one_by_one(from: &Bundle, to: &Bundle, catalog: &Catalog) -> Vec<Pair
         .chain([Principal::Anonymous]);
     for principal in principals {
         for dataset in &catalog.datasets {
-            let changes = run.decider.changes(&principal, &Arc::new(dataset.clone()));
-            for (action, change, contexts) in actual_changes(changes) {
+            let outcomes = run.decider.decide(&principal, &Arc::new(dataset.clone()));
+            for (action, change, contexts) in changes_of(&outcomes) {
                 let action = ACTIONS[action];
                 pairs.push((principal.user_id(), action, change, dataset.id, contexts));
             }
@@ -67,6 +68,30 @@ fn decided_one_by_one(from: &Bundle, to: &Bundle, catalog: &Catalog) -> Vec<Pair
     }
     pairs.sort();
     pairs
+}
+
+/// A comparison of which little is listed.
+fn compare_briefly(from: &Bundle, to: &Bundle, catalog: &Catalog) -> BundleComparison {
+    let users = catalog.users.iter().map(|record| &record.user);
+    let users = users.filter(|user| !user.is_disabled);
+    let compared = ComparedCatalog {
+        users: users.map(|user| Arc::new(user.clone())).collect(),
+        datasets: catalog.datasets.iter().cloned().map(Arc::new).collect(),
+    };
+    let limits = ComparisonLimits {
+        groups: 2,
+        users: 5,
+        datasets: 1,
+    };
+    let keep_on = |_, _| Ok::<(), Infallible>(());
+    let Ok(brief) = compare_within(
+        BundlePair { from, to },
+        &compared,
+        &scope(),
+        limits,
+        keep_on,
+    );
+    brief
 }
 
 proptest! {
@@ -78,9 +103,27 @@ proptest! {
         catalog in some_catalog(),
     ) {
         let expected = decided_one_by_one(&from, &to, &catalog);
+        let brief = compare_briefly(&from, &to, &catalog);
         let comparison = compare(&from, &to, catalog, &scope(), || {});
         prop_assert_eq!(comparison.changed, u64::try_from(expected.len()).unwrap());
         prop_assert_eq!(pairs_of(&comparison), expected);
+        // What is not listed is counted all the same.
+        prop_assert_eq!(brief.changed, comparison.changed);
+        prop_assert_eq!(brief.decided, comparison.decided);
+        prop_assert_eq!(brief.unchanged_in, comparison.unchanged_in);
+        prop_assert_eq!(brief.groups.len(), comparison.groups.len().min(2));
+        prop_assert_eq!(
+            brief.unlisted.groups + brief.groups.len(),
+            comparison.groups.len()
+        );
+        let listed: u64 = brief.groups.iter().map(ChangeGroup::size).sum();
+        prop_assert_eq!(listed + brief.unlisted.decisions, comparison.changed);
+        prop_assert!(brief.groups.iter().all(|group| group.datasets.len() == 1));
+        let sentences: BTreeSet<String> =
+            comparison.groups.iter().map(ChangeGroup::sentence).collect();
+        for group in &brief.groups {
+            prop_assert!(sentences.contains(&group.sentence()), "{}", group.sentence());
+        }
     }
 }
 

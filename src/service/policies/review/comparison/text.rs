@@ -7,6 +7,7 @@ use crate::domain::shown::join_shown;
 use crate::policy::effect::PolicyDifference;
 
 use super::change::DecisionChange;
+use super::ineffective::IneffectivePolicy;
 use super::report::{BundleComparison, ChangeGroup};
 
 /// The most datasets of a group in the text.
@@ -87,9 +88,10 @@ impl BundleComparison {
             }
         }
         let smaller = groups.iter().skip(MAX_SHOWN_GROUPS);
-        let count = smaller.clone().count();
+        let count = smaller.clone().count() + self.unlisted.groups;
         if count > 0 {
             let decisions: u64 = smaller.map(|group| group.first.size()).sum();
+            let decisions = decisions + self.unlisted.decisions;
             writeln!(
                 text,
                 "and {count} smaller groups of {decisions} decisions; --json has them all\n"
@@ -101,18 +103,7 @@ impl BundleComparison {
     /// The policies of the edit that change nothing, and why.
     fn write_ineffective(&self, text: &mut String) -> std::fmt::Result {
         for one in self.ineffective.iter().take(MAX_SHOWN_POLICIES) {
-            let (policy, why) = (&one.policy, &one.why);
-            let what = match one.difference {
-                PolicyDifference::Added => "the new policy",
-                PolicyDifference::Changed => "the change of policy",
-                PolicyDifference::Removed => "the removal of policy",
-            };
-            let nothing = if one.is_about_more {
-                "nothing that is compared"
-            } else {
-                "nothing"
-            };
-            writeln!(text, "{what} `{policy}` changes {nothing}, because {why}")?;
+            writeln!(text, "{}", one.sentence())?;
         }
         let shown = self.ineffective.len().min(MAX_SHOWN_POLICIES);
         let more = self.more_ineffective + self.ineffective.len() - shown;
@@ -163,11 +154,35 @@ impl BundleComparison {
     }
 }
 
-impl ShownGroup<'_> {
-    fn write(&self, text: &mut String) -> std::fmt::Result {
-        let group = self.first;
-        let (who, count) = (&group.who, group.datasets.len());
-        let verb = match (group.change, group.is_plural) {
+impl IneffectivePolicy {
+    /// What changes nothing, and why.
+    #[must_use]
+    pub fn sentence(&self) -> String {
+        let (policy, why) = (&self.policy, &self.why);
+        let what = match self.difference {
+            PolicyDifference::Added => "the new policy",
+            PolicyDifference::Changed => "the change of policy",
+            PolicyDifference::Removed => "the removal of policy",
+        };
+        let nothing = if self.is_about_more {
+            "nothing that is compared"
+        } else {
+            "nothing"
+        };
+        format!("{what} `{policy}` changes {nothing}, because {why}")
+    }
+}
+
+impl ChangeGroup {
+    /// Who gains or loses what, on how many datasets.
+    #[must_use]
+    pub fn sentence(&self) -> String {
+        self.sentence_of(&[self.action])
+    }
+
+    fn sentence_of(&self, actions: &[Action]) -> String {
+        let (who, count) = (&self.who, self.dataset_count());
+        let verb = match (self.change, self.is_plural) {
             (DecisionChange::Gains, false) => "gains",
             (DecisionChange::Gains, true) => "gain",
             (DecisionChange::Loses, false) => "loses",
@@ -175,21 +190,27 @@ impl ShownGroup<'_> {
             (DecisionChange::Shortens | DecisionChange::Lengthens, false) => "gets",
             (DecisionChange::Shortens | DecisionChange::Lengthens, true) => "get",
         };
-        let actions: Vec<&str> = self.actions.iter().map(Into::into).collect();
-        let what = match group.change {
+        let actions: Vec<&str> = actions.iter().map(Into::into).collect();
+        let what = match self.change {
             DecisionChange::Gains | DecisionChange::Loses => join_and(&actions),
             DecisionChange::Shortens => "shorter tokens".to_owned(),
             DecisionChange::Lengthens => "longer tokens".to_owned(),
         };
-        writeln!(
-            text,
-            "{who} {verb} {what} on {count} {}:",
+        format!(
+            "{who} {verb} {what} on {count} {}",
             plural(count, "dataset")
-        )?;
+        )
+    }
+}
+
+impl ShownGroup<'_> {
+    fn write(&self, text: &mut String) -> std::fmt::Result {
+        let group = self.first;
+        writeln!(text, "{}:", group.sentence_of(&self.actions))?;
         for dataset in group.datasets.iter().take(MAX_SHOWN_DATASETS) {
             writeln!(text, "  {}  {}", dataset.id, dataset.title)?;
         }
-        if let Some(more @ 1..) = count.checked_sub(MAX_SHOWN_DATASETS) {
+        if let Some(more @ 1..) = group.dataset_count().checked_sub(MAX_SHOWN_DATASETS) {
             writeln!(text, "  and {more} more")?;
         }
         text.push('\n');

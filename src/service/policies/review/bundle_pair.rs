@@ -1,0 +1,31 @@
+//! Two bundles, before and after an edit.
+
+use crate::policy::Bundle;
+use crate::policy::references::PolicyReferences;
+
+use super::projection::AttributeViews;
+
+/// Two bundles, before and after an edit.
+#[derive(Clone, Copy)]
+pub struct BundlePair<'a> {
+    /// The bundle before.
+    pub from: &'a Bundle,
+    /// The bundle after.
+    pub to: &'a Bundle,
+}
+
+impl<'a> BundlePair<'a> {
+    /// What both can observe of attributes.
+    pub(super) fn views<'r>(self, references: &'r PolicyReferences) -> AttributeViews<'r>
+    where
+        'a: 'r,
+    {
+        AttributeViews {
+            schemas: vec![
+                self.from.declared_attributes(),
+                self.to.declared_attributes(),
+            ],
+            references,
+        }
+    }
+}

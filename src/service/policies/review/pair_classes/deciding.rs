@@ -1,0 +1,118 @@
+//! The decisions of two bundles about one principal and one dataset, in every context that is asked in.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use crate::domain::action::Action;
+use crate::domain::dataset::Dataset;
+use crate::domain::principal::Principal;
+use crate::domain::resource::Resource;
+use crate::policy::Bundle;
+
+use crate::service::policies::review::asked_contexts::{AskedContexts, ContextSet};
+
+/// The most evaluation errors that are listed.
+const MAX_ERRORS: usize = 20;
+/// The most pairs of a principal and a dataset that are kept to find out why nothing changes.
+const MAX_KEPT_PAIRS: usize = 2_000;
+
+/// What two bundles decide about an action: sets of contexts.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub(in crate::service::policies::review) struct ActionOutcome {
+    /// Where it is permitted before.
+    pub(in crate::service::policies::review) before: ContextSet,
+    /// Where it is permitted after.
+    pub(in crate::service::policies::review) after: ContextSet,
+    /// Where it is permitted before and after, and tokens would live shorter.
+    pub(in crate::service::policies::review) shorter: ContextSet,
+    /// Where it is permitted before and after, and tokens would live longer.
+    pub(in crate::service::policies::review) longer: ContextSet,
+}
+
+/// Decides, and remembers what is needed to tell why nothing changes.
+pub(in crate::service::policies::review) struct PairDecider<'a> {
+    pub(in crate::service::policies::review) from: &'a Bundle,
+    pub(in crate::service::policies::review) to: &'a Bundle,
+    /// The actions that are asked about.
+    pub(in crate::service::policies::review) actions: &'a [Action],
+    pub(in crate::service::policies::review) asked: AskedContexts,
+    /// How many decisions were made.
+    pub(in crate::service::policies::review) decided: u64,
+    /// The evaluation errors of the bundle after.
+    pub(in crate::service::policies::review) errors: BTreeSet<String>,
+    /// The policies that determine a decision that changes, before or after.
+    pub(in crate::service::policies::review) effective: BTreeSet<String>,
+    /// The first pairs of a principal and a dataset that were decided about.
+    pub(in crate::service::policies::review) pairs: Vec<(Principal, Arc<Dataset>)>,
+}
+
+impl<'a> PairDecider<'a> {
+    pub(in crate::service::policies::review) fn new(
+        from: &'a Bundle,
+        to: &'a Bundle,
+        actions: &'a [Action],
+        asked: AskedContexts,
+    ) -> Self {
+        Self {
+            from,
+            to,
+            actions,
+            asked,
+            decided: 0,
+            errors: BTreeSet::new(),
+            effective: BTreeSet::new(),
+            pairs: Vec::new(),
+        }
+    }
+
+    /// What both decide about a principal and a dataset, for each action.
+    pub(in crate::service::policies::review) fn decide(
+        &mut self,
+        principal: &Principal,
+        dataset: &Arc<Dataset>,
+    ) -> Vec<ActionOutcome> {
+        if self.pairs.len() < MAX_KEPT_PAIRS {
+            self.pairs.push((principal.clone(), Arc::clone(dataset)));
+        }
+        let resource = Resource::Dataset(Arc::clone(dataset));
+        let mut outcomes = vec![ActionOutcome::default(); self.actions.len()];
+        let contexts: Vec<_> = self.asked.iter().enumerate().collect();
+        let callers = self.asked.callers.len();
+        for (index, (address, second, caller)) in contexts {
+            // Nobody who did not sign in calls with a key: all callers are the same one.
+            let same = if principal.is_anonymous() { callers } else { 1 };
+            if same > 1 && !self.asked.stands_for_anonymous(caller) {
+                continue;
+            }
+            let set = (0..same).fold(0, |set, more| set | 1 << (index + more));
+            let context = caller.context(principal, dataset, (address, second));
+            for (action, outcome) in self.actions.iter().copied().zip(&mut outcomes) {
+                let key = context.key.as_ref();
+                let is_beyond =
+                    key.is_some_and(|key| key.scope.violation(action, Some(dataset.id)).is_some());
+                if is_beyond {
+                    continue;
+                }
+                let before = self.from.decide(principal, action, &resource, &context);
+                let after = self.to.decide(principal, action, &resource, &context);
+                self.decided += 2;
+                let is_shown = |is_in: bool| if is_in { set } else { 0 };
+                outcome.before |= is_shown(before.is_permitted);
+                outcome.after |= is_shown(after.is_permitted);
+                let lives = before.is_permitted && after.is_permitted && action == Action::Read;
+                outcome.shorter |= is_shown(lives && before.max_ttl > after.max_ttl);
+                outcome.longer |= is_shown(lives && before.max_ttl < after.max_ttl);
+                let is_changed = before.is_permitted != after.is_permitted
+                    || (lives && before.max_ttl != after.max_ttl);
+                if is_changed {
+                    self.effective.extend(before.determining_policies);
+                    self.effective.extend(after.determining_policies);
+                }
+                if self.errors.len() < MAX_ERRORS {
+                    self.errors.extend(after.errors);
+                }
+            }
+        }
+        outcomes
+    }
+}

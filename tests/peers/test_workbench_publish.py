@@ -1,0 +1,196 @@
+"""An author publishes a draft: as a patch, or through the gate; two authors lose nothing."""
+
+import subprocess
+
+import pytest
+from playwright.sync_api import expect
+
+from demo import ADMIN
+from pages import assert_accessible, assert_quiet, chromium, narrow, web_page
+from server import until
+from workbench import POLICIES, Drafts, Workbench, policy_file, start_with_policies
+
+__all__ = ["chromium", "web_page"]
+
+COMMENT = "// Internal data that is out is for everyone who signed in."
+
+
+@pytest.fixture(scope="module")
+def writable_server(tmp_path_factory):
+    """A server that takes edits over the network, shared by the tests that publish."""
+    from server import WITHOUT_LIMITS, Server
+
+    server = start_with_policies(
+        lambda **settings: Server(
+            tmp_path_factory.mktemp("writable"), **{**WITHOUT_LIMITS, **settings}
+        ),
+        CEDARGATE_POLICY_WRITES="allow",
+    )
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def workbench(web_page, writable_server):
+    Drafts(writable_server).discard_all()
+    return Workbench(web_page, writable_server, view="edit")
+
+
+def edit(workbench, name, old, new):
+    """Changes what is in force in one place."""
+    workbench.open(name)
+    text = (workbench.server.folder / "policies" / name).read_text()
+    assert old in text
+    workbench.paste(text.replace(old, new, 1))
+    workbench.expect_valid()
+
+
+def publish_elsewhere(server, name, old, new):
+    """What another author publishes meanwhile."""
+    text = (server.folder / "policies" / name).read_text()
+    assert old in text
+    drafts = Drafts(server)
+    draft = drafts.create({name: text.replace(old, new, 1)})
+    headers = {**drafts.headers, "If-Match": f'"{draft["base_revision"]}"'}
+    response = server.post(f"/admin/policies/drafts/{draft['id']}/publish", headers=headers)
+    assert "event: published" in response.text, response.text
+    drafts.call("DELETE", f"/{draft['id']}")
+
+
+def test_the_draft_is_downloaded_as_a_patch_that_git_applies(web_page, server, tmp_path):
+    Drafts(server).discard_all()
+    workbench = Workbench(web_page, server, view="edit")
+    workbench.open("internal.cedar")
+    workbench.paste(policy_file("internal.cedar", COMMENT, "// Patched."))
+    workbench.expect_valid()
+    workbench.go("Publish")
+    expect(workbench.view).to_contain_text("Not possible now")
+    expect(workbench.button("Publish now")).to_be_disabled()
+    expect(
+        workbench.view.get_by_role("group", name="Changes of policies/internal.cedar")
+    ).to_contain_text("+// Patched.")
+    assert_accessible(web_page)
+    with narrow(web_page):
+        expect(workbench.button("Download the patch")).to_be_visible()
+    with web_page.expect_download() as download:
+        workbench.button("Download the patch").click()
+    patch = tmp_path / download.value.suggested_filename
+    download.value.save_as(patch)
+
+    repository = tmp_path / "repository"
+    (repository / "policies").mkdir(parents=True)
+    file = repository / "policies" / "internal.cedar"
+    file.write_bytes((POLICIES / "internal.cedar").read_bytes())
+    subprocess.run(["git", "apply", patch], cwd=repository, check=True)
+    assert file.read_text() == policy_file("internal.cedar", COMMENT, "// Patched.")
+    assert_quiet(web_page)
+
+
+def test_a_draft_that_the_gate_accepts_is_in_force_and_can_be_undone(
+    workbench, web_page, writable_server
+):
+    file = writable_server.folder / "policies" / "public.cedar"
+    before = file.read_text()
+    edit(workbench, "public.cedar", "// Public data", "// Published: public data")
+    workbench.go("Publish")
+    workbench.button("Publish now").click()
+    expect(workbench.view.get_by_role("heading", name="✓ Published")).to_be_visible()
+    assert file.read_text().startswith("// Published: public data")
+    assert_accessible(web_page)
+    workbench.button("See what is in force").click()
+    expect(workbench.view).to_contain_text("published in the workbench")
+    expect(workbench.view.locator(".facts")).to_contain_text(ADMIN)
+
+    workbench.go("Publish")
+    workbench.button("Undo: open the revision before as a draft").click()
+    expect(workbench.view).to_contain_text("-// Published: public data")
+    workbench.button("Publish now").click()
+    expect(workbench.view.get_by_role("heading", name="✓ Published")).to_be_visible()
+    assert file.read_text() == before
+    record = [r for r in writable_server.audit() if "publish" in str(r)]
+    assert record
+    assert_quiet(web_page)
+
+
+def test_a_draft_that_the_gate_refuses_changes_nothing_and_says_why(
+    workbench, web_page, writable_server
+):
+    file = writable_server.folder / "policies" / "internal.cedar"
+    before = file.read_text()
+    edit(workbench, "internal.cedar", 'Visibility::"internal"', 'Visibility::"restricted"')
+    workbench.go("Publish")
+    workbench.button("Publish now").click()
+    refused = workbench.view.get_by_role("alert").filter(has_text="Not published")
+    expect(refused).to_contain_text("an outsider does not read restricted data")
+    assert file.read_text() == before
+    assert_accessible(web_page)
+    workbench.open("internal.cedar")
+    expect(workbench.text).to_contain_text('Visibility::"restricted"')
+    assert_quiet(web_page)
+
+
+def test_the_second_of_two_authors_is_told_what_changed_and_loses_nothing(
+    workbench, web_page, writable_server
+):
+    file = writable_server.folder / "policies" / "internal.cedar"
+    edit(workbench, "internal.cedar", "// Internal data", "// Mine: internal data")
+    workbench.go("Publish")
+    expect(workbench.button("Publish now")).to_be_enabled()
+    # The same file at another place, after the page looked for the last time.
+    publish_elsewhere(
+        writable_server,
+        "internal.cedar",
+        "any signed-in user may read it.",
+        "any user may read it.",
+    )
+    workbench.button("Publish now").click()
+
+    beneath = workbench.view.get_by_role("region", name="Changed beneath the draft")
+    expect(beneath).to_contain_text(ADMIN)
+    expect(beneath).to_contain_text("any user may read it.")
+    assert file.read_text().startswith("// Internal data")
+    assert_accessible(web_page)
+    beneath.get_by_role("button", name="Bring my draft up to date").click()
+
+    both = workbench.view.get_by_role("region", name="Both changed internal.cedar")
+    mine, theirs = (
+        both.get_by_label("internal.cedar in your draft"),
+        both.get_by_label("internal.cedar in force now"),
+    )
+    expect(theirs).to_contain_text("any user may read it.")
+    expect(mine).to_contain_text("any user may read it.")
+    expect(mine).to_contain_text("// Mine: internal data")
+    assert_accessible(web_page)
+    both.get_by_role("button", name="Keep what stands at the right").click()
+    expect(both).to_have_count(0)
+    workbench.button("Publish now").click()
+    expect(workbench.view.get_by_role("heading", name="✓ Published")).to_be_visible()
+    published = file.read_text()
+    assert published.startswith("// Mine: internal data")
+    assert "any user may read it." in published
+    assert_quiet(web_page, expected_errors=("status of 412",))
+
+
+def test_the_same_line_changed_by_two_authors_is_decided_by_the_second(
+    workbench, web_page, writable_server
+):
+    file = writable_server.folder / "policies" / "owner.cedar"
+    edit(workbench, "owner.cedar", "// An owner reads", "// Mine: an owner reads")
+    publish_elsewhere(
+        writable_server, "owner.cedar", "// An owner reads", "// Theirs: an owner reads"
+    )
+    workbench.go("Publish")
+    workbench.button("Bring my draft up to date").click()
+    both = workbench.view.get_by_role("region", name="Both changed owner.cedar")
+    expect(both.get_by_label("owner.cedar in your draft")).to_contain_text(
+        "// Mine: an owner reads"
+    )
+    expect(both.get_by_label("owner.cedar in force now")).to_contain_text(
+        "// Theirs: an owner reads"
+    )
+    expect(workbench.button("Publish now")).to_be_disabled()
+    both.get_by_role("button", name="Take what is in force").click()
+    expect(both).to_have_count(0)
+    expect(workbench.view).to_contain_text("The draft says the same as what is in force.")
+    until(lambda: file.read_text().startswith("// Theirs"), "the folder as it is in force")
+    assert_quiet(web_page)
