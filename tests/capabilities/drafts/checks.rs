@@ -63,7 +63,8 @@ async fn a_draft_of_what_is_in_force_is_valid_and_has_its_policies_cases_and_inv
 async fn a_draft_gets_the_words_and_the_places_of_policy_check() {
     let server = Server::start().await;
     let ada = AdminClient::sign_in(&server, "ada").await;
-    let broken = "// größe 地\n@id(\"broken\")\npermit (principal, action, resource)\nwhen { /* ü */ resource.ownr == principal };\n";
+    let broken = "@id(\"broken\")\n@reason(\"ü地\") permit (principal, action, resource) \
+                  when { resource.ownr == principal };\n";
     for (name, text) in [
         ("broken.cedar", broken),
         ("syntax.cedar", "permit (principal, action, resorce);"),
@@ -105,7 +106,7 @@ async fn a_draft_gets_the_words_and_the_places_of_policy_check() {
             &first["end_line"],
             &first["end_column"]
         ],
-        [4, 16, 4, 29],
+        [2, 59, 2, 85],
         "{first}"
     );
     assert!(checked.get("revision").is_none());
@@ -125,7 +126,9 @@ permit (principal in Role::"nobody", action, resource) when { principal.username
     let draft = create(&author, json!({"files": {"named.cedar": text}})).await;
     let said = |check: &Value| {
         let all = messages(check).into_iter();
-        let about = all.filter(|message| message.contains("the catalog has no"));
+        let about = all.filter(|message| {
+            message.starts_with("named.cedar") && message.contains("the catalog has no")
+        });
         about.collect::<Vec<_>>()
     };
     assert_eq!(said(&check(&author, &draft).await), Vec::<String>::new());

@@ -314,7 +314,7 @@ async fn every_operation_on_a_draft_is_on_record_and_a_refused_name_is_not() {
         recorded,
         [
             ("granted", created.as_str()),
-            ("failed", changed.as_str()),
+            ("refused", changed.as_str()),
             ("granted", checked.as_str()),
             ("granted", removed.as_str()),
         ]
