@@ -19,7 +19,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use strum::VariantArray;
 
@@ -216,7 +216,7 @@ fn count_pairs(
                 scope: scope.clone(),
                 limit: 200,
             };
-            let budget = ReviewBudget::new(u64::MAX);
+            let budget = ReviewBudget::new(u64::MAX, Duration::MAX);
             let matrix = access_matrix(bundles, &catalog, &query, &budget).unwrap();
             println!(
                 "matrix of {action} by {people:?} and {rows:?} in {:.2?}: {} columns, {} rows",

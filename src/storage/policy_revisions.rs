@@ -116,12 +116,19 @@ impl Database {
             let writing = &mut transaction;
             lock_revisions(writing).await?;
             let newest = newest_revision(writing).await?;
-            let newest = newest.as_ref();
-            let is_newest = newest.is_some_and(|(_, folder)| *folder == revision.folder_revision);
-            if !is_newest && !is_stored_edit(writing, revision).await? {
-                let number = newest.map_or(1, |(number, _)| number + 1);
-                insert_revision(writing, number, revision).await?;
-                forget_old_revisions(writing, number).await?;
+            let same = newest.as_ref();
+            let same = same.filter(|(_, folder)| *folder == revision.folder_revision);
+            let stored = match same {
+                Some((number, _)) => Some(*number),
+                None => find_stored_edit(writing, revision).await?,
+            };
+            match stored {
+                Some(number) => name_publisher(writing, number, revision).await?,
+                None => {
+                    let number = newest.map_or(1, |(number, _)| number + 1);
+                    insert_revision(writing, number, revision).await?;
+                    forget_old_revisions(writing, number).await?;
+                }
             }
             append(
                 writing,
@@ -245,21 +252,34 @@ async fn newest_revision(
     })
 }
 
-/// Whether another server has stored this edit: the same folder came after the same other one, and that one has not come
-/// back since.
-async fn is_stored_edit(
+/// The number of this edit, if another server has stored it: the same folder came after the same other one, and that one
+/// has not come back since.
+async fn find_stored_edit(
     transaction: &mut Transaction,
     revision: &NewPolicyRevision,
-) -> Result<bool, sqlx::Error> {
-    const SQL: &str = "SELECT EXISTS (SELECT 1 FROM policy_revisions AS stored
+) -> Result<Option<i64>, sqlx::Error> {
+    const SQL: &str = "SELECT max(stored.number) FROM policy_revisions AS stored
         WHERE stored.folder_revision = $1 AND stored.folder_before = $2
             AND NOT EXISTS (SELECT 1 FROM policy_revisions AS later
-                WHERE later.folder_revision = $2 AND later.number > stored.number))";
+                WHERE later.folder_revision = $2 AND later.number > stored.number)";
     let (folder, before) = (&revision.folder_revision, &revision.folder_before);
     on_either!(transaction, connection => {
         let query = sqlx::query_scalar(SQL).bind(folder).bind(before.as_deref());
         query.fetch_one(&mut **connection).await
     })
+}
+
+/// Names who published a revision: another server that shares the folder may have seen it there before.
+async fn name_publisher(
+    transaction: &mut Transaction,
+    number: i64,
+    revision: &NewPolicyRevision,
+) -> Result<(), sqlx::Error> {
+    const SQL: &str = "UPDATE policy_revisions SET origin = $1, user_id = $2 WHERE number = $3";
+    let Some(user) = revision.user else {
+        return Ok(());
+    };
+    execute!(transaction, SQL, revision.origin.as_str(), user.0, number).map(drop)
 }
 
 async fn insert_revision(

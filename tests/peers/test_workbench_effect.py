@@ -124,7 +124,7 @@ def test_a_violated_invariant_is_shown_with_a_situation_that_is_kept_as_a_case(
     )
     assert_accessible(web_page)
 
-    violated.get_by_role("button", name="Keep the counterexample").click()
+    violated.get_by_role("button", name="Keep it as a case").click()
     expect(web_page.get_by_role("region", name="Messages")).to_contain_text("Added the case")
     assert json.loads(drafts.text("found.cases.json"))[0]["decision"] == "deny"
     expect(

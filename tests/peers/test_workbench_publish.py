@@ -57,6 +57,14 @@ def publish_elsewhere(server, name, old, new):
     drafts.call("DELETE", f"/{draft['id']}")
 
 
+def download_patch(workbench, folder):
+    with workbench.page.expect_download() as download:
+        workbench.button("Download the patch").click()
+    patch = folder / download.value.suggested_filename
+    download.value.save_as(patch)
+    return patch
+
+
 def test_the_draft_is_downloaded_as_a_patch_that_git_applies(web_page, server, tmp_path):
     Drafts(server).discard_all()
     workbench = Workbench(web_page, server, view="edit")
@@ -72,17 +80,32 @@ def test_the_draft_is_downloaded_as_a_patch_that_git_applies(web_page, server, t
     assert_accessible(web_page)
     with narrow(web_page):
         expect(workbench.button("Download the patch")).to_be_visible()
-    with web_page.expect_download() as download:
-        workbench.button("Download the patch").click()
-    patch = tmp_path / download.value.suggested_filename
-    download.value.save_as(patch)
-
+    patch = download_patch(workbench, tmp_path)
     repository = tmp_path / "repository"
     (repository / "policies").mkdir(parents=True)
     file = repository / "policies" / "internal.cedar"
     file.write_bytes((POLICIES / "internal.cedar").read_bytes())
     subprocess.run(["git", "apply", patch], cwd=repository, check=True)
     assert file.read_text() == policy_file("internal.cedar", COMMENT, "// Patched.")
+    assert_quiet(web_page)
+
+
+def test_a_byte_order_mark_and_windows_line_ends_are_kept(web_page, make_server, tmp_path):
+    before = ("\ufeff" + policy_file("owner.cedar").replace("\n", "\r\n")).encode()
+    server = start_with_policies(make_server, {"owner.cedar": before})
+    workbench = Workbench(web_page, server, view="edit")
+    workbench.open("owner.cedar")
+    expect(workbench.view).to_contain_text("Windows line ends")
+    workbench.text.click()
+    web_page.keyboard.press("Control+Home")
+    web_page.keyboard.type("// By hand.\n")
+    workbench.expect_valid()
+    workbench.go("Publish")
+    patch = download_patch(workbench, tmp_path)
+    folder = server.folder / "policies"
+    subprocess.run(["git", "apply", "-p2", patch], cwd=folder, check=True)
+    expected = before.replace(b"\xef\xbb\xbf", b"\xef\xbb\xbf// By hand.\r\n")
+    assert (folder / "owner.cedar").read_bytes() == expected
     assert_quiet(web_page)
 
 

@@ -14,6 +14,9 @@ use crate::service::policies::patch::{FileTexts, FolderEdit};
 use super::Administration;
 use super::operation::AdminOperation;
 
+/// Where the policy folder is in a repository, in patches between revisions.
+const PATCH_PREFIX: &str = "policies";
+
 /// A revision, as a caller sees it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RevisionView {
@@ -129,7 +132,7 @@ impl Administration {
                 after: &after,
                 marked: &BTreeSet::new(),
             };
-            edit.patch("")
+            edit.patch(PATCH_PREFIX)
         });
         patch.await.map(Some)
     }

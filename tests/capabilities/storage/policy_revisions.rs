@@ -13,6 +13,7 @@ use crate::support::test_database::{TestDatabase, record};
 on_both! {
     a_revision_comes_back_as_it_was_stored_and_its_record_with_it,
     servers_that_take_over_one_edit_store_it_once,
+    whoever_published_is_named_although_another_server_saw_the_edit_first,
     an_edit_that_is_undone_and_made_again_is_stored_each_time,
     servers_that_store_at_the_same_time_store_one_revision,
     only_the_newest_revisions_are_kept_and_their_texts_alone,
@@ -130,6 +131,32 @@ async fn servers_that_take_over_one_edit_store_it_once(db: TestDatabase) {
         add(database, before, folder).await;
     }
     assert_eq!(stored(database).await, ["a", "b", "c", "d"]);
+}
+
+async fn whoever_published_is_named_although_another_server_saw_the_edit_first(db: TestDatabase) {
+    let database = &db.database;
+    add(database, None, "a").await;
+    add(database, Some("a"), "b").await;
+    let user = UserId::random();
+    let published = NewPolicyRevision {
+        origin: RevisionOrigin::Publish,
+        user: Some(user),
+        ..edit(Some("a"), "b")
+    };
+    database
+        .add_policy_revision(&published, None)
+        .await
+        .unwrap();
+    add(database, Some("a"), "b").await;
+    let listed = database.list_policy_revisions(None, 10).await.unwrap();
+    let origins: Vec<_> = listed.iter().map(|one| (one.origin, one.user)).collect();
+    assert_eq!(
+        origins,
+        [
+            (RevisionOrigin::Publish, Some(user)),
+            (RevisionOrigin::Folder, None)
+        ]
+    );
 }
 
 async fn an_edit_that_is_undone_and_made_again_is_stored_each_time(db: TestDatabase) {

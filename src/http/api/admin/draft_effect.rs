@@ -148,11 +148,9 @@ pub struct IneffectivePolicyResponse {
 impl EffectResponse {
     fn new(version: u64, comparison: BundleComparison) -> Self {
         let text = comparison.render();
-        let listed = comparison.groups.iter().filter(|group| group.is_listed());
         let reads_context = comparison.is_context_read;
-        let groups: Vec<_> = listed
-            .map(|group| EffectGroupResponse::new(group, reads_context))
-            .collect();
+        let groups = comparison.groups.iter();
+        let groups = groups.map(|group| EffectGroupResponse::new(group, reads_context));
         Self {
             version,
             from: comparison.from.to_string(),
@@ -160,8 +158,8 @@ impl EffectResponse {
             changed: comparison.changed,
             decided: comparison.decided,
             text,
-            is_cut: comparison.is_cut || groups.len() < comparison.groups.len(),
-            groups,
+            is_cut: comparison.is_cut || comparison.unlisted.groups > 0,
+            groups: groups.collect(),
             ineffective: comparison.ineffective.into_iter().map(Into::into).collect(),
             errors: comparison.errors,
         }

@@ -12,7 +12,7 @@ pub mod draft_checks;
 pub mod draft_effect;
 pub mod draft_explanations;
 pub mod draft_matrix;
-mod draft_matrix_response;
+pub mod draft_matrix_response;
 pub mod draft_names;
 pub mod draft_proofs;
 pub mod drafts;

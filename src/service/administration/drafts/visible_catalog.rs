@@ -5,6 +5,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use crate::domain::action::Action;
 use crate::domain::dataset::Dataset;
@@ -20,8 +21,9 @@ use crate::service::policies::review::budget::{ReviewBudget, ReviewStopped};
 use crate::service::policies::review::matrix::MatrixCatalog;
 use crate::service::policies::review::visible::Viewer;
 
-/// The most decisions of one review: about ten seconds.
+/// The most decisions of one review, and the longest time that it may take: shorter than a request may.
 const MAX_REVIEW_DECISIONS: u64 = 3_000_000;
+const MAX_REVIEW_TIME: Duration = Duration::from_secs(20);
 
 /// Gives a review up when nobody waits for it any more.
 struct GivenUpOnDrop(Arc<AtomicBool>);
@@ -56,7 +58,7 @@ impl Administration {
             .current(&self.database, cache)
             .await?;
         let snapshots = Arc::clone(&self.catalog_snapshots);
-        let budget = ReviewBudget::new(MAX_REVIEW_DECISIONS);
+        let budget = ReviewBudget::new(MAX_REVIEW_DECISIONS, MAX_REVIEW_TIME);
         let _given_up = GivenUpOnDrop(Arc::clone(&budget.is_given_up));
         let work = move || {
             // Held by the thread: the request may be cancelled meanwhile.

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
 
 /// Why a review ended without a result.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -19,16 +20,19 @@ pub enum ReviewStopped {
 pub struct ReviewBudget {
     /// The most decisions.
     pub max_decisions: u64,
+    /// When it has to be done; none if it may take as long as it does.
+    pub ends_at: Option<Instant>,
     /// Set when nobody waits any more.
     pub is_given_up: Arc<AtomicBool>,
 }
 
 impl ReviewBudget {
-    /// A budget of so many decisions.
+    /// A budget of so many decisions, and of a time from now on.
     #[must_use]
-    pub fn new(max_decisions: u64) -> Self {
+    pub fn new(max_decisions: u64, max_time: Duration) -> Self {
         Self {
             max_decisions,
+            ends_at: Instant::now().checked_add(max_time),
             is_given_up: Arc::default(),
         }
     }
@@ -37,7 +41,9 @@ impl ReviewBudget {
     pub fn check(&self, decided: u64) -> Result<(), ReviewStopped> {
         if self.is_given_up.load(Ordering::Relaxed) {
             Err(ReviewStopped::GivenUp)
-        } else if decided > self.max_decisions {
+        } else if decided > self.max_decisions
+            || self.ends_at.is_some_and(|end| end <= Instant::now())
+        {
             Err(ReviewStopped::TooMuch)
         } else {
             Ok(())

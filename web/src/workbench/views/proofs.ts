@@ -32,7 +32,7 @@ function counterexample(bench: Workbench, one: Verdict): Child {
       "div",
       { class: "actions" },
       button("Keep it as a case", () => void keepCase(bench, { invariant: one.id }), {
-        "aria-label": `Keep the counterexample of ${one.id} as a case`,
+        "aria-label": `Keep it as a case: the counterexample of ${one.id}`,
       }),
     ),
   ];

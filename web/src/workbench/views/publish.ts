@@ -25,6 +25,8 @@ class PublishView {
   readonly #prefix: HTMLInputElement;
   #running: AbortController | undefined;
   #isShown = false;
+  /** Counts drawings of the changes: what is overtaken is not shown. */
+  #drawing = 0;
 
   constructor(root: HTMLElement, bench: Workbench) {
     this.#bench = bench;
@@ -122,11 +124,13 @@ class PublishView {
 
   async #drawChanges(): Promise<void> {
     const { draft } = this.#bench;
+    const drawing = (this.#drawing += 1);
     if (draft.changedFiles.length === 0) {
       fill(this.#changes, h("p", { class: "muted" }, "The draft says the same as what is in force."));
       return;
     }
     const patch = await (await draft.fetch("patch", { query: { prefix: this.#prefix.value } })).text();
+    if (drawing !== this.#drawing) return;
     fill(this.#changes, h("h2", {}, "What the draft changes"), patchView(patch));
   }
 

@@ -17,7 +17,8 @@ pub(super) type ChangeKey = (usize, DecisionChange, ContextSet);
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct AffectedPrincipals {
     pub(super) is_anonymous: bool,
-    classes: Vec<usize>,
+    /// Shared by all shapes of a signature.
+    classes: Arc<Vec<usize>>,
     except: Vec<usize>,
     also: Vec<usize>,
     pub(super) users: UserSetDigest,
@@ -81,7 +82,7 @@ impl UserDigests {
 
 impl AffectedPrincipals {
     fn add_class(&mut self, class: usize, digests: &UserDigests) {
-        self.classes.push(class);
+        Arc::make_mut(&mut self.classes).push(class);
         let of_class = digests.classes.get(class).copied();
         self.users.add(of_class.unwrap_or_default());
     }

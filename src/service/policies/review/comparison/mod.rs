@@ -26,19 +26,20 @@ use crate::policy::Bundle;
 use crate::policy::context_literals::ContextLiterals;
 use crate::storage::Catalog;
 
-use super::asked_contexts::ContextScope;
 use super::asked_contexts::names::name_contexts;
+use super::asked_contexts::{ContextScope, ContextSet};
 use super::bundle_pair::BundlePair;
 use super::pair_classes::{DatasetShape, PairClasses, PairDecider, PairQuestion};
 use super::shared_datasets::shared_at;
 use affected::{AffectedPrincipals, ChangeKey, UserDigests, group_changes};
 use ineffective::find_ineffective;
+use report::ChangedPairs;
 use who::UserDescriptions;
 
 pub use change::{ChangeExample, DecisionChange};
 pub use ineffective::IneffectivePolicy;
 pub use limits::{ComparedCatalog, ComparisonLimits};
-pub use report::{BundleComparison, ChangeGroup};
+pub use report::{BundleComparison, ChangeGroup, UnlistedChanges};
 
 /// The actions that are compared.
 const ACTIONS: [Action; 3] = Action::DATASET_ACTIONS;
@@ -85,27 +86,27 @@ pub fn compare_within<E>(
     let BundlePair { from, to } = bundles;
     let mut run = classes_of(bundles, &catalog.users, &datasets, scope);
     let shapes = run.decide_shapes(0..datasets.len(), &|_| true, keep_on)?;
-    let groups = list_changes(&run, &datasets, shapes, limits);
+    let changes = list_changes(&run, &datasets, shapes, limits);
     let is_confined = scope.address.is_some() || scope.time.is_some();
     let (ineffective, more_ineffective) = find_ineffective(&run.decider, is_confined);
-    let changing = groups.iter().fold(0, |all, group| all | group.contexts);
     let PairDecider { asked, errors, .. } = &run.decider;
     Ok(BundleComparison {
         from: from.revision().clone(),
         to: to.revision().clone(),
         users: run.users.len(),
         datasets: datasets.len(),
-        changed: groups.iter().map(ChangeGroup::size).sum(),
+        changed: changes.changed,
         decided: run.decider.decided,
         is_context_read: run.references.has_context,
-        unchanged_in: name_contexts(asked, asked.all() & !changing),
+        unchanged_in: name_contexts(asked, asked.all() & !changes.changing),
         asked: asked.report(),
         is_cut: asked.is_cut,
         is_confined,
         errors: errors.iter().cloned().collect(),
         ineffective,
         more_ineffective,
-        groups,
+        groups: changes.groups,
+        unlisted: changes.unlisted,
     })
 }
 
@@ -127,34 +128,51 @@ fn classes_of<'a>(
     PairClasses::new(bundles, question, scope)
 }
 
-/// The groups of changes, as much of them listed as the limits allow: the largest ones.
+/// The groups of changes, the largest first: as many of them as the limits allow are listed, and the others counted.
 fn list_changes(
     run: &PairClasses<'_>,
     datasets: &[Arc<Dataset>],
     shapes: Vec<DatasetShape>,
     limits: ComparisonLimits,
-) -> Vec<ChangeGroup> {
+) -> ListedChanges {
     let digests = UserDigests::new(run);
     let groups = group_changes(run, &digests, shapes).into_iter();
-    let mut groups: Vec<UnlistedGroup> = groups
-        .map(|((change, _, _), (principals, datasets))| UnlistedGroup {
-            change,
-            principals,
-            datasets,
-        })
-        .collect();
-    groups.sort_by_cached_key(UnlistedGroup::sort_key);
-    let describe = UserDescriptions::new(run.users, &digests);
-    let groups = groups.into_iter().enumerate().filter_map(|(place, group)| {
-        let listed = limits.of_group(place);
-        group.list(run, datasets, &describe, listed)
+    let groups = groups.map(|((change, _, _), (principals, datasets))| CountedGroup {
+        change,
+        principals,
+        datasets,
     });
-    let mut groups: Vec<ChangeGroup> = groups.collect();
-    let listed = limits.groups.min(groups.len());
-    if let Some(listed) = groups.get_mut(..listed) {
-        listed.sort_by(|a, b| a.sort_key().cmp(&b.sort_key()));
-    }
-    groups
+    let mut counted: Vec<CountedGroup> = groups.collect();
+    counted.sort_by_cached_key(CountedGroup::sort_key);
+    let mut changes = ListedChanges {
+        changed: counted.iter().map(CountedGroup::size).sum(),
+        changing: counted.iter().fold(0, |all, group| all | group.change.2),
+        ..ListedChanges::default()
+    };
+    let unlisted = counted.split_off(limits.groups.min(counted.len()));
+    changes.unlisted = UnlistedChanges {
+        groups: unlisted.len(),
+        decisions: unlisted.iter().map(CountedGroup::size).sum(),
+    };
+    let describe = UserDescriptions::new(run.users, &digests);
+    let listed = counted.into_iter();
+    let listed = listed.filter_map(|group| group.list(run, datasets, &describe, limits));
+    changes.groups = listed.collect();
+    changes
+        .groups
+        .sort_by(|a, b| a.sort_key().cmp(&b.sort_key()));
+    changes
+}
+
+/// All changes, some of them listed.
+#[derive(Default)]
+struct ListedChanges {
+    groups: Vec<ChangeGroup>,
+    unlisted: UnlistedChanges,
+    /// How many decisions change.
+    changed: u64,
+    /// The contexts in which any does.
+    changing: ContextSet,
 }
 
 /// What policies and invariants compare the context with: first of all the policies that an edit changes.
@@ -167,21 +185,31 @@ fn literals_of(from: &Bundle, to: &Bundle, scope: &ContextScope) -> ContextLiter
 }
 
 /// A group of changes, of which nothing is listed yet.
-struct UnlistedGroup {
+struct CountedGroup {
     change: ChangeKey,
     principals: AffectedPrincipals,
     /// The places of its datasets.
     datasets: Vec<usize>,
 }
 
-impl UnlistedGroup {
+impl CountedGroup {
+    /// How many decisions change.
+    fn size(&self) -> u64 {
+        let principals = self.principals.users.count + usize::from(self.principals.is_anonymous);
+        u64::try_from(principals.saturating_mul(self.datasets.len())).unwrap_or(u64::MAX)
+    }
+
     /// Orders groups by size, the largest first.
     fn sort_key(&self) -> impl Ord + use<> {
-        let principals = self.principals.users.count + usize::from(self.principals.is_anonymous);
-        let size = principals.saturating_mul(self.datasets.len());
         let (action, change, contexts) = self.change;
         let first = self.datasets.first().copied();
-        (std::cmp::Reverse(size), action, change, first, contexts)
+        (
+            std::cmp::Reverse(self.size()),
+            action,
+            change,
+            first,
+            contexts,
+        )
     }
 
     fn list(
@@ -189,38 +217,31 @@ impl UnlistedGroup {
         run: &PairClasses<'_>,
         datasets: &[Arc<Dataset>],
         describe: &UserDescriptions,
-        listed: Option<ComparisonLimits>,
+        limits: ComparisonLimits,
     ) -> Option<ChangeGroup> {
-        let Self {
-            change: (action, change, contexts),
-            principals,
-            datasets: places,
-        } = self;
-        let mut group = ChangeGroup::unlisted(
-            (*ACTIONS.get(action)?, change, contexts),
-            (principals.is_anonymous, principals.users),
-            places,
-        );
-        let Some(limits) = listed else {
-            return Some(group);
-        };
-        let users: Vec<Arc<User>> = principals
-            .places(run)
-            .into_iter()
-            .take(limits.users)
-            .filter_map(|place| run.users.get(place).cloned())
-            .collect();
-        let places = group.places.clone();
+        let (action, change, contexts) = self.change;
+        let users = self.principals.places(run).into_iter().take(limits.users);
+        let users = users.filter_map(|place| run.users.get(place).cloned());
+        let users: Vec<Arc<User>> = users.collect();
+        let places = self.datasets.clone();
         let affected = places.iter().filter_map(|place| datasets.get(*place));
-        let first = users.first().filter(|_| !principals.is_anonymous);
+        let first = users.first().filter(|_| !self.principals.is_anonymous);
         let principal = first.map_or(Principal::Anonymous, |user| {
             Principal::User(Arc::clone(user))
         });
         let dataset = affected.clone().next()?;
-        let example = ChangeExample::new(&run.decider.asked, principal, dataset, contexts);
-        group.list(users, affected.take(limits.datasets), example);
-        group.describe_users(describe.of(principals.users));
-        group.describe_contexts(&run.decider.asked);
+        let asked = &run.decider.asked;
+        let example = ChangeExample::new(asked, principal, dataset, contexts);
+        let change = (*ACTIONS.get(action)?, change, contexts);
+        let members = ChangedPairs {
+            is_anonymous: self.principals.is_anonymous,
+            user_set: self.principals.users,
+            places: self.datasets,
+        };
+        let affected = affected.take(limits.datasets);
+        let mut group = ChangeGroup::new(change, members, &users, affected).with_example(example);
+        group.describe_users(describe.of(self.principals.users));
+        group.describe_contexts(asked);
         Some(group)
     }
 }

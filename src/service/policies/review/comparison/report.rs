@@ -53,8 +53,20 @@ pub struct BundleComparison {
     pub ineffective: Vec<IneffectivePolicy>,
     /// How many more there are.
     pub more_ineffective: usize,
-    /// Every change, grouped.
+    /// Every change, grouped; the largest groups, if a limit was asked for.
     pub groups: Vec<ChangeGroup>,
+    /// The groups that are not listed.
+    #[serde(skip)]
+    pub unlisted: UnlistedChanges,
+}
+
+/// How much is not listed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct UnlistedChanges {
+    /// How many groups.
+    pub groups: usize,
+    /// How many decisions.
+    pub decisions: u64,
 }
 
 /// One change, for each of some principals on each of some datasets.
@@ -81,7 +93,7 @@ pub struct ChangeGroup {
     user_set: UserSetDigest,
     /// The places of all datasets.
     #[serde(skip)]
-    pub(super) places: Vec<usize>,
+    places: Vec<usize>,
     /// The contexts in which it changes.
     #[serde(skip)]
     pub(super) contexts: ContextSet,
@@ -111,38 +123,24 @@ pub struct AffectedDataset {
     pub title: String,
 }
 
-impl ChangeGroup {
-    /// A group of which nothing is listed yet.
-    pub(super) fn unlisted(
-        (action, change, contexts): (Action, DecisionChange, ContextSet),
-        (is_anonymous, user_set): (bool, UserSetDigest),
-        places: Vec<usize>,
-    ) -> Self {
-        Self {
-            who: String::new(),
-            change,
-            action,
-            is_anonymous,
-            when: Vec::new(),
-            asked_in: Vec::new(),
-            users: Vec::new(),
-            datasets: Vec::new(),
-            user_set,
-            places,
-            contexts,
-            example: None,
-            is_plural: false,
-        }
-    }
+/// Whom and what a change is about.
+pub(super) struct ChangedPairs {
+    pub(super) is_anonymous: bool,
+    /// All users.
+    pub(super) user_set: UserSetDigest,
+    /// The places of all datasets.
+    pub(super) places: Vec<usize>,
+}
 
-    /// Lists some of the users and datasets, the first ones.
-    pub(super) fn list<'a>(
-        &mut self,
-        users: Vec<Arc<User>>,
+impl ChangeGroup {
+    /// A group with some of its users and datasets, the first ones.
+    pub(super) fn new<'a>(
+        (action, change, contexts): (Action, DecisionChange, ContextSet),
+        members: ChangedPairs,
+        users: &[Arc<User>],
         datasets: impl Iterator<Item = &'a Arc<Dataset>>,
-        example: Option<ChangeExample>,
-    ) {
-        let users = users.into_iter().map(|user| AffectedUser {
+    ) -> Self {
+        let users = users.iter().map(|user| AffectedUser {
             id: user.id,
             username: user.username.clone(),
         });
@@ -150,9 +148,25 @@ impl ChangeGroup {
             id: dataset.id,
             title: dataset.title.clone(),
         });
-        self.users = users.collect();
-        self.datasets = datasets.collect();
-        self.example = example;
+        Self {
+            who: String::new(),
+            change,
+            action,
+            is_anonymous: members.is_anonymous,
+            when: Vec::new(),
+            asked_in: Vec::new(),
+            users: users.collect(),
+            datasets: datasets.collect(),
+            user_set: members.user_set,
+            places: members.places,
+            contexts,
+            example: None,
+            is_plural: false,
+        }
+    }
+
+    pub(super) fn with_example(self, example: Option<ChangeExample>) -> Self {
+        Self { example, ..self }
     }
 
     /// Describes the principals as briefly as possible: everybody, a role, or some names.
@@ -196,12 +210,6 @@ impl ChangeGroup {
     pub fn size(&self) -> u64 {
         let principals = self.user_count() + usize::from(self.is_anonymous);
         u64::try_from(principals.saturating_mul(self.dataset_count())).unwrap_or(u64::MAX)
-    }
-
-    /// Whether its users and datasets are listed, the first ones at least.
-    #[must_use]
-    pub fn is_listed(&self) -> bool {
-        !self.who.is_empty()
     }
 
     /// How many users there are.

@@ -11,7 +11,6 @@ use crate::domain::attributes::Attributes;
 use crate::domain::dataset::{RecordStatus, Visibility};
 use crate::domain::id::{DatasetId, UserId};
 use crate::domain::principal::Tags;
-use crate::service::policies::review::asked_contexts::ContextSet;
 use crate::service::policies::review::generated::{some_catalog, two_bundles};
 
 fn scope() -> ContextScope {
@@ -111,19 +110,18 @@ proptest! {
         // What is not listed is counted all the same.
         prop_assert_eq!(brief.changed, comparison.changed);
         prop_assert_eq!(brief.decided, comparison.decided);
-        let sizes = |all: &BundleComparison| {
-            let mut sizes: Vec<u64> = all.groups.iter().map(ChangeGroup::size).collect();
-            sizes.sort_unstable();
-            sizes
-        };
-        prop_assert_eq!(sizes(&brief), sizes(&comparison));
-        for (place, group) in brief.groups.iter().enumerate() {
-            prop_assert_eq!(group.is_listed(), place < 2);
-            prop_assert_eq!(group.datasets.len(), usize::from(place < 2));
-        }
+        prop_assert_eq!(brief.unchanged_in, comparison.unchanged_in);
+        prop_assert_eq!(brief.groups.len(), comparison.groups.len().min(2));
+        prop_assert_eq!(
+            brief.unlisted.groups + brief.groups.len(),
+            comparison.groups.len()
+        );
+        let listed: u64 = brief.groups.iter().map(ChangeGroup::size).sum();
+        prop_assert_eq!(listed + brief.unlisted.decisions, comparison.changed);
+        prop_assert!(brief.groups.iter().all(|group| group.datasets.len() == 1));
         let sentences: BTreeSet<String> =
             comparison.groups.iter().map(ChangeGroup::sentence).collect();
-        for group in brief.groups.iter().filter(|group| group.is_listed()) {
+        for group in &brief.groups {
             prop_assert!(sentences.contains(&group.sentence()), "{}", group.sentence());
         }
     }

@@ -88,9 +88,10 @@ impl BundleComparison {
             }
         }
         let smaller = groups.iter().skip(MAX_SHOWN_GROUPS);
-        let count = smaller.clone().count();
+        let count = smaller.clone().count() + self.unlisted.groups;
         if count > 0 {
             let decisions: u64 = smaller.map(|group| group.first.size()).sum();
+            let decisions = decisions + self.unlisted.decisions;
             writeln!(
                 text,
                 "and {count} smaller groups of {decisions} decisions; --json has them all\n"

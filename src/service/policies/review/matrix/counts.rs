@@ -75,8 +75,12 @@ pub(super) struct CountedPairs {
 }
 
 impl PairCounter<'_, '_> {
-    /// Counts the pairs of shapes.
-    pub(super) fn count(&self, shapes: &[DatasetShape]) -> CountedPairs {
+    /// Counts the pairs of shapes; an error of `keep_on` ends it.
+    pub(super) fn count<E>(
+        &self,
+        shapes: &[DatasetShape],
+        keep_on: impl Fn() -> Result<(), E>,
+    ) -> Result<CountedPairs, E> {
         let rows_of = places_of(
             self.datasets.len(),
             self.rows.iter().map(|row| &row.members),
@@ -99,12 +103,14 @@ impl PairCounter<'_, '_> {
         }
         let classes = self.classes(&columns_of);
         for (place, signature) in &signatures {
+            keep_on()?;
             self.count_signature(&mut counted, (*place, signature), &classes);
         }
         for shape in shapes {
+            keep_on()?;
             self.count_related(&mut counted, shape, (&rows_of, &columns_of));
         }
-        counted
+        Ok(counted)
     }
 
     /// For each class how many of its members take part, and those of each column.

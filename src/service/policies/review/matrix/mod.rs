@@ -83,7 +83,7 @@ pub fn access_matrix(
         rows: &rows,
         askable: askable(&run.decider.asked, query.action),
     };
-    let counted = counter.count(&shapes);
+    let counted = counter.count(&shapes, || budget.check(run.decider.decided))?;
     let situations = Situations {
         run: &run,
         is_address_read: run.decider.asked.addresses.len() > 1 || scope.address.is_some(),

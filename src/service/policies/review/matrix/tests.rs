@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::time::Duration;
 
 use proptest::prelude::*;
 use proptest::strategy::ValueTree;
@@ -66,7 +67,7 @@ struct Asked<'a> {
 
 impl Asked<'_> {
     fn matrix(&self) -> AccessMatrix {
-        let budget = ReviewBudget::new(u64::MAX);
+        let budget = ReviewBudget::new(u64::MAX, Duration::MAX);
         access_matrix(self.bundles, self.catalog, &self.query, &budget).unwrap()
     }
 
@@ -345,7 +346,7 @@ fn a_group_without_members_is_unknown_and_a_review_may_be_stopped() {
     let ask = |asked: &Asked<'_>, budget: &ReviewBudget| {
         access_matrix(asked.bundles, asked.catalog, &asked.query, budget).map(|_| ())
     };
-    let unlimited = ReviewBudget::new(u64::MAX);
+    let unlimited = ReviewBudget::new(u64::MAX, Duration::MAX);
     assert_eq!(ask(&asked, &unlimited), Ok(()));
     let nobody = uuid::Uuid::max();
     for key in [
@@ -374,7 +375,11 @@ fn a_group_without_members_is_unknown_and_a_review_may_be_stopped() {
     }
     let stopped = |reason| Err(MatrixError::Stopped(reason));
     assert_eq!(
-        ask(&asked, &ReviewBudget::new(1)),
+        ask(&asked, &ReviewBudget::new(1, Duration::MAX)),
+        stopped(ReviewStopped::TooMuch)
+    );
+    assert_eq!(
+        ask(&asked, &ReviewBudget::new(u64::MAX, Duration::ZERO)),
         stopped(ReviewStopped::TooMuch)
     );
     unlimited
