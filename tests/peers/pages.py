@@ -77,7 +77,7 @@ def sign_in_with_token(page, server, username, token, view):
 
 @functools.cache
 def session_token(server, username):
-    """A session token of a user, which outlives a module of tests: checking passwords takes long."""
+    """A session token of a user, for several tests: checking passwords takes long."""
     return server.login(username)
 
 

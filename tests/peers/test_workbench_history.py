@@ -17,7 +17,7 @@ from pages import (
     sign_in_with_token,
     web_page,
 )
-from server import ROOT
+from server import ROOT, WITHOUT_LIMITS, Server
 
 __all__ = ["chromium", "web_page"]
 
@@ -32,8 +32,6 @@ forbid (principal == User::"00000000-0000-4000-8000-000000000000", action, resou
 @pytest.fixture(scope="module")
 def used_server(tmp_path_factory):
     """A server whose policies were edited twice, and that was asked for data."""
-    from server import WITHOUT_LIMITS, Server
-
     server = Server(
         tmp_path_factory.mktemp("history"),
         **WITHOUT_LIMITS,
