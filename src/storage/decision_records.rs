@@ -9,11 +9,18 @@ use super::database::{CALL_TIMEOUT, Database, on_either, run};
 use super::error::StorageError;
 use super::rows::from_columns;
 use crate::domain::action::Action;
-use crate::domain::audit::{AuditFilter, AuditOutcome};
+use crate::domain::audit::{AuditEvent, AuditFilter, AuditOutcome};
 use crate::domain::id::{DatasetId, UserId};
 
 /// The most records that one read walks through, those of other events included.
 pub const MAX_USAGE_RECORDS: u32 = 50_000;
+/// The events that ask for data.
+const ACCESS_EVENTS: [AuditEvent; 4] = [
+    AuditEvent::Mint,
+    AuditEvent::Download,
+    AuditEvent::Verify,
+    AuditEvent::Evaluate,
+];
 const TABLE: &str = "audit_records";
 const OPERATION: &str = "read the records of decisions";
 
@@ -22,6 +29,8 @@ const OPERATION: &str = "read the records of decisions";
 pub struct DecisionRecord {
     /// When, in milliseconds since 1970 UTC.
     pub unix_millis: i64,
+    /// Whether it is about access to data, and not about administration.
+    pub is_access: bool,
     /// How it ended.
     pub outcome: AuditOutcome,
     /// Who asked: the user, or the service that asks about somebody else.
@@ -73,9 +82,11 @@ impl DecisionRow {
             detail: error.to_string(),
         };
         let asked = [self.asked_principal, self.asked_action, self.asked_resource];
-        let is_question = self.event == "evaluate";
+        let event: AuditEvent = self.event.parse().map_err(|error| corrupt(&error))?;
+        let is_question = event == AuditEvent::Evaluate;
         Ok(DecisionRecord {
             unix_millis: self.unix_millis,
+            is_access: ACCESS_EVENTS.contains(&event),
             outcome: self.outcome.parse().map_err(|error| corrupt(&error))?,
             user_id: self.user_id.map(UserId),
             dataset_id: self.dataset_id.map(DatasetId),
@@ -107,7 +118,7 @@ impl Database {
             "SELECT unix_millis, event, outcome, user_id, dataset_id, action, determining_policies,
                 requests, asked_principal, asked_action, asked_resource
             FROM audit_records WHERE id > $1 AND id <= $2
-                AND event IN ('mint', 'download', 'verify', 'evaluate')
+                AND (event IN ('mint', 'download', 'verify', 'evaluate') OR determining_policies <> '[]')
             ORDER BY id DESC LIMIT $3";
         let filter = AuditFilter {
             since: Some(since),

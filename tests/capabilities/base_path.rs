@@ -68,6 +68,7 @@ async fn the_docs_page_names_no_absolute_path() {
             for (at, found) in page.match_indices(attribute) {
                 let reference = page[at + found.len()..].split('"').next().unwrap();
                 let file = server.http.get(url.join(reference).unwrap());
+                let file = file.header("accept", "text/html");
                 assert_eq!(
                     TestResponse::send(file).await.status,
                     200,
@@ -76,7 +77,7 @@ async fn the_docs_page_names_no_absolute_path() {
                 files += 1;
             }
         }
-        assert_eq!(files, 4, "{path}");
+        assert_eq!(files, 6, "{path}");
     }
 }
 

@@ -56,6 +56,7 @@ async fn an_owner_who_may_share_may_change_nothing_else() {
     olivia.delete(&dataset).await.problem(403);
     let file = format!("{dataset}/file");
     let upload = olivia.request(Method::PUT, &file).body("II*\0");
+    let upload = upload.header("content-type", "image/tiff");
     TestResponse::send(upload).await.problem(403);
     olivia.delete(&file).await.problem(403);
     olivia.get("/admin/datasets").await.problem(403);
@@ -153,7 +154,7 @@ async fn an_api_key_without_the_action_share_shares_nothing() {
     let olivia = AdminClient::sign_in(&server, "olivia").await;
     for (action, status) in [("read", 403), ("administer", 403), ("share", 200)] {
         let key = json!({"name": action, "actions": [action]});
-        let key = olivia.post("/auth/keys", key).await.json();
+        let key = olivia.post("/auth/api-keys", key).await.json();
         let request = server.get(&shares(RESTRICTED));
         let request = request.header("x-api-key", key["key"].as_str().unwrap());
         assert_eq!(TestResponse::send(request).await.status, status, "{action}");

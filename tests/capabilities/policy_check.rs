@@ -230,7 +230,7 @@ fn warnings_are_printed_with_their_location_and_do_not_fail_the_check() {
     assert!(
         output
             .data
-            .contains("8 policies are valid, with 1 template,"),
+            .contains("9 policies are valid, with 1 template,"),
         "{}",
         output.data
     );

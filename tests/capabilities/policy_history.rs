@@ -3,11 +3,13 @@
 use std::fs;
 use std::path::Path;
 
+use cedargate::policy::Bundle;
 use serde_json::{Value, json};
 
-use crate::policy_reload::{public_policy_with_ttl, reload, server_on};
+use crate::policy_reload::{health, public_policy_with_ttl, reload, server_on};
 use crate::support::admin_client::AdminClient;
 use crate::support::cli::copy_of_shipped_policies;
+use crate::support::eventually;
 use crate::support::server::{
     PRIVATE, PUBLIC, RESTRICTED, Server, ServerOptions, TestResponse, UNKNOWN,
 };
@@ -116,6 +118,32 @@ async fn a_restart_with_the_same_policies_is_no_revision_and_a_draft_can_start_f
 }
 
 #[tokio::test]
+async fn servers_that_share_a_database_keep_one_revision_of_an_edit() {
+    let folder = copy_of_shipped_policies();
+    let server = server_on(folder.path(), "require", "off").await;
+    let replica = server.replica().await;
+    fs::write(
+        folder.path().join("public.cedar"),
+        public_policy_with_ttl(50),
+    )
+    .unwrap();
+    let revision = Bundle::load(folder.path()).unwrap().revision().to_string();
+    for one in [&server, &replica] {
+        eventually(async || health(one).await["revision"] == revision).await;
+    }
+    let ada = AdminClient::sign_in(&replica, "ada").await;
+    let page = ada.get(REVISIONS).await.json();
+    let origins: Vec<&Value> = page["items"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|one| &one["origin"])
+        .collect();
+    assert_eq!(origins, ["folder", "start"], "{page}");
+    assert_eq!(page["items"][0]["revision"], revision);
+}
+
+#[tokio::test]
 async fn usage_counts_decisions_by_time_and_policy_and_names_what_is_denied_most() {
     let server = Server::start().await;
     let ada = AdminClient::sign_in(&server, "ada").await;
@@ -167,6 +195,15 @@ async fn usage_counts_decisions_by_time_and_policy_and_names_what_is_denied_most
     assert_eq!(
         used,
         [json!(["public", 1, 0]), json!(["shared-with-role", 1, 0])]
+    );
+    // What an admin does is no access to data, but it needs a policy.
+    let later = ada.get(&format!("{USAGE}?from={from}")).await.json();
+    assert_eq!(later["records"], usage["records"]);
+    assert!(
+        !later["never_used"]
+            .as_array()
+            .unwrap()
+            .contains(&json!("admin"))
     );
     let never_used = usage["never_used"].as_array().unwrap();
     assert!(never_used.contains(&json!("owner")) && !never_used.contains(&json!("public")));

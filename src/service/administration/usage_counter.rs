@@ -114,22 +114,10 @@ impl UsageCounter {
         if record.unix_millis < self.from || record.unix_millis >= self.to {
             return;
         }
-        self.records += 1;
-        let requests = record.requests;
-        let after = self
-            .buckets
-            .partition_point(|bucket| bucket.start <= record.unix_millis);
-        if let Some(bucket) = after
-            .checked_sub(1)
-            .and_then(|place| self.buckets.get_mut(place))
-        {
-            let count = match record.outcome {
-                AuditOutcome::Granted => &mut bucket.granted,
-                AuditOutcome::Denied => &mut bucket.denied,
-                AuditOutcome::Refused => &mut bucket.failed,
-            };
-            *count = count.saturating_add(requests);
+        if record.is_access {
+            self.add_to_bucket(&record);
         }
+        let requests = record.requests;
         let (granted, denied) = match record.outcome {
             AuditOutcome::Granted => (requests, 0),
             AuditOutcome::Denied => (0, requests),
@@ -143,14 +131,30 @@ impl UsageCounter {
             };
             count.add((granted, denied), record.unix_millis);
         }
-        if denied > 0 {
+        if denied > 0 && record.is_access {
             let at = record.unix_millis;
             let count = self.denials.entry(DenialKey::of(record)).or_default();
             count.add((granted, denied), at);
         }
     }
 
-    /// How many records were counted.
+    fn add_to_bucket(&mut self, record: &DecisionRecord) {
+        self.records += 1;
+        let after = self
+            .buckets
+            .partition_point(|bucket| bucket.start <= record.unix_millis);
+        let place = after.checked_sub(1);
+        if let Some(bucket) = place.and_then(|place| self.buckets.get_mut(place)) {
+            let count = match record.outcome {
+                AuditOutcome::Granted => &mut bucket.granted,
+                AuditOutcome::Denied => &mut bucket.denied,
+                AuditOutcome::Refused => &mut bucket.failed,
+            };
+            *count = count.saturating_add(record.requests);
+        }
+    }
+
+    /// How many records of access to data were counted.
     pub(super) fn records(&self) -> u64 {
         self.records
     }
@@ -261,6 +265,7 @@ mod tests {
     fn record(unix_millis: i64, outcome: AuditOutcome, policies: &[&str]) -> DecisionRecord {
         DecisionRecord {
             unix_millis,
+            is_access: true,
             outcome,
             user_id: Some(UserId(Uuid::from_u128(1))),
             dataset_id: Some(DatasetId(Uuid::from_u128(2))),
@@ -285,6 +290,10 @@ mod tests {
             record(124, Denied, &["forbid"]),
             folded,
             record(199, Refused, &["none"]),
+            DecisionRecord {
+                is_access: false,
+                ..record(150, Denied, &["admin"])
+            },
             record(200, Granted, &["late"]),
         ] {
             counter.add(record);
@@ -312,10 +321,13 @@ mod tests {
         let expected = [
             used("a", 8, 0, 125),
             used("b", 7, 0, 125),
+            used("admin", 0, 1, 150),
             used("forbid", 0, 1, 124),
         ];
         assert_eq!(counter.policies(), expected);
         assert!(!counter.is_used("none"));
+        let denials = counter.denials(10);
+        assert_eq!(denials.len(), 1, "{denials:?}");
     }
 
     #[test]

@@ -109,7 +109,7 @@ async fn a_draft_starts_from_what_is_in_force_and_counts_its_changes() {
         changes(&changed),
         ["removed owner.cedar", "changed public.cedar"]
     );
-    let file = |name: &str| ada.get(&path_of(&draft, &format!("/files/{name}")));
+    let file = async |name: &str| ada.get(&path_of(&draft, &format!("/files/{name}"))).await;
     let owner = file("owner.cedar").await.json();
     assert_eq!(
         (&owner["change"], &owner["version"]),

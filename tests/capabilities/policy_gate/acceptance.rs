@@ -183,7 +183,7 @@ async fn the_command_line_gives_the_verdict_of_the_gate() {
     assert_eq!(diff.code, 0, "{}", diff.messages);
     let diff: Value = serde_json::from_str(&diff.data).unwrap();
     let revision = diff["accept"].as_str().unwrap();
-    assert_eq!(diff["safeguards"]["removed"].as_array().unwrap().len(), 7);
+    assert_eq!(diff["safeguards"]["removed"].as_array().unwrap().len(), 8);
     let check = run(&server, folder.path(), &["policy", "check", path, "--json"]);
     assert_eq!(revision_to_accept(&check.data), revision);
     let shipped = repository().join("policies");

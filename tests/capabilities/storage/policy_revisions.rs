@@ -143,13 +143,19 @@ async fn whoever_published_is_named_although_another_server_saw_the_edit_first(d
         user: Some(user),
         ..edit(Some("a"), "b")
     };
-    database.add_policy_revision(&published, None).await.unwrap();
+    database
+        .add_policy_revision(&published, None)
+        .await
+        .unwrap();
     add(database, Some("a"), "b").await;
     let listed = database.list_policy_revisions(None, 10).await.unwrap();
     let origins: Vec<_> = listed.iter().map(|one| (one.origin, one.user)).collect();
     assert_eq!(
         origins,
-        [(RevisionOrigin::Publish, Some(user)), (RevisionOrigin::Folder, None)]
+        [
+            (RevisionOrigin::Publish, Some(user)),
+            (RevisionOrigin::Folder, None)
+        ]
     );
 }
 

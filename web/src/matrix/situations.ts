@@ -183,7 +183,7 @@ export class Situations {
 }
 
 function stopWords(name: Name, value: string): string {
-  if (name === "time") return `at ${value.replace("T", " ").replace(/(:\d\d)?Z$/, " UTC")}`;
+  if (name === "time") return `at ${value.replace("T", " ").replace(/(:00)?Z$/, " UTC")}`;
   if (name === "address") return value === "unknown" ? "from an unknown address" : `from ${value}`;
   return value === "signed_in" ? "without an API key" : authenticationWords(value as Authentication);
 }

@@ -78,7 +78,7 @@ pub struct UsageResponse {
     pub records: u64,
     /// Requests over time.
     pub buckets: Vec<UsagePeriod>,
-    /// The policies that determined decisions, those of most requests first, at most 1000.
+    /// The policies that determined decisions, about administration too, those of most requests first, at most 1000.
     pub policies: Vec<UsedPolicy>,
     /// The policies in force that determined none of them, by `@id`, at most 1000.
     pub never_used: Vec<String>,

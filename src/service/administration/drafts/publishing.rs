@@ -45,53 +45,18 @@ impl Administration {
         let published = self
             .audited(request, Action::EditPolicies, async |operation| {
                 operation.set_summary(format!("draft {id} not published"));
-                self.require_disk_space()?;
-                let draft = self.open_draft(&operation, id)?;
-                let user = authorize_publishing(&operation, draft.owner)?;
-                let reloader = self.reloader()?;
-                if let Some(refusal) = reloader.publish_refusal() {
-                    return Err(ServiceError::conflict("policy_writes", refusal));
+                let outcome = self.publish_admitted(&operation, id, precondition, &work);
+                let outcome = outcome.await?;
+                if let PublishOutcome::Refused(rejected) = &outcome {
+                    let summary = rejected.reason.summary();
+                    operation.set_summary(format!("draft {id} not published: {summary}"));
+                    refused = Some(Arc::clone(rejected));
+                    return Err(ServiceError::conflict(
+                        "draft",
+                        "the policy gate refuses the draft",
+                    ));
                 }
-                let replaces = draft.base().folder_revision().to_owned();
-                let in_force = reloader.folder_in_force();
-                if let Err(error) = precondition(&in_force.fingerprint) {
-                    return Err(match error {
-                        ServiceError::PreconditionFailed => {
-                            let came = reloader.came_into_force();
-                            self.outdated(&operation, &in_force.fingerprint, came).await
-                        }
-                        other => other,
-                    });
-                }
-                if let Err(error) = reloader.check_publishable(&replaces).await {
-                    return Err(self.publish_error(&operation, error).await);
-                }
-                let _turn = take_turn(&self.publish_turns, &operation, &work).await?;
-                let published = PublishedDraft {
-                    files: draft.files().clone(),
-                    replaces,
-                    user,
-                };
-                match reloader.publish(published, &work).await {
-                    Ok(Ok(report)) => {
-                        let folder_revision = reloader.folder_in_force().fingerprint.clone();
-                        operation.set_summary(format!(
-                            "draft {id} published: policy folder {folder_revision}"
-                        ));
-                        Ok(PublishOutcome::Published {
-                            report,
-                            folder_revision,
-                        })
-                    }
-                    Ok(Err(rejected)) => {
-                        let summary = rejected.reason.summary();
-                        operation.deny(format!("draft {id} not published: {summary}"));
-                        refused = Some(rejected);
-                        let detail = "the policy gate refuses the draft";
-                        Err(ServiceError::conflict("draft", detail))
-                    }
-                    Err(error) => Err(self.publish_error(&operation, error).await),
-                }
+                Ok(outcome)
             })
             .await;
         match (published, refused) {
@@ -101,6 +66,55 @@ impl Administration {
             }
             (published, _) => published,
         }
+    }
+
+    /// Publishes a draft, if the caller may and nothing else came into force beneath it.
+    async fn publish_admitted(
+        &self,
+        operation: &AdminOperation,
+        id: DraftId,
+        precondition: Precondition<'_, String>,
+        work: &LongWork,
+    ) -> Result<PublishOutcome, ServiceError> {
+        self.require_disk_space()?;
+        let draft = self.open_draft(operation, id)?;
+        authorize_publishing(operation)?;
+        let reloader = self.reloader()?;
+        if let Some(refusal) = reloader.publish_refusal() {
+            return Err(ServiceError::conflict("policy_writes", refusal));
+        }
+        let in_force = reloader.folder_in_force();
+        match precondition(&in_force.fingerprint) {
+            Ok(()) => {}
+            Err(ServiceError::PreconditionFailed) => {
+                let came = reloader.came_into_force();
+                return Err(self.outdated(operation, &in_force.fingerprint, came).await);
+            }
+            Err(other) => return Err(other),
+        }
+        let replaces = draft.base().folder_revision().to_owned();
+        if let Err(error) = reloader.check_publishable(&replaces).await {
+            return Err(self.publish_error(operation, error).await);
+        }
+        let _turn = take_turn(&self.publish_turns, operation, work).await?;
+        let published = PublishedDraft {
+            files: draft.files().clone(),
+            replaces,
+            user: draft.owner,
+        };
+        let report = match reloader.publish(published, work).await {
+            Ok(Ok(report)) => report,
+            Ok(Err(rejected)) => return Ok(PublishOutcome::Refused(rejected)),
+            Err(error) => return Err(self.publish_error(operation, error).await),
+        };
+        let folder_revision = reloader.folder_in_force().fingerprint.clone();
+        operation.set_summary(format!(
+            "draft {id} published: policy folder {folder_revision}"
+        ));
+        Ok(PublishOutcome::Published {
+            report,
+            folder_revision,
+        })
     }
 
     /// Why the caller cannot publish drafts here; `None` if it can.
@@ -181,12 +195,11 @@ fn may_publish(operation: &AdminOperation) -> bool {
     is_declared && operation.is_permitted(action, &Resource::Server)
 }
 
-fn authorize_publishing(operation: &AdminOperation, user: UserId) -> Result<UserId, ServiceError> {
+fn authorize_publishing(operation: &AdminOperation) -> Result<(), ServiceError> {
     let action = Action::EditPolicies;
     if !operation.bundle()?.declares(action) {
         operation.deny("the policy schema does not declare the action edit_policies");
         return Err(denied());
     }
-    operation.authorize(action, &Resource::Server)?;
-    Ok(user)
+    operation.authorize(action, &Resource::Server)
 }

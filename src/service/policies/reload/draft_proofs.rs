@@ -3,11 +3,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::policy::Bundle;
 use crate::policy::folder::PolicyFolder;
 use crate::policy::proof_memory::ProofMemory;
 use crate::policy::proof_precedence::ProofPrecedence;
 use crate::policy::prove::{Proof, ProofOptions, ProveError, prove_with_memory};
-use crate::policy::{Bundle, BundleError};
 use crate::service::long_work::LongWork;
 
 use super::proof_file::ProofFile;
@@ -29,18 +29,6 @@ impl DraftProofs {
         }
     }
 
-    /// What was proved of drafts: small, and not that of the policy gate.
-    #[must_use]
-    pub fn memory(&self) -> &Arc<ProofMemory> {
-        &self.memory
-    }
-
-    /// How long a proof may take.
-    #[must_use]
-    pub fn time_limit(&self) -> Duration {
-        self.time_limit
-    }
-
     /// Proves the invariants of a draft, and looks for what has no effect, until the time limit is over or the work is
     /// given up. Blocks; nothing runs for it when it returns, but after the limit a thread may still compile.
     pub fn prove(
@@ -60,10 +48,5 @@ impl DraftProofs {
         let report = |done, total| work.report(done, total);
         let proved = prove_with_memory(bundle, &invariants, &options, &self.memory, report)?;
         Ok(proved.proof)
-    }
-
-    /// The bundle of a draft; its policies that are known to be valid are not validated again.
-    pub fn bundle(&self, folder: &PolicyFolder) -> Result<Bundle, BundleError> {
-        folder.bundle_with_memory(&self.memory)
     }
 }

@@ -32,9 +32,4 @@ impl ComparisonLimits {
         users: usize::MAX,
         datasets: usize::MAX,
     };
-
-    /// The limits of the group at a place; none if nothing of it is listed.
-    pub(super) fn of_group(self, place: usize) -> Option<Self> {
-        (place < self.groups).then_some(self)
-    }
 }
