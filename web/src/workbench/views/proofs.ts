@@ -28,7 +28,7 @@ function counterexample(bench: Workbench, one: Verdict): Child {
   if (one.counterexample === undefined) return null;
   const sentence = situationSentence(one.counterexample);
   return [
-    h("h3", {}, "A situation in which it is not so"),
+    h("p", {}, h("strong", {}, "A situation in which it is not so")),
     sentence !== undefined && h("p", {}, sentence),
     h("pre", { class: "sunken", tabindex: "0" }, one.counterexample),
     one.can_be_kept && h(
@@ -60,7 +60,7 @@ function verdict(bench: Workbench, one: Verdict): HTMLElement {
     one.open.length > 0 && h("ul", {}, one.open.map((text) => h("li", {}, text))),
     counterexample(bench, one),
     one.suggestions.length > 0 && [
-      h("h3", {}, "Ways on"),
+      h("p", {}, h("strong", {}, "Ways on")),
       h("ul", {}, one.suggestions.map((text) => h("li", {}, text))),
     ],
     one.hint !== undefined && h("p", { class: "muted" }, one.hint),
