@@ -19,6 +19,7 @@ from pages import (
     submit_sign_in,
     web_page,
 )
+from server import WITHOUT_LIMITS, Server
 from test_base_path import Gate
 
 __all__ = ["chromium", "web_page"]
@@ -169,31 +170,35 @@ def test_an_owner_sees_who_can_read_shares_and_revokes(web_page, make_server):
     assert_quiet(web_page, expected_errors=["404", "422"])
 
 
-def test_a_hostile_title_is_text(web_page, make_server):
-    server = make_server().start()
-    session = {"Authorization": f"Bearer {server.login(ADMIN)}"}
-    body = {"title": HOSTILE, "visibility": "public", "record_status": "published"}
-    made = server.post("/admin/datasets", json=body, headers=session)
-    assert made.status_code == 201, made.text
-    web_page.goto(f"{server.base}/")
-    expect(web_page.get_by_role("heading", name=HOSTILE)).to_be_visible()
+@pytest.fixture(scope="module")
+def filled_server(tmp_path_factory):
+    """A server with more datasets than a page shows, one of them with a hostile title."""
+    server = Server(tmp_path_factory.mktemp("filled"), **WITHOUT_LIMITS)
+    try:
+        session = {"Authorization": f"Bearer {server.start().login(ADMIN)}"}
+        for title in [HOSTILE, *(f"Tile {at}" for at in range(30))]:
+            body = {"title": title, "visibility": "public", "record_status": "published"}
+            server.post("/admin/datasets", json=body, headers=session).raise_for_status()
+        yield server
+    finally:
+        server.stop()
+
+
+def test_a_hostile_title_is_text(web_page, filled_server):
+    web_page.goto(f"{filled_server.base}/")
+    expect(card(web_page, PUBLIC)).to_be_visible()
     web_page.get_by_role("searchbox").fill("<script>")
     expect(card(web_page, PUBLIC)).to_have_count(0)
     expect(web_page.get_by_role("heading", name=HOSTILE)).to_be_visible()
     assert_quiet(web_page)
 
 
-def test_pages_of_a_long_list_are_shown_one_after_the_other(web_page, make_server):
-    server = make_server().start()
-    session = {"Authorization": f"Bearer {server.login(ADMIN)}"}
-    for at in range(30):
-        body = {"title": f"Tile {at}", "visibility": "public", "record_status": "published"}
-        server.post("/admin/datasets", json=body, headers=session).raise_for_status()
-    web_page.goto(f"{server.base}/")
+def test_pages_of_a_long_list_are_shown_one_after_the_other(web_page, filled_server):
+    web_page.goto(f"{filled_server.base}/")
     expect(web_page.locator(".dataset")).to_have_count(24)
     web_page.get_by_role("button", name="Show more").click()
-    expect(web_page.locator(".dataset")).to_have_count(31)
-    expect(web_page.get_by_text("31 datasets shown.", exact=True)).to_be_visible()
+    expect(web_page.locator(".dataset")).to_have_count(32)
+    expect(web_page.get_by_text("32 datasets shown.", exact=True)).to_be_visible()
 
 
 def test_the_page_is_accessible_and_fits_a_narrow_window(data_page):

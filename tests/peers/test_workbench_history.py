@@ -7,8 +7,17 @@ import pytest
 from playwright.sync_api import expect
 
 from demo import ADMIN, CATALOG, MEMBER, OUTSIDER, PUBLIC, RESTRICTED
-from pages import HOSTILE, assert_accessible, assert_quiet, chromium, narrow, sign_in, web_page
-from server import ROOT
+from pages import (
+    HOSTILE,
+    assert_accessible,
+    assert_quiet,
+    chromium,
+    narrow,
+    session_token,
+    sign_in_with_token,
+    web_page,
+)
+from server import ROOT, WITHOUT_LIMITS, Server
 
 __all__ = ["chromium", "web_page"]
 
@@ -23,8 +32,6 @@ forbid (principal == User::"00000000-0000-4000-8000-000000000000", action, resou
 @pytest.fixture(scope="module")
 def used_server(tmp_path_factory):
     """A server whose policies were edited twice, and that was asked for data."""
-    from server import WITHOUT_LIMITS, Server
-
     server = Server(
         tmp_path_factory.mktemp("history"),
         **WITHOUT_LIMITS,
@@ -36,7 +43,7 @@ def used_server(tmp_path_factory):
     shutil.copytree(ROOT / "policies", policies)
     try:
         server.start()
-        session = {"Authorization": f"Bearer {server.login(ADMIN)}"}
+        session = {"Authorization": f"Bearer {session_token(server, ADMIN)}"}
 
         def reload():
             server.post("/admin/policies/reload", headers=session).raise_for_status()
@@ -60,7 +67,8 @@ def used_server(tmp_path_factory):
 
 @pytest.fixture
 def history(web_page, used_server):
-    sign_in(web_page, used_server, ADMIN, "history")
+    token = session_token(used_server, ADMIN)
+    sign_in_with_token(web_page, used_server, ADMIN, token, "history")
     expect(revisions(web_page)).to_have_count(3)
     return web_page
 
@@ -75,7 +83,7 @@ def test_each_revision_says_what_it_changed_and_when_it_came_into_force(history)
     expect(newest.get_by_role("list", name="Policies changed")).to_contain_text(HOSTILE)
     expect(oldest).to_contain_text("at a start of the server")
     middle.get_by_role("button", name="What changed").click()
-    patch = middle.get_by_role("region", name="What changed, line by line")
+    patch = middle.get_by_role("group", name="What changed, line by line")
     expect(patch.locator(".patch-added")).to_contain_text('+@max_ttl("60")')
     newest.get_by_role("button", name="What changed").click()
     expect(newest.locator(".patch-added").first).to_contain_text("added: +")

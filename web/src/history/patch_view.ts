@@ -11,7 +11,7 @@ export function patchView(patch: string): HTMLElement {
   const shown = lines.slice(0, MAX_LINES);
   return h(
     "div",
-    { class: "patch", role: "region", tabindex: "0", "aria-label": "What changed, line by line" },
+    { class: "patch", role: "group", tabindex: "0", "aria-label": "What changed, line by line" },
     h("pre", {}, shown.map(patchLine)),
     lines.length > shown.length && h("p", { class: "muted" }, `${lines.length - shown.length} further lines are not shown.`),
   );

@@ -47,9 +47,9 @@ export function cellWords(cell: Cell): string {
 
 function singleWords(cell: Cell): string {
   const change = changeOf(cell);
-  if (change === "gained") return cell.in_force > 0 ? "allowed, and in more situations under the draft" : "gained: denied in force, allowed under the draft";
-  if (change === "lost") return cell.draft > 0 ? "allowed, but in fewer situations under the draft" : "lost: allowed in force, denied under the draft";
-  if (change === "both") return "allowed in some situations more and in some less under the draft";
+  if (change === "gained") return cell.in_force > 0 ? "gained in some situations: allowed in more of them under the draft" : "gained: denied in force, allowed under the draft";
+  if (change === "lost") return cell.draft > 0 ? "lost in some situations: allowed in fewer of them under the draft" : "lost: allowed in force, denied under the draft";
+  if (change === "both") return "gained in some situations and lost in others";
   return cell.draft > 0 ? "allowed" : "denied";
 }
 
