@@ -40,7 +40,9 @@ async fn an_effect_says_who_gains_what_and_which_policies_change_nothing() {
     let ineffective = &effect["ineffective"][0];
     assert_eq!(ineffective["id"], "nobody");
     let sentence = ineffective["sentence"].as_str().unwrap();
-    assert!(sentence.starts_with("the new policy `nobody` changes nothing, because"));
+    assert!(
+        sentence.starts_with("the new policy `nobody` changes nothing that is compared, because")
+    );
     let text = effect["text"].as_str().unwrap();
     assert!(text.contains("role hydrology (1 user) gains read on 1 dataset:"));
     assert!(text.contains(sentence), "{text}");
