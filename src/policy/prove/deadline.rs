@@ -53,6 +53,20 @@ impl Deadline {
         }
     }
 
+    /// The same end, or a later one after `limit`.
+    pub(super) fn at_least(&self, limit: Duration) -> Self {
+        let at = Instant::now() + limit;
+        if at > self.at {
+            Self {
+                at,
+                limit,
+                ..self.clone()
+            }
+        } else {
+            self.clone()
+        }
+    }
+
     /// The time left; zero when it is over.
     pub(super) fn remaining(&self) -> Duration {
         if self.is_given_up() {
@@ -121,6 +135,18 @@ mod tests {
         });
         assert_eq!(answer, None, "the other proof goes first");
         assert!(deadline.remaining().is_zero() && deadline.at_most(LONG).remaining().is_zero());
+        assert!(deadline.at_least(LONG * 2).remaining().is_zero());
         assert_eq!(deadline.message(), "the proof was given up");
+    }
+
+    #[test]
+    fn an_end_moves_only_as_far_as_it_has_to() {
+        let deadline = Deadline::after(Duration::from_mins(10));
+        let minutes = |deadline: Deadline| deadline.remaining().as_secs_f64().round() / 60.0;
+        let (short, long) = (Duration::from_mins(5), Duration::from_mins(20));
+        assert!((minutes(deadline.at_least(short)) - 10.0).abs() < 0.1);
+        assert!((minutes(deadline.at_least(long)) - 20.0).abs() < 0.1);
+        assert!((minutes(deadline.at_most(short)) - 5.0).abs() < 0.1);
+        assert!((minutes(deadline.at_most(long)) - 10.0).abs() < 0.1);
     }
 }

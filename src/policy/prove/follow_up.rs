@@ -26,7 +26,8 @@ use super::subject::ProofSubject;
 use super::way_search::{ViolatedInvariant, WaySearch};
 use super::ways_on::WaysOn;
 
-/// The most time that it may take at the policy gate, within that of the proof: an edit waits for it.
+/// The most time that it may take at the policy gate, within that of the proof: an edit waits for it. Whoever asked for a
+/// thorough proof gets this much at least, however long the proof took.
 const FOLLOW_UP_TIMEOUT: Duration = Duration::from_secs(8);
 /// The question whether a policy matches any request.
 const APPLIES: &str = "applies";
@@ -54,7 +55,7 @@ impl FollowUp<'_> {
         deadline: &Deadline,
     ) {
         let deadline = if options.is_thorough {
-            deadline.clone()
+            deadline.at_least(FOLLOW_UP_TIMEOUT)
         } else {
             deadline.at_most(FOLLOW_UP_TIMEOUT)
         };

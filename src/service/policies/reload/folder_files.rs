@@ -92,6 +92,8 @@ impl FolderFiles {
 
     /// Puts contents in their places; removes those without any.
     pub(super) fn put(&self, contents: &[NamedContent<'_>]) -> Result<(), FolderWriteError> {
+        let root = self.folder.canonicalize();
+        let root = root.map_err(unwritable_file("the folder itself"))?;
         let mut staged: Vec<StagedFile> = Vec::new();
         for (number, (name, content)) in contents.iter().enumerate() {
             match self.stage(name, *content, number) {
@@ -111,7 +113,10 @@ impl FolderFiles {
                 None => fs::remove_file(&file.target),
             };
             moved.map_err(unwritable_file(name))?;
-            folders.insert(folder_of(&file.target).to_owned(), name);
+            // A folder that is new is an entry of the one around it.
+            let around = folder_of(&file.target).ancestors();
+            let around = around.take_while(|folder| folder.starts_with(&root));
+            folders.extend(around.map(|folder| (folder.to_owned(), *name)));
         }
         for (folder, name) in folders {
             let synced = File::open(folder).and_then(|folder| folder.sync_all());
@@ -126,7 +131,7 @@ impl FolderFiles {
         let Some(content) = content else {
             return Ok(StagedFile {
                 staged: None,
-                target: self.folder.join(name),
+                target: self.folder.canonicalize()?.join(name),
             });
         };
         let folder = folder_of(&target);
