@@ -18,7 +18,7 @@ pub(super) struct ReadBounds {
 
 impl ReadBounds {
     /// Of a list whose filter is what the caller may see.
-    pub(super) const USUAL: Self = Self {
+    pub(super) const LIST: Self = Self {
         batch_size: 100,
         max_read_items: 1_000,
     };
@@ -92,7 +92,7 @@ impl<T> Page<T> {
             max_read_items,
         } = list.bounds;
         // A page that everything passes is read at once.
-        let mut size = ReadBounds::USUAL.batch_size.min(limit + 1);
+        let mut size = ReadBounds::LIST.batch_size.min(limit + 1);
         let mut read_items = 0;
         loop {
             if read_items > 0 {
@@ -178,7 +178,7 @@ mod tests {
                 Ok(items.into_iter().filter(|number| passes(*number)).collect())
             },
             charge: || charged.set(charged.get() + 1),
-            bounds: ReadBounds::USUAL,
+            bounds: ReadBounds::LIST,
         };
         let page = Page::read_filtered(after, 50, list).await.unwrap();
         (page, charged.get())

@@ -91,7 +91,7 @@ impl CatalogView {
             charge: || self.rate_limits.charge_request(&authorizer.caller, 1),
             bounds: match search {
                 Some(_) => ReadBounds::SEARCH,
-                None => ReadBounds::USUAL,
+                None => ReadBounds::LIST,
             },
         };
         Page::read_filtered(after.map(|id| id.0), limit, list).await

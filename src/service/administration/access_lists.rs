@@ -132,7 +132,7 @@ impl Administration {
                     Ok(found.into_iter().flatten().collect())
                 },
                 charge: || self.charge(operation),
-                bounds: ReadBounds::USUAL,
+                bounds: ReadBounds::LIST,
             };
             let users = Page::read_filtered(after.map(|id| id.0), limit, list).await?;
             let (anonymous, signed_in) = if after.is_none() {
@@ -196,7 +196,7 @@ impl Administration {
                     Ok(found.into_iter().flatten().collect())
                 },
                 charge: || self.charge(operation),
-                bounds: ReadBounds::USUAL,
+                bounds: ReadBounds::LIST,
             };
             let datasets = Page::read_filtered(after.map(|id| id.0), limit, list).await?;
             Ok(PermittedDatasets {

@@ -94,7 +94,7 @@ impl Administration {
                     operation.filter_permitted(turn, Action::Administer, batch, dataset_resource)
                 },
                 charge: || self.charge(operation),
-                bounds: ReadBounds::USUAL,
+                bounds: ReadBounds::LIST,
             };
             Page::read_filtered(after.map(|id| id.0), limit, list).await
         })

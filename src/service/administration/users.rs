@@ -137,7 +137,7 @@ impl Administration {
                 operation.filter_permitted(turn, Action::ViewUsers, batch, resource)
             },
             charge: || self.charge(operation),
-            bounds: ReadBounds::USUAL,
+            bounds: ReadBounds::LIST,
         };
         Page::read_filtered(after.map(|id| id.0), limit, list).await
     }
