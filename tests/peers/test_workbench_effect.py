@@ -7,12 +7,22 @@ from playwright.sync_api import expect
 
 from demo import OUTSIDER
 from pages import assert_accessible, assert_quiet, chromium, narrow, web_page
-from workbench import Drafts, Workbench, check_shipped, policy_file
+from server import WITHOUT_LIMITS, Server
+from workbench import Drafts, Workbench, check_shipped, policy_file, start_with_policies
 
 __all__ = ["chromium", "web_page"]
 
 # Restricted data for everyone who signed in: fails cases and violates an invariant.
 OPENED = policy_file("internal.cedar", 'Visibility::"internal"', 'Visibility::"restricted"')
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory):
+    """A server that has time for proofs on a busy machine."""
+    folder = tmp_path_factory.mktemp("effect")
+    server = start_with_policies(lambda **more: Server(folder, **{**WITHOUT_LIMITS, **more}))
+    yield server
+    server.stop()
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ from playwright.sync_api import expect
 
 from demo import ADMIN
 from pages import assert_accessible, assert_quiet, chromium, narrow, web_page
-from server import until
+from server import WITHOUT_LIMITS, Server, until
 from workbench import POLICIES, Drafts, Workbench, policy_file, start_with_policies
 
 __all__ = ["chromium", "web_page"]
@@ -18,12 +18,9 @@ COMMENT = "// Internal data that is out is for everyone who signed in."
 @pytest.fixture(scope="module")
 def writable_server(tmp_path_factory):
     """A server that takes edits over the network, shared by the tests that publish."""
-    from server import WITHOUT_LIMITS, Server
-
+    folder = tmp_path_factory.mktemp("writable")
     server = start_with_policies(
-        lambda **settings: Server(
-            tmp_path_factory.mktemp("writable"), **{**WITHOUT_LIMITS, **settings}
-        ),
+        lambda **more: Server(folder, **{**WITHOUT_LIMITS, **more}),
         CEDARGATE_POLICY_WRITES="allow",
     )
     yield server
