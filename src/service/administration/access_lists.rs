@@ -146,7 +146,9 @@ impl Administration {
                 users,
                 anonymous,
                 signed_in,
-                shows_policies: operation.is_permitted(Action::ViewPolicies, &Resource::Server),
+                // Whoever shares the dataset is told by what others read it.
+                shows_policies: right == Action::Share
+                    || operation.is_permitted(Action::ViewPolicies, &Resource::Server),
             })
         })
         .await

@@ -57,13 +57,14 @@ pub struct AccessGrantResponse {
     /// The role, if it permits by a role; absent if you may not know that the user has it.
     #[oai(skip_serializing_if_is_none)]
     pub role: Option<String>,
-    /// The id of the policy; absent without `view_policies`, or if you may not administer the dataset.
+    /// The id of the policy; absent without `view_policies`, or `share` on the dataset, and where it would tell what you
+    /// may not see.
     #[oai(skip_serializing_if_is_none)]
     pub policy: Option<String>,
-    /// The reason of the policy, if it has one; absent without `view_policies`.
+    /// The reason of the policy, if it has one; absent where `policy` is.
     #[oai(skip_serializing_if_is_none)]
     pub reason: Option<String>,
-    /// The contexts in which it permits, in words; empty if it is all of them, absent without `view_policies`.
+    /// The contexts in which it permits, in words; empty if it is all of them, absent where `policy` is.
     #[oai(skip_serializing_if_is_none)]
     pub when: Option<Vec<String>>,
 }
@@ -175,6 +176,15 @@ struct Shown {
 
 impl AccessGrantResponse {
     fn new(grant: AccessGrant, shows: Shown) -> Self {
+        // A policy tells of the roles that it permits, except where it permits by something else.
+        let tells_no_role = matches!(
+            grant.through,
+            AccessRelation::Owner
+                | AccessRelation::Reader
+                | AccessRelation::Everyone
+                | AccessRelation::Anonymous
+        );
+        let shows_policy = shows.policies && (shows.roles || tells_no_role);
         let (through, role) = match grant.through {
             _ if !shows.readers => (AccessKind::Policy, None),
             AccessRelation::Role(_) if !shows.roles => (AccessKind::Policy, None),
@@ -187,9 +197,9 @@ impl AccessGrantResponse {
         Self {
             through,
             role,
-            policy: shows.policies.then_some(grant.policy),
-            reason: grant.reason.filter(|_| shows.policies),
-            when: shows.policies.then_some(grant.when),
+            policy: shows_policy.then_some(grant.policy),
+            reason: grant.reason.filter(|_| shows_policy),
+            when: shows_policy.then_some(grant.when),
         }
     }
 }
@@ -234,8 +244,6 @@ impl From<PermittedPrincipals> for PermittedUserPage {
                         shows_roles,
                     } = one;
                     let shows = Shown {
-                        // A policy tells of the roles that it permits.
-                        policies: shows.policies && shows_roles,
                         roles: shows_roles,
                         ..shows
                     };

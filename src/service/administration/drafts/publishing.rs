@@ -102,7 +102,12 @@ impl Administration {
             replaces,
             user: draft.owner,
         };
-        let report = match reloader.publish(published, work).await {
+        // The judging may take minutes.
+        let confirm = async {
+            self.reauthenticate(operation).await?;
+            authorize_publishing(operation)
+        };
+        let report = match reloader.publish(published, confirm, work).await {
             Ok(Ok(report)) => report,
             Ok(Err(rejected)) => return Ok(PublishOutcome::Refused(rejected)),
             Err(error) => return Err(self.publish_error(operation, error).await),

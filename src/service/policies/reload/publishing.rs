@@ -122,11 +122,12 @@ impl PolicyReloader {
         })
     }
 
-    /// Judges a draft, writes it and puts it in force; or returns why it is refused. Once writing has begun, it is not
-    /// given up any more.
+    /// Judges a draft, writes it and puts it in force; or returns why it is refused. `confirm` runs when it is judged and
+    /// before anything is written: whether it is still to be. Once writing has begun, it is not given up any more.
     pub async fn publish(
         &self,
         draft: PublishedDraft,
+        confirm: impl Future<Output = Result<(), ServiceError>> + Send,
         work: &LongWork,
     ) -> Result<ReloadResult, PublishError> {
         let writer = self.writer()?.clone();
@@ -161,6 +162,7 @@ impl PolicyReloader {
                 })));
             }
         };
+        confirm.await?;
         work.begin("writing the policy folder");
         let user = draft.user;
         let written = run_on_policy_thread(move || {
