@@ -325,7 +325,7 @@ visibility = "{}"
 record_status = "published"
 owner = "{}"
 """
-CATALOG_ACTIONS = ("read", "discover", "administer")
+CATALOG_ACTIONS = ("read", "discover", "administer", "share")
 CATALOG_POLICIES = one_of(
     'permit (principal in Role::"crew", action == Action::"read", resource)\n'
     'when { resource.hasTag("theme") && resource.getTag("theme").contains("sea") };\n',

@@ -99,7 +99,7 @@ async fn a_search_finds_users_and_datasets_of_the_catalog() {
     assert!(found.is_sorted());
     let asked = question(("user", "ada"), "x", ("dataset", PRIVATE));
     let found = search_all(&access, ACTION, &asked, 2).await;
-    assert_eq!(found, ["administer", "discover", "read"]);
+    assert_eq!(found, ["administer", "discover", "read", "share"]);
     let records = access.asked().await;
     let last = records.last().unwrap();
     assert_eq!(
