@@ -40,6 +40,18 @@ def test_an_author_sees_what_is_in_force(workbench, web_page):
     assert_quiet(web_page)
 
 
+def test_cases_and_invariants_in_force_are_shown_while_a_draft_is_edited(web_page, server):
+    Drafts(server).discard_all()
+    workbench = Workbench(web_page, server, view="edit")
+    workbench.open("internal.cedar")
+    workbench.expect_valid()
+    workbench.paste("permit (")
+    workbench.expect_errors()
+    workbench.go("In force")
+    expect(workbench.view.get_by_role("heading", name="Invariants")).to_be_visible()
+    expect(workbench.view.get_by_text("owner.cases.json").first).to_be_visible()
+
+
 def test_a_policy_opens_in_the_editor_at_its_place(workbench):
     workbench.button("shared.cedar, line 1").last.click()
     expect(workbench.view.get_by_role("heading", name="shared.cedar")).to_be_visible()

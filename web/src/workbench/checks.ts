@@ -13,6 +13,8 @@ export class Checks {
   /** The draft that was checked. */
   #of: string | undefined;
   latest: CheckResponse | undefined;
+  /** The check of a draft without changes: what was in force when it began. */
+  ofBase: CheckResponse | undefined;
   error: unknown;
 
   constructor(draft: DraftStore) {
@@ -42,6 +44,7 @@ export class Checks {
     try {
       const check = await this.#draft.call<CheckResponse>("check", { signal: running.signal });
       this.latest = check;
+      if (check.folder_revision === this.#draft.response?.base_revision) this.ofBase = check;
       this.#of = this.#draft.response?.id;
       this.error = undefined;
     } catch (error) {

@@ -140,9 +140,9 @@ function fileList(bench: Workbench, answer: PoliciesAnswer): HTMLElement {
 
 /** The check of what is in force, while the open draft is the same. */
 function checkInForce(bench: Workbench, known: CheckResponse | undefined): CheckResponse | undefined {
-  const { latest } = bench.checks;
+  const { latest, ofBase } = bench.checks;
   const inForce = bench.inForce?.in_force.folder_revision;
-  return [latest, known].find((check) => check !== undefined && check.folder_revision === inForce);
+  return [latest, ofBase, known].find((check) => check !== undefined && check.folder_revision === inForce);
 }
 
 function content(bench: Workbench, check: CheckResponse | undefined, drafts: HTMLElement): Child[] {
