@@ -92,7 +92,11 @@ export class SharePanel {
       if (page.signed_in !== undefined && page.signed_in.grants.length > 0) {
         list.append(reader("Whoever is signed in", page.signed_in));
       }
-      fill(this.#readers, list);
+      fill(
+        this.#readers,
+        list,
+        h("p", { class: "muted small" }, "Others may be able to read it too: listed are the people whom you may see."),
+      );
       this.#appendReaders(list, page);
     } catch (error) {
       fill(this.#readers, h("p", { class: "error" }, messageOf(error)));
