@@ -41,6 +41,13 @@ pub struct PolicyFolder {
     invariants: SourceFiles,
 }
 
+/// Whether a file of a policy folder has invariants, by its name.
+#[must_use]
+pub fn is_invariant_file(name: &str) -> bool {
+    name.strip_prefix(INVARIANTS_FOLDER)
+        .is_some_and(|rest| rest.starts_with('/'))
+}
+
 impl PolicyFolder {
     /// Reads a folder within the bounds of [`Bundle::load`].
     ///
@@ -77,12 +84,9 @@ impl PolicyFolder {
     /// A folder of texts in memory; messages put `origin` before their names.
     #[must_use]
     pub fn from_files(origin: &str, files: BTreeMap<String, Arc<str>>) -> Self {
-        let is_invariant = |name: &str| {
-            name.strip_prefix(INVARIANTS_FOLDER)
-                .is_some_and(|rest| rest.starts_with('/'))
-        };
-        let (invariants, others): (BTreeMap<_, _>, BTreeMap<_, _>) =
-            files.into_iter().partition(|(name, _)| is_invariant(name));
+        let (invariants, others): (BTreeMap<_, _>, BTreeMap<_, _>) = files
+            .into_iter()
+            .partition(|(name, _)| is_invariant_file(name));
         let (cases, bundle) = others
             .into_iter()
             .partition(|(name, _)| is_case_or_entity_file(name));

@@ -88,12 +88,17 @@ impl Database {
         limit: u32,
     ) -> Result<Vec<(DatasetId, String)>, StorageError> {
         const SQL: &str = "SELECT id, title FROM datasets_with_readers
-            WHERE lower(title) LIKE lower($1) ESCAPE '!' OR lower(title) LIKE $2 ESCAPE '!'
-                OR (id >= $3 AND id <= $4)
+            WHERE lower(title) LIKE lower($1) ESCAPE '!'
+                OR ($2 <> '' AND lower(title) LIKE $2 ESCAPE '!') OR (id >= $3 AND id <= $4)
             ORDER BY CASE WHEN lower(title) LIKE lower($5) ESCAPE '!' THEN 0 ELSE 1 END, title, id
             LIMIT $6";
         let (typed, beginning) = patterns(&search.typed);
-        let (lower, _) = patterns(&search.typed.to_lowercase());
+        // The database has the other case of letters `A` to `Z` itself.
+        let lower = if search.typed.is_ascii() {
+            String::new()
+        } else {
+            like_pattern(&search.typed.to_lowercase())
+        };
         let (first, last) = search.ids;
         let rows: Vec<(Uuid, String)> = select!(
             self,

@@ -150,19 +150,19 @@ async fn usage_counts_decisions_by_time_and_policy_and_names_what_is_denied_most
     let mo = server.session("mo").await;
     let otto = server.session("otto").await;
     server.clock.advance(1000);
-    let minute = |minutes: i64| 60_000 * minutes;
+    let seconds = |seconds: i64| 1000 * seconds;
     let start = server.clock.unix_millis();
     server.mint(PUBLIC, None).await.token();
     server.mint(RESTRICTED, Some(&mo)).await.token();
-    server.clock.advance(minute(30));
+    server.clock.advance(seconds(30));
     for _ in 0..2 {
         server.mint(RESTRICTED, Some(&otto)).await.problem(403);
     }
     server.mint(PRIVATE, None).await.problem(404);
     server.mint(UNKNOWN, None).await.problem(404);
-    server.clock.advance(minute(10));
+    server.clock.advance(seconds(10));
     let from = cedargate::domain::rfc3339::format_millis(start);
-    let to = cedargate::domain::rfc3339::format_millis(start + minute(40));
+    let to = cedargate::domain::rfc3339::format_millis(start + seconds(40));
     let usage = ada
         .get(&format!("{USAGE}?from={from}&to={to}&buckets=4"))
         .await

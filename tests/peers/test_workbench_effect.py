@@ -118,7 +118,7 @@ def test_a_violated_invariant_is_shown_with_a_situation_that_is_kept_as_a_case(
     expect(violated).to_contain_text(
         "A restricted dataset is read only by its owner, its readers and admins."
     )
-    expect(violated).to_contain_text('Visibility::"restricted"')
+    expect(violated).to_contain_text("may read a dataset that is restricted and published")
     expect(workbench.view.get_by_role("listitem").filter(has_text="✓ holds")).to_have_count(
         check_shipped()["counts"]["invariants"] - 1
     )

@@ -25,7 +25,8 @@ PASTE = """(content, text) => {
 
 def start_with_policies(make_server, files=None, **settings):
     """A server whose folder is a copy of the shipped policies, with other files in it."""
-    server = make_server(CEDARGATE_POLICY_DIR="policies", **settings)
+    patient = {"CEDARGATE_GATE_PROOF_LIMIT": "120"}  # on a busy machine proofs take longer
+    server = make_server(CEDARGATE_POLICY_DIR="policies", **{**patient, **settings})
     shutil.copytree(POLICIES, server.folder / "policies")
     for name, content in (files or {}).items():
         (server.folder / "policies" / name).write_bytes(content)

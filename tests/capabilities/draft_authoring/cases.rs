@@ -1,14 +1,20 @@
 //! The cases of a draft: run, and added from decisions.
 
+use reqwest::Method;
 use serde_json::{Value, json};
 
 use super::{TestDraft, server_with_authors};
 use crate::support::admin_client::AdminClient;
-use crate::support::server::{INTERNAL, PUBLIC, RESTRICTED, Server};
+use crate::support::events::last_event;
+use crate::support::server::{INTERNAL, PUBLIC, RESTRICTED, Server, ServerOptions, TestResponse};
 
 /// A policy that denies everybody what is public.
 const NIGHT: &str = "@id(\"night\")\n@reason(\"Closed.\")\nforbid (principal, action == Action::\"read\", \
                      resource)\nwhen { resource.visibility == Visibility::\"public\" };\n";
+
+/// A policy that takes effect in no case.
+const IDLE: &str =
+    "@id(\"idle\")\n@reason(\"x\")\nforbid (principal, action, resource) when { false };\n";
 
 fn decision(principal: &str, dataset_id: &str) -> Value {
     json!({
@@ -36,7 +42,8 @@ async fn the_cases_of_a_draft_are_run_and_failures_say_why() {
     assert!(results.get("failures").is_none(), "{results}");
     assert_eq!(results["uncovered_policies"], json!([]));
 
-    let draft = TestDraft::create(&ada, json!({"night.cedar": NIGHT})).await;
+    let files = json!({"night.cedar": NIGHT, "idle.cedar": IDLE});
+    let draft = TestDraft::create(&ada, files).await;
     let results = ada.get(&draft.path("cases")).await.json();
     let cases = results["cases"].as_array().unwrap();
     let failed: Vec<&Value> = cases
@@ -56,7 +63,7 @@ async fn the_cases_of_a_draft_are_run_and_failures_say_why() {
     }
     let failures = results["failures"].as_str().unwrap();
     assert!(failures.contains("`night` denies"), "{failures}");
-    assert_eq!(results["uncovered_policies"], json!(["night"]));
+    assert_eq!(results["uncovered_policies"], json!(["idle"]));
 }
 
 #[tokio::test]
@@ -90,7 +97,6 @@ async fn a_decision_becomes_a_case_beside_its_policy_that_expects_what_the_draft
         added["text"].as_str().unwrap()
     );
     let results = ada.get(&draft.path("cases")).await.json();
-    assert_eq!(results["uncovered_policies"], json!([]));
     let cases = results["cases"].as_array().unwrap();
     let case = cases
         .iter()
@@ -162,6 +168,59 @@ async fn a_case_asks_in_the_context_that_is_given() {
     let none = with(decision("mo", PUBLIC), &json!({"authentication": "none"}));
     let refused = ada.post(&draft.path("cases"), none).await;
     assert_eq!(refused.problem_field(422), "authentication");
+}
+
+#[tokio::test]
+async fn a_counterexample_becomes_a_case_that_guards_against_the_mistake() {
+    let server = Server::start_with(ServerOptions {
+        environment: vec![("CEDARGATE_GATE_PROOF_LIMIT", "120".to_owned())],
+        ..ServerOptions::default()
+    })
+    .await;
+    let ada = AdminClient::sign_in(&server, "ada").await;
+    let everything = "@id(\"everything\") @reason(\"x\")\npermit (principal, action, resource);\n";
+    let draft = TestDraft::create(&ada, json!({"everything.cedar": everything})).await;
+    let proof = ada.post(&draft.path("proofs"), json!({})).await;
+    let proof = last_event(&proof, "proof");
+    let invariants = proof["invariants"].as_array().unwrap();
+    let violated = invariants.iter().find(|one| one["can_be_kept"] == true);
+    let id = violated.unwrap()["id"].as_str().unwrap();
+    // A mistake is mended, and the case is kept of what was proved before.
+    let removed = json!({"files": {"everything.cedar": null}});
+    let removal = ada.request(Method::PATCH, &draft.path).json(&removed);
+    assert_eq!(TestResponse::send(removal).await.status, 200);
+    let added = ada
+        .post(&draft.path("cases"), json!({"invariant": id}))
+        .await;
+    assert_eq!(added.status, 201, "{}", added.text());
+    let added = added.json();
+    assert_eq!(added["file"], "found.cases.json");
+    assert!(added["name"].as_str().unwrap().starts_with(id), "{added}");
+    let results = ada.get(&draft.path("cases")).await.json();
+    assert_eq!(results["failed"], 0);
+    let is_new = |case: &&Value| case["file"] == "found.cases.json";
+    assert_eq!(
+        results["cases"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .filter(is_new)
+            .count(),
+        1
+    );
+
+    for invariant in ["nobody-wrote-it", one_that_holds(invariants)] {
+        let none = ada
+            .post(&draft.path("cases"), json!({"invariant": invariant}))
+            .await;
+        assert_eq!(none.problem_field(409), "invariant");
+    }
+}
+
+/// An invariant that holds.
+fn one_that_holds(invariants: &[Value]) -> &str {
+    let holds = invariants.iter().find(|one| one["verdict"] == "holds");
+    holds.unwrap()["id"].as_str().unwrap()
 }
 
 #[tokio::test]

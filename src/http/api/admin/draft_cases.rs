@@ -193,8 +193,8 @@ impl CreateCaseRequest {
     }
 
     fn into_decision(self) -> Result<CaseSource, ServiceError> {
-        let missing =
-            |field| move || ServiceError::invalid(field, "a case about a decision has it");
+        let detail = "it is missing: a case is about a principal, an action and a dataset";
+        let missing = |field| move || ServiceError::invalid(field, detail);
         let question = DraftExplanationRequest {
             principal: self.principal.ok_or_else(missing("principal"))?,
             action: self.action.ok_or_else(missing("action"))?,

@@ -10,6 +10,7 @@ use crate::domain::id::DraftId;
 use crate::domain::principal::User;
 use crate::domain::resource::Resource;
 use crate::policy::check::PolicyCheck;
+use crate::policy::folder::is_invariant_file;
 use crate::policy::format::{format_text, is_formattable};
 use crate::policy::mentions::names::{CatalogLookup, CatalogNames};
 use crate::policy::{Bundle, BundleError};
@@ -18,6 +19,7 @@ use crate::service::administration::{AdminAccess, Administration};
 use crate::service::error::ServiceError;
 use crate::service::identity::request_context::RequestContext;
 use crate::service::policies::drafts::Draft;
+use crate::service::policies::patch::FileChange;
 use crate::service::policies::review::catalog_names::find_named;
 
 /// The longest place of the policy folder in a repository, in bytes.
@@ -48,6 +50,7 @@ impl Administration {
             let draft = self.open_draft(&operation, id)?;
             let reloader = Arc::clone(self.reloader()?);
             let checked = Arc::clone(&draft);
+            let may_lose_safeguards = !self.is_current(&draft)? || changes_safeguards(&draft);
             let work = move || {
                 let (folder, built) = (checked.folder(), checked.bundle());
                 let bundle = match &built {
@@ -56,7 +59,11 @@ impl Administration {
                 };
                 let check = PolicyCheck::of_built(&folder, bundle)?;
                 let label = folder.label();
-                let changes = reloader.review_edit(folder).problems(&label);
+                let changes = if may_lose_safeguards {
+                    reloader.review_edit(folder).problems(&label)
+                } else {
+                    Vec::new()
+                };
                 Ok((check, built.ok(), changes))
             };
             let result: Result<_, BundleError> = self.run_draft_work(&operation, work).await?;
@@ -163,6 +170,13 @@ impl Administration {
             .retain(|_, id| visible.iter().any(|user| user.id == *id));
         Ok(names)
     }
+}
+
+/// Whether a draft changes any other file than those of policies: what guards them, or the schema that says what that means.
+fn changes_safeguards(draft: &Draft) -> bool {
+    let is_policy = |name: &str| is_formattable(name) && !is_invariant_file(name);
+    let mut changes = draft.edit().changes();
+    changes.any(|(name, change)| change != FileChange::Unchanged && !is_policy(name))
 }
 
 /// The place of the policy folder in a repository, without slashes around it.

@@ -66,3 +66,49 @@ impl DraftBundles {
         self.built.get_with_by_ref(revision, build).0
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn built(bundles: &DraftBundles, folder: &PolicyFolder) -> BuiltBundle {
+        bundles.get(&folder.revision(), || folder.clone())
+    }
+
+    #[test]
+    fn a_bundle_is_built_once_for_all_folders_with_the_same_policies() {
+        let bundles = DraftBundles::default();
+        let folder = PolicyFolder::embedded().unwrap();
+        assert!(bundles.peek(&folder.revision()).is_none());
+        let first = built(&bundles, &folder).unwrap();
+        let files = folder
+            .files()
+            .filter(|(name, _)| !name.ends_with(".cases.json"));
+        let files = files.map(|(name, text)| (name.to_owned(), Arc::clone(text)));
+        let without_cases = PolicyFolder::from_files("", files.collect());
+        assert_ne!(without_cases.fingerprint(), folder.fingerprint());
+        let second = built(&bundles, &without_cases).unwrap();
+        assert!(Arc::ptr_eq(&first, &second));
+        assert!(
+            bundles
+                .peek(&folder.revision())
+                .is_some_and(|built| built.is_ok())
+        );
+    }
+
+    #[test]
+    fn the_problems_of_a_folder_are_kept_as_a_bundle_is() {
+        let bundles = DraftBundles::default();
+        let files = [("a.cedar".to_owned(), Arc::from("permit ("))];
+        let folder = PolicyFolder::from_files("", files.into());
+        let first = built(&bundles, &folder).unwrap_err();
+        let second = built(&bundles, &folder).unwrap_err();
+        assert!(Arc::ptr_eq(&first, &second));
+        assert!(
+            first
+                .problems()
+                .iter()
+                .any(|problem| problem.file() == "a.cedar")
+        );
+    }
+}

@@ -171,3 +171,98 @@ fn drop_expired(kept: &mut HashMap<DraftId, KeptDraft>, now: i64) {
 fn lifetime_millis() -> i64 {
     i64::try_from(DRAFT_LIFETIME.as_millis()).unwrap_or(i64::MAX)
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::policy::folder::PolicyFolder;
+    use crate::service::policies::patch::FileTexts;
+
+    use super::*;
+
+    fn base() -> Arc<DraftBase> {
+        let files = FileTexts::from([("a.cedar".to_owned(), Arc::from("a"))]);
+        let folder = PolicyFolder::from_files("", files);
+        Arc::new(DraftBase::new("0".to_owned(), &folder))
+    }
+
+    fn draft_of(owner: UserId, base: &Arc<DraftBase>, files: &FileTexts) -> Draft {
+        Draft::new(owner, 0, Arc::clone(base), files.clone(), Arc::default())
+    }
+
+    #[test]
+    fn a_full_store_refuses_a_new_draft_and_drops_none_of_another_user() {
+        let (drafts, base) = (Drafts::default(), base());
+        let put = |owner| drafts.insert(draft_of(owner, &base, base.files()), 0);
+        let mut owners = Vec::new();
+        for _ in 0..MAX_DRAFTS {
+            let owner = UserId::random();
+            put(owner).unwrap();
+            owners.push(owner);
+        }
+        assert_eq!(put(UserId::random()).unwrap_err(), DraftsError::Full);
+        // One more of somebody who has room of its own takes nobody's place.
+        assert_eq!(put(owners[0]).unwrap_err(), DraftsError::Full);
+        assert!(owners.iter().all(|owner| drafts.list(*owner, 0).len() == 1));
+        // An hour later there is room.
+        assert!(
+            drafts
+                .insert(draft_of(owners[0], &base, base.files()), lifetime_millis())
+                .is_ok()
+        );
+        assert_eq!(drafts.list(owners[1], lifetime_millis()).len(), 0);
+    }
+
+    #[test]
+    fn the_bytes_of_all_drafts_are_bounded_and_those_of_their_base_count_once() {
+        const FILES: usize = 16;
+        let (drafts, base) = (Drafts::default(), base());
+        let owner = UserId::random();
+        let text: Arc<str> = "x".repeat(MAX_DRAFTS_SIZE / 4 / FILES).into();
+        let files = (0..FILES).map(|n| (format!("{n}.cedar"), Arc::clone(&text)));
+        let large = FileTexts::from_iter(files);
+        for _ in 0..3 {
+            drafts.insert(draft_of(owner, &base, &large), 0).unwrap();
+        }
+        let last = drafts.insert(draft_of(owner, &base, &large), 0);
+        assert_eq!(last.unwrap_err(), DraftsError::Full);
+        let small = drafts
+            .insert(draft_of(owner, &base, base.files()), 0)
+            .unwrap();
+        let next = small.next(None, large.clone());
+        assert_eq!(drafts.replace(next, 0).unwrap_err(), DraftsError::Full);
+        assert_eq!(drafts.find(owner, small.id, 0).unwrap().version, 1);
+        // Drafts that change nothing take hardly anything however large their base is.
+        let drafts = Drafts::default();
+        let folder = PolicyFolder::from_files("", large.clone());
+        let base = Arc::new(DraftBase::new("1".to_owned(), &folder));
+        for _ in 0..MAX_DRAFTS {
+            drafts
+                .insert(draft_of(UserId::random(), &base, base.files()), 0)
+                .unwrap();
+        }
+    }
+
+    #[test]
+    fn the_next_version_replaces_the_one_that_it_was_made_of_alone() {
+        let (drafts, base) = (Drafts::default(), base());
+        let owner = UserId::random();
+        let first = drafts
+            .insert(draft_of(owner, &base, base.files()), 0)
+            .unwrap();
+        let next = |text: &str| {
+            let files = FileTexts::from([("a.cedar".to_owned(), Arc::from(text))]);
+            first.next(None, files)
+        };
+        assert_eq!(drafts.replace(next("b"), 0).unwrap().version, 2);
+        assert_eq!(
+            drafts.replace(next("c"), 0).unwrap_err(),
+            DraftsError::Changed
+        );
+        drafts.remove(owner, first.id).unwrap();
+        assert_eq!(
+            drafts.replace(next("c"), 0).unwrap_err(),
+            DraftsError::NotFound
+        );
+        assert_eq!(drafts.remove(owner, first.id), Err(DraftsError::NotFound));
+    }
+}

@@ -7,6 +7,7 @@ import { isAbort, messageOf, Problem } from "../../lib/problem";
 import type { Progress } from "../../lib/events";
 import type { ProofResult } from "../../lib/types";
 import { keepCase } from "../newcase";
+import { situationSentence } from "../situation";
 import { addView } from "../views";
 import type { Workbench } from "../workbench";
 import { ProgressBar } from "./progress";
@@ -25,8 +26,10 @@ const ORDER = ["violated", "unknown", "holds"];
 
 function counterexample(bench: Workbench, one: Verdict): Child {
   if (one.counterexample === undefined) return null;
+  const sentence = situationSentence(one.counterexample);
   return [
-    h("h3", {}, "For example, this would be decided against it"),
+    h("p", {}, h("strong", {}, "A situation in which it is not so")),
+    sentence !== undefined && h("p", {}, sentence),
     h("pre", { class: "sunken", tabindex: "0" }, one.counterexample),
     one.can_be_kept && h(
       "div",
@@ -57,7 +60,7 @@ function verdict(bench: Workbench, one: Verdict): HTMLElement {
     one.open.length > 0 && h("ul", {}, one.open.map((text) => h("li", {}, text))),
     counterexample(bench, one),
     one.suggestions.length > 0 && [
-      h("h3", {}, "Ways on"),
+      h("p", {}, h("strong", {}, "Ways on")),
       h("ul", {}, one.suggestions.map((text) => h("li", {}, text))),
     ],
     one.hint !== undefined && h("p", { class: "muted" }, one.hint),
