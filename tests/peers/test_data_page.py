@@ -16,6 +16,7 @@ from pages import (
     assert_quiet,
     chromium,
     narrow,
+    session_token,
     submit_sign_in,
     web_page,
 )
@@ -182,6 +183,23 @@ def filled_server(tmp_path_factory):
         yield server
     finally:
         server.stop()
+
+
+def test_a_share_with_a_user_of_any_name_is_shown(web_page, filled_server):
+    session = {"Authorization": f"Bearer {session_token(filled_server, ADMIN)}"}
+    # Every object has a member of this name.
+    made = filled_server.post("/admin/users", json={"username": "constructor"}, headers=session)
+    assert made.status_code == 201, made.text
+    shared = f"/admin/datasets/{RESTRICTED}/shares/users/constructor"
+    filled_server.request("PUT", shared, headers=session).raise_for_status()
+    web_page.goto(f"{filled_server.base}/")
+    sign_in(web_page, filled_server, OWNER)
+    mine = card(web_page, RESTRICTED)
+    mine.get_by_role("button", name=re.compile("^Who can read it")).click()
+    expect(mine.get_by_role("row").filter(has_text="constructor")).to_contain_text("no end")
+    reader = mine.get_by_role("listitem").filter(has_text="constructor")
+    expect(reader).to_contain_text("shared with them by name")
+    assert_quiet(web_page)
 
 
 def test_a_hostile_title_is_text(web_page, filled_server):

@@ -62,8 +62,8 @@ export class SharePanel {
         h("td", {}, button("Revoke", () => void this.#revoke(kind, name), { "aria-label": `Revoke the share with ${name}` })),
       );
     const lines = [
-      ...shares.users.map((name) => line("users", name, shares.users_until?.[name])),
-      ...shares.roles.map((name) => line("roles", name, shares.roles_until?.[name])),
+      ...shares.users.map((name) => line("users", name, endOf(shares.users_until, name))),
+      ...shares.roles.map((name) => line("roles", name, endOf(shares.roles_until, name))),
     ];
     fill(
       this.#shares,
@@ -92,7 +92,11 @@ export class SharePanel {
       if (page.signed_in !== undefined && page.signed_in.grants.length > 0) {
         list.append(reader("Whoever is signed in", page.signed_in));
       }
-      fill(this.#readers, list);
+      fill(
+        this.#readers,
+        list,
+        h("p", { class: "muted small" }, noteFor(page)),
+      );
       this.#appendReaders(list, page);
     } catch (error) {
       fill(this.#readers, h("p", { class: "error" }, messageOf(error)));
@@ -199,6 +203,11 @@ export class SharePanel {
   }
 }
 
+/** The end of a share. A name may be that of a member that every object has, such as `constructor`. */
+function endOf(ends: Readonly<Record<string, string>> | undefined, name: string): string | undefined {
+  return ends !== undefined && Object.hasOwn(ends, name) ? ends[name] : undefined;
+}
+
 function reader(name: string, access: Access, until?: string): HTMLElement {
   return h(
     "li",
@@ -208,6 +217,15 @@ function reader(name: string, access: Access, until?: string): HTMLElement {
     until !== undefined && h("span", { class: "badge" }, untilWords(until)),
     reasons(access),
   );
+}
+
+/** What the list leaves out. Roles of others and the policies are not for everybody to see. */
+function noteFor(page: PrincipalPage): string {
+  const grants = page.items.flatMap((item) => item.access.grants);
+  const names = grants.every((grant) => grant.policy === undefined)
+    ? " By which policy is told to those who may see the policies, and by which role to those who may see the roles of the person."
+    : "";
+  return `Others may be able to read it too: listed are the people whom you may see.${names}`;
 }
 
 function reasons(access: Access): HTMLElement | null {

@@ -22,8 +22,8 @@ export function grantWords(grant: Grant): string {
     owner: "as the owner",
     reader: "shared with them by name",
     role: `by role ${grant.role ?? ""}`.trim(),
-    policy: "by a rule",
-    anonymous: "by a rule for everyone",
+    policy: "by a policy",
+    anonymous: "by a policy for everyone",
   };
   const policy = grant.policy === undefined ? "" : ` (policy ${grant.policy})`;
   const when = grant.when !== undefined && grant.when.length > 0 ? `, only ${grant.when.join("; or ")}` : "";

@@ -112,7 +112,7 @@ export function authenticationWords(authentication: string): string {
     api_key: "with an API key",
     issuer: "signed in with an identity provider",
   };
-  return words[authentication] ?? authentication;
+  return Object.hasOwn(words, authentication) ? (words[authentication] ?? authentication) : authentication;
 }
 
 function withheld(answer: Explanation): Child {

@@ -1,6 +1,6 @@
 // The revisions of the policies: when each came into force, by whom, what it changed, and the way back.
 
-import { button, fill, h, newId, s } from "../lib/dom";
+import { button, fill, h, newId, s, type Child } from "../lib/dom";
 import { ago, count, dateTime, shortRevision } from "../lib/format";
 import { confirmDialog } from "../lib/dialog";
 import { say, sayError } from "../lib/live";
@@ -79,7 +79,7 @@ export class Revisions {
         h("span", { class: "muted" }, ago(revision.in_force_at)),
         isInForce && h("span", { class: "badge good" }, "✓ in force"),
       ),
-      h("p", {}, h("strong", {}, revision.summary), h("span", { class: "muted" }, ` · ${ORIGINS[revision.origin]}${who} · `), h("code", { title: revision.folder_revision }, shortRevision(revision.folder_revision))),
+      h("p", {}, h("strong", {}, withCode(revision.summary)), h("span", { class: "muted" }, ` · ${ORIGINS[revision.origin]}${who} · `), h("code", { title: revision.folder_revision }, shortRevision(revision.folder_revision))),
       revision.policies.length > 0 &&
         h(
           "ul",
@@ -147,6 +147,11 @@ export class Revisions {
       sayError(error);
     }
   }
+}
+
+/** A sentence in which names stand in backticks, with the names as code. */
+function withCode(text: string): Child[] {
+  return text.split("`").map((part, index) => (index % 2 === 1 ? h("code", {}, part) : part));
 }
 
 const WIDTH = 600;

@@ -95,7 +95,7 @@ export class UsageSection {
         ? h("p", { class: "muted" }, "Every policy decided something.")
         : [
             h("p", { class: "muted" }, "In force, but they decided nothing in this time."),
-            h("ul", { class: "row plain-list" }, usage.never_used.map((id) => h("li", {}, this.#policyLink(id)))),
+            h("ul", { class: "changes" }, usage.never_used.map((id) => h("li", {}, this.#policyLink(id)))),
             moreThan(usage.never_used.length, usage.never_used_count),
           ],
     );

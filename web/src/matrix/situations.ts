@@ -19,10 +19,10 @@ interface Dimension {
   readonly stops: readonly string[];
 }
 
-const DIMENSIONS: readonly { readonly name: Name; readonly label: string; readonly any: string }[] = [
-  { name: "time", label: "Time", any: "at any time" },
-  { name: "address", label: "Network address", any: "from any address" },
-  { name: "authentication", label: "Kind of key", any: "with any kind of key" },
+const DIMENSIONS: readonly { readonly name: Name; readonly label: string }[] = [
+  { name: "time", label: "Time" },
+  { name: "address", label: "Network address" },
+  { name: "authentication", label: "Kind of key" },
 ];
 
 /** What the policies tell apart about when, where and how somebody asks. */
@@ -47,6 +47,7 @@ export class Situations {
   #timer: ReturnType<typeof setTimeout> | undefined;
   #shape = "";
   #redraws: (() => void)[] = [];
+  #sliders = 0;
 
   constructor(onChange: (situation: Situation | undefined) => void) {
     this.#onChange = onChange;
@@ -68,6 +69,7 @@ export class Situations {
 
   #build(dimensions: readonly Dimension[]): void {
     this.#redraws = [];
+    this.#sliders = dimensions.length;
     const kept = Object.entries(this.#situation).filter(([name, value]) =>
       dimensions.some((dimension) => dimension.name === name && dimension.stops.includes(value)),
     );
@@ -99,12 +101,13 @@ export class Situations {
 
   #words(): string {
     const { time, address, authentication } = this.#situation;
-    const parts = DIMENSIONS.map(({ name, any }) => {
+    const chosen = DIMENSIONS.flatMap(({ name }) => {
       const value = { time, address, authentication }[name];
-      return value === undefined ? any : stopWords(name, value);
+      return value === undefined ? [] : [stopWords(name, value)];
     });
-    const isAny = time === undefined && address === undefined && authentication === undefined;
-    return isAny ? "Shown is what is allowed in at least one situation." : `Shown is what is allowed ${parts.join(", ")}.`;
+    if (chosen.length === 0) return "Shown is what is allowed in at least one situation.";
+    const isOne = chosen.length === this.#sliders;
+    return `Shown is what is allowed ${chosen.join(", ")}${isOne ? "" : ", in at least one such situation"}.`;
   }
 
   #slider(dimension: Dimension): HTMLElement {
