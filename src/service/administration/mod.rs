@@ -52,7 +52,7 @@ use super::error::ServiceError;
 use super::fair_turns::{FairTurns, TurnLimits};
 use super::identity::authentication::Authenticator;
 use super::identity::password::Passwords;
-use super::policies::drafts::Drafts;
+use super::policies::drafts::DraftStore;
 use super::policies::reload::PolicyReloader;
 use super::rate_limits::RateLimits;
 
@@ -136,7 +136,7 @@ pub struct Administration {
     /// Shares out uploads and imports.
     upload_turns: FairTurns,
     /// The drafts of the policies.
-    drafts: Drafts,
+    drafts: DraftStore,
     /// Shares out the work on drafts.
     draft_turns: FairTurns,
     /// Shares out reviews of the whole catalog.
@@ -193,7 +193,7 @@ impl Administration {
             access: AdminAccess::Policies(dependencies),
             write_turns: FairTurns::new(WRITE_TURNS),
             upload_turns: FairTurns::new(UPLOAD_TURNS),
-            drafts: Drafts::default(),
+            drafts: DraftStore::default(),
             draft_turns: FairTurns::new(DRAFT_TURNS),
             review_turns: FairTurns::new(REVIEW_TURNS),
             catalog_snapshots: Arc::default(),
@@ -228,7 +228,7 @@ impl Administration {
             access: AdminAccess::Local,
             write_turns: FairTurns::new(WRITE_TURNS),
             upload_turns: FairTurns::new(UPLOAD_TURNS),
-            drafts: Drafts::default(),
+            drafts: DraftStore::default(),
             draft_turns: FairTurns::new(DRAFT_TURNS),
             review_turns: FairTurns::new(REVIEW_TURNS),
             catalog_snapshots: Arc::default(),

@@ -145,9 +145,12 @@ fn push_hunks(
         // An empty file is added or removed.
         return;
     }
-    let name = |side: &str, is_there: bool| match is_there {
-        true => quoted(side, path),
-        false => "/dev/null".to_owned(),
+    let name = |side: &str, is_there: bool| {
+        if is_there {
+            quoted(side, path)
+        } else {
+            "/dev/null".to_owned()
+        }
     };
     let old = name("a/", change != FileChange::Added);
     let new = name("b/", change != FileChange::Removed);

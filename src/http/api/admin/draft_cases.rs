@@ -19,8 +19,8 @@ use crate::service::administration::drafts::cases::{CaseInput, CaseSource, Draft
 use crate::service::error::ServiceError;
 
 use super::assumed_authentication::AssumedAuthentication;
+use super::draft_body::DraftResponse;
 use super::draft_explanations::DraftExplanationRequest;
-use super::drafts::DraftResponse;
 use super::explanation_response::DatasetAction;
 
 /// The API of the cases of drafts.

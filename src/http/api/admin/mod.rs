@@ -7,6 +7,7 @@ pub mod audit_record;
 pub mod credentials;
 pub mod dataset_file_body;
 pub mod datasets;
+pub mod draft_body;
 pub mod draft_cases;
 pub mod draft_checks;
 pub mod draft_effect;

@@ -6,6 +6,7 @@
 use std::sync::Arc;
 
 use crate::domain::action::Action;
+use crate::domain::diagnostic::SourceDiagnostic;
 use crate::domain::id::DraftId;
 use crate::domain::principal::User;
 use crate::domain::resource::Resource;
@@ -78,7 +79,7 @@ impl Administration {
             let changes = changes.into_iter();
             check
                 .warnings
-                .extend(changes.map(|change| change.into_warning()));
+                .extend(changes.map(SourceDiagnostic::into_warning));
             Ok(DraftCheck {
                 draft,
                 bundle,

@@ -182,9 +182,12 @@ impl Draft {
         };
         self.files
             .iter()
-            .map(|(name, text)| match is_shared(name, text) {
-                true => name.len() + FILE_SIZE,
-                false => file_size((name, text)),
+            .map(|(name, text)| {
+                if is_shared(name, text) {
+                    name.len() + FILE_SIZE
+                } else {
+                    file_size((name, text))
+                }
             })
             .sum()
     }

@@ -39,7 +39,7 @@ pub enum DraftsError {
 
 /// The newest version of each draft.
 #[derive(Debug, Default)]
-pub struct Drafts {
+pub struct DraftStore {
     /// Their bundles.
     pub bundles: Arc<DraftBundles>,
     kept: Mutex<HashMap<DraftId, KeptDraft>>,
@@ -52,7 +52,7 @@ struct KeptDraft {
     used_at: i64,
 }
 
-impl Drafts {
+impl DraftStore {
     /// The newest version of a draft of a user; it was read at `now`, in milliseconds since 1970 UTC.
     pub fn find(&self, owner: UserId, id: DraftId, now: i64) -> Result<Arc<Draft>, DraftsError> {
         let mut kept = self.kept.lock();
@@ -191,7 +191,7 @@ mod tests {
 
     #[test]
     fn a_full_store_refuses_a_new_draft_and_drops_none_of_another_user() {
-        let (drafts, base) = (Drafts::default(), base());
+        let (drafts, base) = (DraftStore::default(), base());
         let put = |owner| drafts.insert(draft_of(owner, &base, base.files()), 0);
         let mut owners = Vec::new();
         for _ in 0..MAX_DRAFTS {
@@ -215,7 +215,7 @@ mod tests {
     #[test]
     fn the_bytes_of_all_drafts_are_bounded_and_those_of_their_base_count_once() {
         const FILES: usize = 16;
-        let (drafts, base) = (Drafts::default(), base());
+        let (drafts, base) = (DraftStore::default(), base());
         let owner = UserId::random();
         let text: Arc<str> = "x".repeat(MAX_DRAFTS_SIZE / 4 / FILES).into();
         let files = (0..FILES).map(|n| (format!("{n}.cedar"), Arc::clone(&text)));
@@ -232,7 +232,7 @@ mod tests {
         assert_eq!(drafts.replace(next, 0).unwrap_err(), DraftsError::Full);
         assert_eq!(drafts.find(owner, small.id, 0).unwrap().version, 1);
         // Drafts that change nothing take hardly anything however large their base is.
-        let drafts = Drafts::default();
+        let drafts = DraftStore::default();
         let folder = PolicyFolder::from_files("", large.clone());
         let base = Arc::new(DraftBase::new("1".to_owned(), &folder));
         for _ in 0..MAX_DRAFTS {
@@ -244,7 +244,7 @@ mod tests {
 
     #[test]
     fn the_next_version_replaces_the_one_that_it_was_made_of_alone() {
-        let (drafts, base) = (Drafts::default(), base());
+        let (drafts, base) = (DraftStore::default(), base());
         let owner = UserId::random();
         let first = drafts
             .insert(draft_of(owner, &base, base.files()), 0)
