@@ -112,15 +112,11 @@ fn main() {
         comparison.groups.len(),
     );
     list_access(&to, &catalog, &scope);
-    count_pairs(
-        BundlePair {
-            from: &from,
-            to: &to,
-        },
-        &catalog,
-        &scope,
-        &comparison,
-    );
+    let bundles = BundlePair {
+        from: &from,
+        to: &to,
+    };
+    count_pairs(bundles, &catalog, &scope, &comparison);
     let started = Instant::now();
     let changed = spot_check(&mut rng, &from, &to, &catalog, &comparison);
     println!(
@@ -174,10 +170,9 @@ fn count_pairs(
     scope: &ContextScope,
     comparison: &BundleComparison,
 ) {
-    let users = catalog.users.iter();
-    let users: Vec<_> = users.map(|record| Arc::new(record.user.clone())).collect();
-    let datasets = catalog.datasets.iter().cloned().map(Arc::new);
-    let datasets: Vec<_> = datasets.collect();
+    let users = catalog.users.iter().map(|record| record.user.clone());
+    let users: Vec<_> = users.map(Arc::new).collect();
+    let datasets: Vec<_> = catalog.datasets.iter().cloned().map(Arc::new).collect();
     let started = Instant::now();
     let viewer = Viewer {
         user: &users[0],
@@ -203,16 +198,8 @@ fn count_pairs(
             let started = Instant::now();
             let query = MatrixQuery {
                 action,
-                people: MatrixAxis {
-                    by: people,
-                    within: Vec::new(),
-                    after: None,
-                },
-                datasets: MatrixAxis {
-                    by: rows.clone(),
-                    within: Vec::new(),
-                    after: None,
-                },
+                people: whole_axis(people),
+                datasets: whole_axis(rows.clone()),
                 scope: scope.clone(),
                 limit: 200,
             };
@@ -227,6 +214,14 @@ fn count_pairs(
             assert_eq!(matrix.totals.gained, of_change(DecisionChange::Gains));
             assert_eq!(matrix.totals.lost, of_change(DecisionChange::Loses));
         }
+    }
+}
+
+fn whole_axis<G>(by: G) -> MatrixAxis<G> {
+    MatrixAxis {
+        by,
+        within: Vec::new(),
+        after: None,
     }
 }
 

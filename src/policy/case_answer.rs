@@ -8,6 +8,7 @@ use cedar_policy::{AuthorizationError, Entities, Request};
 use super::bundle::Bundle;
 use super::case_file::CaseDecision;
 use super::combined_decision::CombinedDecision;
+use super::policy_id::id_text;
 
 /// What the policies of a bundle answer.
 pub(super) struct CaseAnswer {
@@ -54,11 +55,7 @@ impl CaseAnswer {
                 CaseDecision::Deny
             },
             decision_without_errors,
-            determining_policies: combined
-                .determining
-                .iter()
-                .map(ToString::to_string)
-                .collect(),
+            determining_policies: combined.determining.iter().map(id_text).collect(),
             errors,
             failed_policies,
         }
@@ -68,6 +65,6 @@ impl CaseAnswer {
 /// The policy that an evaluation error is about.
 pub(super) fn failed_policy(error: &AuthorizationError) -> String {
     match error {
-        AuthorizationError::PolicyEvaluationError(error) => error.policy_id().to_string(),
+        AuthorizationError::PolicyEvaluationError(error) => id_text(error.policy_id()),
     }
 }

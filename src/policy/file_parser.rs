@@ -20,6 +20,7 @@ use super::enumerations::entity_advice;
 use super::error::from_cedar;
 use super::hints::{self, PolicyPlace};
 use super::known_valid::{KnownValid, findings_of};
+use super::policy_id::id_text;
 use super::proof_memory::ProofMemory;
 use super::reach::{self, RequestTypes, UnreachablePart};
 use super::source_policy::{SourcePolicy, first_line};
@@ -264,7 +265,7 @@ impl<'a> FileParser<'a> {
                 ValidationWarning::ImpossiblePolicy(_)
                     | ValidationWarning::InvalidActionApplication(_)
             ) {
-                impossible.insert(warning.policy_id().to_string());
+                impossible.insert(id_text(warning.policy_id()));
                 continue;
             }
             if is_usual_text(warning) {

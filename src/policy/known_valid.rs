@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use cedar_policy::{Policy, ValidationResult};
 
+use super::policy_id::id_text;
 use super::proof_digest::{DigestBuilder, ProofDigest, context_digest, policy_digest};
 use super::proof_memory::ProofMemory;
 use super::sources::SourceFiles;
@@ -58,9 +59,9 @@ impl KnownValid {
 /// The policies about which the validator says anything.
 pub(super) fn findings_of(result: &ValidationResult) -> BTreeSet<String> {
     let errors = result.validation_errors();
-    let errors = errors.map(|error| error.policy_id().to_string());
+    let errors = errors.map(|error| id_text(error.policy_id()));
     let warnings = result.validation_warnings();
     errors
-        .chain(warnings.map(|warning| warning.policy_id().to_string()))
+        .chain(warnings.map(|warning| id_text(warning.policy_id())))
         .collect()
 }

@@ -39,7 +39,7 @@
 //! - `hints`: what to write instead of what the parser and the validator refuse.
 //! - Deciding: `entities` and `context` build what Cedar evaluates, `cached_entities` says how large it is, `cache_size`
 //!   how much is kept, `index` finds the policies that can
-//!   match, `decide` evaluates them, `combined_decision` combines the results of several sets.
+//!   match, `decide` evaluates them, `policy_id` has their ids, `combined_decision` combines the results of several sets.
 //! - Explaining: `conditions` splits policies into parts, as `source_form` says how they are written,
 //!   `values` lists what a part reads, `case_answer` evaluates cases, `caught_case` says which policy caught one that
 //!   failed.
@@ -107,6 +107,7 @@ mod networks;
 mod pair_traits;
 mod part_value;
 mod policies;
+mod policy_id;
 mod proof_digest;
 mod reach;
 mod schema_check;

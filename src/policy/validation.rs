@@ -100,7 +100,7 @@ pub(super) fn deduplicated<'a>(
     // The policies in which one hint mends everything: their other problems were its consequences.
     let mut mended = BTreeSet::new();
     for error in errors {
-        let id = error.policy_id().to_string();
+        let id = id_text(error.policy_id());
         let problem = problem_of(error);
         let start = problem.span().map(|span| span.start);
         let is_known = start.is_some() && !known.insert((id.clone(), start));

@@ -111,7 +111,13 @@ async fn an_owner_sees_who_may_read_as_far_as_it_may_see_them() {
     assert_eq!(grants("otto"), ["reader"]);
     let grant = &entry(&seen, "otto").unwrap()["access"]["grants"][0];
     assert_eq!(grant["policy"], "shared-with-user");
-    assert!(grant["reason"].as_str().unwrap().contains("shared with this user"), "{grant}");
+    assert!(
+        grant["reason"]
+            .as_str()
+            .unwrap()
+            .contains("shared with this user"),
+        "{grant}"
+    );
     let of_mo = entry(&seen, "mo").unwrap()["access"]["grants"].to_string();
     assert!(!of_mo.contains("shared-with-role"), "{of_mo}");
     // That mo reads it by a role too is told, but not by which: the role is mo's own affair.

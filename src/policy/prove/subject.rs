@@ -14,6 +14,7 @@ use serde_json::Value;
 use crate::policy::Bundle;
 use crate::policy::index::PolicyIndex;
 use crate::policy::links::instantiate;
+use crate::policy::policy_id::id_text;
 use crate::policy::proof_digest::{DigestBuilder, ProofDigest, context_digest, policy_digest};
 use crate::policy::proof_memory::ProofMemory;
 
@@ -109,7 +110,7 @@ impl InvariantStatement {
 impl SubjectPolicy {
     fn new(policy: &Policy) -> Self {
         Self {
-            id: policy.id().to_string(),
+            id: id_text(policy.id()),
             effect: policy.effect(),
             digest: policy_digest(policy),
             policy: policy.clone(),

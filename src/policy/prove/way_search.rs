@@ -14,6 +14,7 @@ use serde_json::Value;
 
 use crate::policy::Bundle;
 use crate::policy::links::instantiate;
+use crate::policy::policy_id::id_text;
 use crate::policy::validation::{ValidationPurpose, validate};
 
 use super::invariants::{Invariant, InvariantBound};
@@ -59,7 +60,7 @@ impl<'a> WaySearch<'a> {
                 if solver.is_expired() {
                     return None;
                 }
-                if !excepted.contains(&policy.id().to_string())
+                if !excepted.contains(&id_text(policy.id()))
                     && may_match(policy, &environment, &bundle.schema)
                 {
                     here.push(policy.clone());
@@ -136,7 +137,7 @@ impl<'a> WaySearch<'a> {
     /// The relevant policies of an environment without the culprits found so far.
     fn remaining(&self, environment: &RequestEnv) -> Option<Vec<Policy>> {
         let relevant = self.relevant.get(environment)?.iter();
-        let is_left = |policy: &&Policy| !self.culprits.contains(&policy.id().to_string());
+        let is_left = |policy: &&Policy| !self.culprits.contains(&id_text(policy.id()));
         Some(relevant.filter(is_left).cloned().collect())
     }
 
@@ -155,7 +156,7 @@ impl<'a> WaySearch<'a> {
             return BTreeSet::new();
         }
         let reasons = answer.diagnostics().reason();
-        reasons.map(ToString::to_string).collect()
+        reasons.map(id_text).collect()
     }
 
     async fn find_violation(

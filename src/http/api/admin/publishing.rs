@@ -16,7 +16,7 @@ use crate::http::reply::responses::{ErrorResponse, ErrorStatuses};
 use crate::service::administration::Administration;
 use crate::service::administration::drafts::PublishOutcome;
 
-use super::policies::RejectedBundleResponse;
+use super::rejected_bundle::RejectedBundleResponse;
 
 const MISSING_IF_MATCH: &str =
     "send If-Match with the folder revision in force that the draft is to replace, in quotes";
