@@ -19,7 +19,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::Path;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use strum::VariantArray;
 
@@ -38,19 +38,19 @@ use cedargate::service::policies::review::access_lists::{
     DatasetGroup, DatasetsQuery, PrincipalGroup, PrincipalsQuery, list_datasets, list_principals,
 };
 use cedargate::service::policies::review::asked_contexts::ContextScope;
-use cedargate::service::policies::review::budget::ReviewBudget;
 use cedargate::service::policies::review::bundle_pair::BundlePair;
 use cedargate::service::policies::review::comparison::{
     BundleComparison, ChangeGroup, DecisionChange, compare,
 };
-use cedargate::service::policies::review::matrix::{
-    DatasetGrouping, MatrixAxis, MatrixCatalog, MatrixQuery, PeopleGrouping, access_matrix,
-};
-use cedargate::service::policies::review::visible::Viewer;
 use cedargate::storage::{Catalog, UserRecord};
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 use uuid::Uuid;
+
+#[path = "comparison_parts/matrices.rs"]
+mod matrices;
+
+use matrices::count_pairs;
 
 const DATASETS: u64 = 100_000;
 const USERS: u64 = 1_000;
@@ -161,68 +161,6 @@ fn list_access(bundle: &Bundle, catalog: &Catalog, scope: &ContextScope) {
     let by_user = what.actions[0].groups.iter().any(is_listed);
     let has_user = |group: &PrincipalGroup| group.users.iter().any(|one| one.id == user.id);
     assert_eq!(by_user, who.groups.iter().any(has_user));
-}
-
-/// Counts the pairs of access matrices, and checks that they have the changes of the comparison.
-fn count_pairs(
-    bundles: BundlePair<'_>,
-    catalog: &Catalog,
-    scope: &ContextScope,
-    comparison: &BundleComparison,
-) {
-    let users = catalog.users.iter().map(|record| record.user.clone());
-    let users: Vec<_> = users.map(Arc::new).collect();
-    let datasets: Vec<_> = catalog.datasets.iter().cloned().map(Arc::new).collect();
-    let started = Instant::now();
-    let viewer = Viewer {
-        user: &users[0],
-        key_datasets: None,
-        bundle: bundles.from,
-        unix_seconds: UNIX_SECONDS,
-    };
-    let users = viewer.users(Action::ViewUsers, &users, |_| true);
-    let datasets = viewer.datasets(Action::Administer, &datasets, |_| true);
-    let catalog = MatrixCatalog::new(&users, datasets);
-    println!("what an author may see in {:.2?}", started.elapsed());
-    for action in ACTIONS {
-        let of_change = |change| {
-            let groups = comparison.groups.iter();
-            let groups = groups.filter(|one| (one.action, one.change) == (action, change));
-            groups.map(ChangeGroup::size).sum::<u64>()
-        };
-        for (people, rows) in [
-            (PeopleGrouping::Role, DatasetGrouping::Visibility),
-            (PeopleGrouping::Class, DatasetGrouping::Owner),
-            (PeopleGrouping::Person, DatasetGrouping::Dataset),
-        ] {
-            let started = Instant::now();
-            let query = MatrixQuery {
-                action,
-                people: whole_axis(people),
-                datasets: whole_axis(rows.clone()),
-                scope: scope.clone(),
-                limit: 200,
-            };
-            let budget = ReviewBudget::new(u64::MAX, Duration::MAX);
-            let matrix = access_matrix(bundles, &catalog, &query, &budget).unwrap();
-            println!(
-                "matrix of {action} by {people:?} and {rows:?} in {:.2?}: {} columns, {} rows",
-                started.elapsed(),
-                matrix.columns.len(),
-                matrix.rows.len()
-            );
-            assert_eq!(matrix.totals.gained, of_change(DecisionChange::Gains));
-            assert_eq!(matrix.totals.lost, of_change(DecisionChange::Loses));
-        }
-    }
-}
-
-fn whole_axis<G>(by: G) -> MatrixAxis<G> {
-    MatrixAxis {
-        by,
-        within: Vec::new(),
-        after: None,
-    }
 }
 
 fn edited() -> Bundle {

@@ -10,6 +10,8 @@ use cedar_policy::{
 use crate::domain::diagnostic::SourceDiagnostic;
 use crate::domain::error_chain::error_chain;
 
+use super::policy_id::id_text;
+
 /// How many attributes deep a policy may reach: the principal's and the resource's own
 /// (<https://docs.cedarpolicy.com/policies/level-validation.html>).
 const MAX_ATTRIBUTE_LEVEL: u32 = 1;

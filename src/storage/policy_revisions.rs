@@ -122,13 +122,12 @@ impl Database {
                 Some((number, _)) => Some(*number),
                 None => find_stored_edit(writing, revision).await?,
             };
-            match stored {
-                Some(number) => name_publisher(writing, number, revision).await?,
-                None => {
-                    let number = newest.map_or(1, |(number, _)| number + 1);
-                    insert_revision(writing, number, revision).await?;
-                    forget_old_revisions(writing, number).await?;
-                }
+            if let Some(number) = stored {
+                name_publisher(writing, number, revision).await?;
+            } else {
+                let number = newest.map_or(1, |(number, _)| number + 1);
+                insert_revision(writing, number, revision).await?;
+                forget_old_revisions(writing, number).await?;
             }
             append(
                 writing,

@@ -72,12 +72,12 @@ async fn each_folder_that_comes_into_force_is_in_the_history_with_what_it_change
 
     let path = format!("{REVISIONS}/{}", edit["folder_revision"].as_str().unwrap());
     let one = ada.get(&path).await.json();
-    let patch = one["patch"].as_str().unwrap();
+    let diff = one["patch"].as_str().unwrap();
     assert!(
-        patch.starts_with("diff --git a/policies/public.cedar b/policies/public.cedar\n"),
-        "{patch}"
+        diff.starts_with("diff --git a/policies/public.cedar b/policies/public.cedar\n"),
+        "{diff}"
     );
-    assert!(patch.contains("\n+@max_ttl(\"50\")\n"), "{patch}");
+    assert!(diff.contains("\n+@max_ttl(\"50\")\n"), "{diff}");
     ada.get(&format!("{REVISIONS}/{}", "0".repeat(64)))
         .await
         .problem(404);

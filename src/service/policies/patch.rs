@@ -81,16 +81,21 @@ impl<'a> FolderEdit<'a> {
             if change == FileChange::Unchanged {
                 continue;
             }
-            let path = if prefix.is_empty() {
+            let file_name = if prefix.is_empty() {
                 name.to_owned()
             } else {
                 format!("{prefix}/{name}")
             };
             let is_marked = self.marked.contains(name) && self.before.contains_key(name);
             let lines = |text: Option<&'a Arc<str>>| lines_of(text.map(AsRef::as_ref), is_marked);
-            push_header(&mut patch, &path, change);
+            push_header(&mut patch, &file_name, change);
             let (before, after) = (lines(self.before.get(name)), lines(self.after.get(name)));
-            push_hunks(&mut patch, (&path, change), (&before, &after), deadline);
+            push_hunks(
+                &mut patch,
+                (&file_name, change),
+                (&before, &after),
+                deadline,
+            );
         }
         patch
     }
@@ -119,8 +124,8 @@ fn lines_of(text: Option<&str>, is_marked: bool) -> Vec<Line<'_>> {
         .collect()
 }
 
-fn push_header(patch: &mut String, path: &str, change: FileChange) {
-    let (old, new) = (quoted("a/", path), quoted("b/", path));
+fn push_header(patch: &mut String, file_name: &str, change: FileChange) {
+    let (old, new) = (quoted("a/", file_name), quoted("b/", file_name));
     let _ = writeln!(patch, "diff --git {old} {new}");
     match change {
         FileChange::Added => {
@@ -135,7 +140,7 @@ fn push_header(patch: &mut String, path: &str, change: FileChange) {
 
 fn push_hunks(
     patch: &mut String,
-    (path, change): (&str, FileChange),
+    (file_name, change): (&str, FileChange),
     (before, after): (&[Line<'_>], &[Line<'_>]),
     deadline: Instant,
 ) {
@@ -147,7 +152,7 @@ fn push_hunks(
     }
     let name = |side: &str, is_there: bool| {
         if is_there {
-            quoted(side, path)
+            quoted(side, file_name)
         } else {
             "/dev/null".to_owned()
         }
@@ -199,13 +204,13 @@ fn push_lines(patch: &mut String, sign: char, lines: &[Line<'_>]) {
 }
 
 /// A path as git writes it: in quotes, with octal escapes, unless it is plain ASCII without blanks.
-fn quoted(side: &str, path: &str) -> String {
+fn quoted(side: &str, file_name: &str) -> String {
     let is_plain = |byte: u8| byte.is_ascii_graphic() && byte != b'"' && byte != b'\\';
-    if path.bytes().all(is_plain) {
-        return format!("{side}{path}");
+    if file_name.bytes().all(is_plain) {
+        return format!("{side}{file_name}");
     }
     let mut text = format!("\"{side}");
-    for byte in path.bytes() {
+    for byte in file_name.bytes() {
         match byte {
             b'"' | b'\\' => {
                 text.push('\\');

@@ -40,7 +40,7 @@ async fn users_and_datasets_are_named_by_their_ids(db: TestDatabase) {
     datasets.sort_by_key(|dataset| dataset.id);
     let nobodys = DatasetId(uuid::Uuid::new_v4());
     let ids = datasets.iter().map(|dataset| dataset.id).chain([nobodys]);
-    let titles = database.find_titles(&ids.collect()).await.unwrap();
+    let titles = database.find_search(&ids.collect()).await.unwrap();
     let expected = datasets
         .iter()
         .map(|dataset| (dataset.id, dataset.title.clone()));
@@ -63,26 +63,26 @@ async fn users_and_datasets_are_found_by_parts_of_their_names_and_ids(db: TestDa
         title: title.to_owned(),
         ..change.datasets_put[0].clone()
     };
-    let titles = ["Deep 100%_sea", "Sea of Ö", "Inland sea", "nothing like it"];
-    let datasets = titles.map(titled);
+    let all = ["Deep 100%_sea", "Sea of Ö", "Inland sea", "nothing like it"];
+    let datasets = all.map(titled);
     change.datasets_put = datasets.to_vec();
     write_change(&db, &change).await;
     let database = &db.database;
 
-    let titles = async |text: &str, limit| -> Vec<String> {
+    let search = async |text: &str, limit| -> Vec<String> {
         let found = database.search_titles(&NameSearch::new(text), limit).await;
         found.unwrap().into_iter().map(|(_, title)| title).collect()
     };
     assert_eq!(
-        titles("SEA", 9).await,
+        search("SEA", 9).await,
         ["Sea of Ö", "Deep 100%_sea", "Inland sea"]
     );
-    assert_eq!(titles("sea", 2).await, ["Sea of Ö", "Deep 100%_sea"]);
-    assert_eq!(titles("%_s", 9).await, ["Deep 100%_sea"]);
-    assert_eq!(titles("of Ö", 9).await, ["Sea of Ö"]);
-    assert!(titles("!", 9).await.is_empty());
+    assert_eq!(search("sea", 2).await, ["Sea of Ö", "Deep 100%_sea"]);
+    assert_eq!(search("%_s", 9).await, ["Deep 100%_sea"]);
+    assert_eq!(search("of Ö", 9).await, ["Sea of Ö"]);
+    assert!(search("!", 9).await.is_empty());
     let id = datasets[3].id.to_string().to_uppercase();
-    assert_eq!(titles(&id[..13], 9).await, ["nothing like it"]);
+    assert_eq!(search(&id[..13], 9).await, ["nothing like it"]);
 
     let ada = &change.users_put[0].user;
     let found = async |text: &str| {

@@ -100,7 +100,7 @@ async fn a_revision_comes_back_as_it_was_stored_and_its_record_with_it(db: TestD
     assert!(newest.has_texts && oldest.has_texts);
     assert_eq!(
         database.list_policy_revisions(Some(2), 10).await.unwrap(),
-        [oldest.clone()]
+        std::slice::from_ref(oldest)
     );
     assert_eq!(
         database.find_policy_revision("first").await,

@@ -152,7 +152,7 @@ impl Administration {
     ) -> Result<NewCase, ServiceError> {
         let question = self.find_seen_whole(operation, query).await?;
         let bundle = Arc::clone(bundle);
-        let make = move || {
+        let work = move || {
             let case = question.new_case(&bundle)?;
             let case = match expected {
                 Some(is_permitted) => case.expecting(is_permitted),
@@ -161,7 +161,7 @@ impl Administration {
             let name = question.case_name(case.is_permitted());
             Ok(case.renamed(&name))
         };
-        let made: Result<NewCase, String> = self.run_draft_work(operation, make).await?;
+        let made: Result<NewCase, String> = self.run_draft_work(operation, work).await?;
         made.map_err(|reason| no_case("principal", &reason))
     }
 
@@ -188,13 +188,18 @@ impl Administration {
         } = extended.map_err(writer_error)?;
         let is_added = !added.is_empty();
         let edit = Arc::new(DraftEdit::from([(file.clone(), Some(text.clone()))]));
-        let is_newest = |version: &u64| match *version == draft.version {
-            true => Ok(()),
-            false => Err(ServiceError::PreconditionFailed),
+        let is_newest = |version: &u64| {
+            let is_same = *version == draft.version;
+            is_same
+                .then_some(())
+                .ok_or(ServiceError::PreconditionFailed)
         };
-        let write = move |draft: &Draft| match is_added {
-            true => laid_over(draft.base().files(), draft.files(), &edit),
-            false => Ok(draft.files().clone()),
+        let write = move |draft: &Draft| {
+            if is_added {
+                laid_over(draft.base().files(), draft.files(), &edit)
+            } else {
+                Ok(draft.files().clone())
+            }
         };
         let next = self.next_version(operation, draft.id, &is_newest, write);
         Ok(AddedCase {

@@ -68,12 +68,12 @@ impl Administration {
             let base = self.draft_base()?;
             let files = self.original_files(&base, origin).await?;
             let (now, bundles) = (self.clock.unix_millis(), Arc::clone(&self.drafts.bundles));
-            let make = move || {
+            let work = move || {
                 let files = with_shared_texts(base.files(), files);
                 let files = laid_over(base.files(), &files, &edit)?;
                 Ok(hashed(Draft::new(owner, now, base, files, bundles)))
             };
-            let made: Result<Draft, DraftEditError> = self.run_draft_work(&operation, make).await?;
+            let made: Result<Draft, DraftEditError> = self.run_draft_work(&operation, work).await?;
             let draft = self.drafts.insert(made?, now)?;
             operation.set_summary(format!("draft {} of the policies created", draft.id));
             self.draft_view(draft)
@@ -217,12 +217,12 @@ impl Administration {
             let draft = self.open_draft(operation, id)?;
             precondition(&draft.version)?;
             let (before, edit) = (Arc::clone(&draft), edit.clone());
-            let make = move || {
+            let work = move || {
                 let files = edit(&before)?;
                 Ok((files != *before.files()).then(|| hashed(before.next(None, files))))
             };
             let made: Result<Option<Draft>, DraftEditError> =
-                self.run_draft_work(operation, make).await?;
+                self.run_draft_work(operation, work).await?;
             let Some(next) = made? else {
                 return self.draft_view(draft);
             };

@@ -232,7 +232,7 @@ impl Administration {
 
 /// The ids in the texts of a draft, those of policies before those of other files; of very many the first.
 pub(super) fn mentioned_ids(files: &BTreeMap<String, Arc<str>>) -> BTreeSet<Uuid> {
-    let is_policy = |name: &str| name.ends_with(".cedar");
+    let is_policy = |name: &str| name.rsplit_once('.').is_some_and(|(_, end)| end == "cedar");
     let policies = files.iter().filter(|(name, _)| is_policy(name));
     let others = files.iter().filter(|(name, _)| !is_policy(name));
     let mut found = BTreeSet::new();

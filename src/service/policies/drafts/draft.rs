@@ -41,8 +41,11 @@ pub struct Draft {
     revision: OnceLock<Revision>,
     bundles: Arc<DraftBundles>,
     /// The last proof of a version of it, with the version.
-    last_proof: Arc<Mutex<Option<(u64, Arc<Proof>)>>>,
+    last_proof: Arc<Mutex<Option<ProofOfVersion>>>,
 }
+
+/// A proof, and the version of the draft that it is about.
+type ProofOfVersion = (u64, Arc<Proof>);
 
 impl DraftBase {
     /// The folder with a folder revision.

@@ -219,7 +219,7 @@ mod tests {
         let owner = UserId::random();
         let text: Arc<str> = "x".repeat(MAX_DRAFTS_SIZE / 4 / FILES).into();
         let files = (0..FILES).map(|n| (format!("{n}.cedar"), Arc::clone(&text)));
-        let large = FileTexts::from_iter(files);
+        let large: FileTexts = files.collect();
         for _ in 0..3 {
             drafts.insert(draft_of(owner, &base, &large), 0).unwrap();
         }

@@ -80,7 +80,7 @@ impl FolderWriter {
         };
         for (name, after) in changes {
             let bytes = self.files.read(&name)?;
-            let after = after.map(|text| with_mark_of(bytes.as_deref(), text));
+            let after = after.map(|text| with_mark_of(bytes.as_deref(), &text));
             journal.files.push(JournalFile {
                 before: bytes.as_deref().map(digest_of),
                 name: name.clone(),
@@ -192,9 +192,9 @@ impl FinishedPublish {
 }
 
 /// The text of a file as it is written: one that began with a byte order mark keeps it.
-fn with_mark_of(before: Option<&[u8]>, text: Arc<str>) -> Arc<str> {
+fn with_mark_of(before: Option<&[u8]>, text: &Arc<str>) -> Arc<str> {
     let mark = before.filter(|bytes| skip_byte_order_mark(bytes).len() < bytes.len());
-    mark.map_or(Arc::clone(&text), |_| Arc::from(format!("\u{feff}{text}")))
+    mark.map_or(Arc::clone(text), |_| Arc::from(format!("\u{feff}{text}")))
 }
 
 /// The files that differ, with their texts afterwards.

@@ -37,9 +37,9 @@ impl AssumedCaller {
             (Authentication::CommandLine, _) => {
                 return Err("no request authenticates so; use none, password, issuer or api_key");
             }
-            (Authentication::None, None) => None,
+            (Authentication::None, None)
+            | (Authentication::Password | Authentication::Issuer, Some(_)) => None,
             (_, None) => return Err("anonymous callers do not authenticate"),
-            (Authentication::Password | Authentication::Issuer, Some(_)) => None,
             (Authentication::ApiKey, Some(user)) => {
                 let id = ApiKeyId(Uuid::from_u128(UNLIMITED_KEY));
                 Self::assumed_key(id, user, KeyScope::default())

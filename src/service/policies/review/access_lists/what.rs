@@ -176,12 +176,11 @@ impl ClassGroups {
             }
         };
         let of_pair;
-        let membership = match class {
-            Some(class) => &*of_classes.entry(class).or_insert_with(find),
-            None => {
-                of_pair = find();
-                &of_pair
-            }
+        let membership = if let Some(class) = class {
+            &*of_classes.entry(class).or_insert_with(find)
+        } else {
+            of_pair = find();
+            &of_pair
         };
         for group in &membership.groups {
             if let Some(group) = members.get_mut(*group) {

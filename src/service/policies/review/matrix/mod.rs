@@ -83,7 +83,7 @@ pub fn access_matrix(
         rows: &rows,
         askable: askable(&run.decider.asked, query.action),
     };
-    let counted = counter.count(&shapes, || budget.check(run.decider.decided))?;
+    let cells = counter.count(&shapes, || budget.check(run.decider.decided))?;
     let situations = Situations {
         run: &run,
         is_address_read: run.decider.asked.addresses.len() > 1 || scope.address.is_some(),
@@ -107,13 +107,13 @@ pub fn access_matrix(
             .map(|column| column.column(run.users))
             .collect(),
         rows: rows.iter().map(|row| row.row(catalog)).collect(),
-        cells: counted
+        cells: cells
             .cells
             .iter()
             .map(|row| row.iter().map(cell).collect())
             .collect(),
-        totals: counter.total(&counted.totals),
-        contexts: situations.reaches(&counter, &counted.totals),
+        totals: counter.total(&cells.totals),
+        contexts: situations.reaches(&counter, &cells.totals),
         next_people,
         next_datasets,
     })

@@ -1,5 +1,6 @@
 //! The rows of a matrix: which datasets a question is about, and in which groups.
 
+use std::collections::BTreeSet;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
@@ -151,7 +152,7 @@ fn is_in_group(dataset: &Dataset, key: &DatasetKey) -> bool {
             let values = dataset.tags.get(name);
             match value {
                 Some(value) => values.is_some_and(|values| values.contains(value)),
-                None => values.is_none_or(|values| values.is_empty()),
+                None => values.is_none_or(BTreeSet::is_empty),
             }
         }
         DatasetKey::Dataset(id) => dataset.id == *id,

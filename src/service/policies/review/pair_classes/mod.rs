@@ -264,18 +264,17 @@ impl<'a> PairClasses<'a> {
         } else {
             (others, &none)
         };
-        let reader_roles = match projected.reader_roles.get(roles) {
-            Some(place) => *place,
-            None => {
-                let place = self.reader_classes.len();
-                let is_reader = |class: &EquivalenceClass| {
-                    has_readers && is_reader_by_other_role(dataset, &class.roles, &self.references)
-                };
-                let readers = self.classes.iter().map(is_reader).collect();
-                self.reader_classes.push(readers);
-                projected.reader_roles.insert(roles.clone(), place);
-                place
-            }
+        let reader_roles = if let Some(place) = projected.reader_roles.get(roles) {
+            *place
+        } else {
+            let place = self.reader_classes.len();
+            let is_reader = |class: &EquivalenceClass| {
+                has_readers && is_reader_by_other_role(dataset, &class.roles, &self.references)
+            };
+            let readers = self.classes.iter().map(is_reader).collect();
+            self.reader_classes.push(readers);
+            projected.reader_roles.insert(roles.clone(), place);
+            place
         };
         let place = self.signatures.len();
         let key = (others, readers, reader_roles);
