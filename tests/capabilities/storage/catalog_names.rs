@@ -40,7 +40,7 @@ async fn users_and_datasets_are_named_by_their_ids(db: TestDatabase) {
     datasets.sort_by_key(|dataset| dataset.id);
     let nobodys = DatasetId(uuid::Uuid::new_v4());
     let ids = datasets.iter().map(|dataset| dataset.id).chain([nobodys]);
-    let titles = database.find_search(&ids.collect()).await.unwrap();
+    let titles = database.find_titles(&ids.collect()).await.unwrap();
     let expected = datasets
         .iter()
         .map(|dataset| (dataset.id, dataset.title.clone()));
