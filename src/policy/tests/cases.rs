@@ -52,6 +52,14 @@ fn a_case_that_passes_is_reported_with_its_location() {
 }
 
 #[test]
+fn a_policy_is_named_as_its_id_is_written() {
+    let policies = ALL.replace("\"all\"", r#""it's \"all\"""#);
+    let cases = CASE.replace("[\"all\"]", r#"["it's \"all\""]"#);
+    assert!(policies != ALL && cases != CASE);
+    assert!(run(&policies, &cases).unwrap().is_passed());
+}
+
+#[test]
 fn a_failed_case_demonstrates_nothing() {
     for (written, edited, failure) in [
         ("allow", "deny", "expected deny, got allow"),
