@@ -165,7 +165,13 @@ def test_a_proof_is_given_up(workbench, web_page):
 def blind_server(tmp_path):
     """A server where every user may read and draft policies, and only admins see people and datasets."""
     server = start_with_policies(
-        lambda **more: Server(tmp_path, **{**WITHOUT_LIMITS, **more}), {"authors.cedar": AUTHORS}
+        lambda **more: Server(tmp_path, **{**WITHOUT_LIMITS, **more}),
+        {
+            "authors.cedar": AUTHORS,
+            # These say that only admins see the policies.
+            "invariants/admins.cedar": b"// None.\n",
+            "admin.cases.json": b"[]\n",
+        },
     )
     yield server
     server.stop()
