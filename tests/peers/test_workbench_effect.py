@@ -163,7 +163,7 @@ def test_a_proof_is_given_up(workbench, web_page):
 
 @pytest.fixture
 def blind_server(tmp_path):
-    """A server where every user may read and draft policies, and only admins see people and datasets."""
+    """A server where every user drafts policies, and only admins see people and datasets."""
     server = start_with_policies(
         lambda **more: Server(tmp_path, **{**WITHOUT_LIMITS, **more}),
         {

@@ -54,6 +54,14 @@ def publish_elsewhere(server, name, old, new):
     drafts.call("DELETE", f"/{draft['id']}")
 
 
+def changed_files(drafts):
+    """The names of the files that each draft changes."""
+    return sorted(
+        [file["name"] for file in draft["files"] if file["change"] != "unchanged"]
+        for draft in drafts.items()
+    )
+
+
 def download_patch(workbench, folder):
     with workbench.page.expect_download() as download:
         workbench.button("Download the patch").click()
@@ -297,8 +305,7 @@ def test_two_tabs_of_an_author_have_drafts_of_their_own(workbench, web_page, wri
     dialog.get_by_role("textbox").fill("second.cedar")
     dialog.get_by_role("button", name="Create").click()
     other.expect_saved()
-    changes = [[f["name"] for f in d["files"] if f["change"] != "unchanged"] for d in drafts.items()]
-    assert sorted(changes) == [["owner.cedar"], ["second.cedar"]]
+    assert changed_files(drafts) == [["owner.cedar"], ["second.cedar"]]
     assert "// First tab: " in drafts.text("owner.cedar")
 
 
@@ -315,8 +322,7 @@ def test_a_tab_whose_draft_another_tab_changed_goes_on_with_its_own(
     dialog.get_by_role("button", name="Create").click()
     expect(workbench.view.get_by_role("heading", name="third.cedar")).to_be_visible()
     workbench.expect_saved()
-    changes = [[f["name"] for f in d["files"] if f["change"] != "unchanged"] for d in drafts.items()]
-    assert sorted(changes) == [["other.cedar", "owner.cedar"], ["owner.cedar", "third.cedar"]]
+    assert changed_files(drafts) == [["other.cedar", "owner.cedar"], ["owner.cedar", "third.cedar"]]
 
     # Nothing of another tab is published unseen either.
     mine = next(d for d in drafts.items() if "third.cedar" in str(d["files"]))
