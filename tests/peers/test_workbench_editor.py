@@ -271,3 +271,28 @@ def test_a_session_that_ended_is_renewed_by_signing_in_and_the_edit_is_kept(web_
     workbench.expect_saved()
     assert "// Kept." in Drafts(server).text("internal.cedar")
     assert_quiet(web_page, expected_errors=("status of 401",))
+
+
+def test_typing_over_a_coloured_selection_leaves_no_inline_style(workbench, web_page):
+    workbench.open("internal.cedar")
+    workbench.text.click()
+    web_page.keyboard.press("Control+a")
+    web_page.keyboard.type("x")
+    expect(workbench.text).to_have_text("x")
+    web_page.keyboard.press("Control+a")
+    web_page.keyboard.type('"')
+    expect(workbench.text).to_have_text('"x"')
+    web_page.keyboard.press("Control+z")
+    assert_quiet(web_page)
+
+
+def test_a_new_file_may_be_called_as_the_server_names_its_files(workbench, web_page):
+    workbench.button("New file").click()
+    dialog = workbench.dialog("New file")
+    dialog.get_by_role("textbox").fill("networks.json")
+    dialog.get_by_role("button", name="Create").click()
+    expect(dialog).to_contain_text("networks.toml")
+    dialog.get_by_role("textbox").fill("networks.toml")
+    dialog.get_by_role("button", name="Create").click()
+    expect(workbench.view.get_by_role("heading", name="networks.toml")).to_be_visible()
+    workbench.expect_valid()

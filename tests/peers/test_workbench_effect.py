@@ -15,6 +15,11 @@ __all__ = ["chromium", "web_page"]
 # Restricted data for everyone who signed in: fails cases and violates an invariant.
 OPENED = policy_file("internal.cedar", 'Visibility::"internal"', 'Visibility::"restricted"')
 
+AUTHORS = b"""@id("authors")
+@reason("Everybody may look at the policies.")
+permit (principal is User, action == Action::"view_policies", resource);
+"""
+
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory):
@@ -153,4 +158,37 @@ def test_a_proof_is_given_up(workbench, web_page):
         "The proof is given up."
     )
     expect(workbench.button("Prove the draft")).to_be_enabled()
+    assert_quiet(web_page)
+
+
+@pytest.fixture
+def blind_server(tmp_path):
+    """A server where every user drafts policies, and only admins see people and datasets."""
+    server = start_with_policies(
+        lambda **more: Server(tmp_path, **{**WITHOUT_LIMITS, **more}),
+        {
+            "authors.cedar": AUTHORS,
+            # These say that only admins see the policies.
+            "invariants/admins.cedar": b"// None.\n",
+            "admin.cases.json": b"[]\n",
+        },
+    )
+    yield server
+    server.stop()
+
+
+def test_an_author_who_sees_nobody_is_not_told_that_nothing_changes(web_page, blind_server):
+    opened = "permit (principal, action, resource);\n"
+    Drafts(blind_server, OUTSIDER).create({"all.cedar": f'@id("all")\n@reason("x")\n{opened}'})
+    workbench = Workbench(web_page, blind_server, username=OUTSIDER)
+    workbench.button("Go on with it").click()
+    workbench.go("Effect")
+    expect(workbench.view).to_contain_text(
+        "You may see no users or datasets, so nothing could be compared."
+    )
+    expect(workbench.view).not_to_contain_text("No decision changes")
+    expect(workbench.view).not_to_contain_text("no difference")
+    workbench.go("Access matrix")
+    expect(workbench.view).to_contain_text("so nothing could be compared")
+    expect(workbench.view).not_to_contain_text("changes nothing")
     assert_quiet(web_page)

@@ -54,6 +54,14 @@ def publish_elsewhere(server, name, old, new):
     drafts.call("DELETE", f"/{draft['id']}")
 
 
+def changed_files(drafts):
+    """The names of the files that each draft changes."""
+    return sorted(
+        [file["name"] for file in draft["files"] if file["change"] != "unchanged"]
+        for draft in drafts.items()
+    )
+
+
 def download_patch(workbench, folder):
     with workbench.page.expect_download() as download:
         workbench.button("Download the patch").click()
@@ -214,3 +222,112 @@ def test_the_same_line_changed_by_two_authors_is_decided_by_the_second(
     expect(workbench.view).to_contain_text("The draft says the same as what is in force.")
     until(lambda: file.read_text().startswith("// Theirs"), "the folder as it is in force")
     assert_quiet(web_page)
+
+
+def test_what_is_typed_while_a_publication_runs_is_the_draft_afterwards(
+    workbench, web_page, writable_server
+):
+    file = writable_server.folder / "policies" / "public.cedar"
+    edit(workbench, "public.cedar", "// Public data", "// Published: public data")
+    workbench.go("Publish")
+    held = []
+    web_page.route("**/publish", lambda route: held.append(route))
+    workbench.button("Publish now").click()
+    expect(workbench.button("Give up")).to_be_visible()
+    until(lambda: web_page.wait_for_timeout(20) or held, "the request to publish")
+    answer = held[0].fetch()
+    assert file.read_text().startswith("// Published: public data")
+    workbench.open("public.cedar")
+    workbench.text.click()
+    web_page.keyboard.press("Control+Home")
+    web_page.keyboard.type("// Typed meanwhile.\n")
+    workbench.expect_saved()
+    held[0].fulfill(response=answer)
+    workbench.go("Publish")
+
+    expect(workbench.view.get_by_role("heading", name="✓ Published")).to_be_visible()
+    expect(workbench.view).to_contain_text("it is your draft now")
+    expect(workbench.view).to_contain_text("+// Typed meanwhile.")
+    expect(workbench.view.get_by_role("region", name="Files to decide about")).to_have_count(0)
+    expect(workbench.button("Publish now")).to_be_enabled()
+    text = Drafts(writable_server).text("public.cedar")
+    assert text.startswith("// Typed meanwhile.\n// Published: public data")
+    assert len(Drafts(writable_server).items()) == 1
+    workbench.open("public.cedar")
+    expect(workbench.text).to_contain_text("// Typed meanwhile.")
+    assert_quiet(web_page)
+
+
+def test_a_merge_that_is_written_by_hand_stays_while_the_page_is_drawn_anew(
+    workbench, web_page, writable_server
+):
+    edit(workbench, "shared.cedar", "// Restricted data", "// Mine: restricted data")
+    publish_elsewhere(
+        writable_server, "shared.cedar", "// Restricted data", "// Theirs: restricted data"
+    )
+    workbench.go("Publish")
+    workbench.button("Bring my draft up to date").click()
+    both = workbench.view.get_by_role("region", name="Both changed shared.cedar")
+    mine = both.get_by_label("shared.cedar in your draft")
+    mine.click()
+    web_page.keyboard.press("Control+Home")
+    web_page.keyboard.type("// Merged by hand.\n")
+    expect(mine).to_contain_text("// Merged by hand.")
+    with web_page.expect_response("**/admin/policies"):
+        web_page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
+    workbench.go("Edit")
+    workbench.go("Publish")
+    expect(mine).to_contain_text("// Merged by hand.")
+
+    # A third author publishes: what was written stays, beside what is in force now.
+    publish_elsewhere(writable_server, "shared.cedar", "// Theirs", "// Again theirs")
+    workbench.go("Edit")
+    workbench.go("Publish")
+    workbench.button("Bring my draft up to date").click()
+    expect(both.get_by_label("shared.cedar in force now")).to_contain_text("// Again theirs")
+    expect(mine).to_contain_text("// Merged by hand.")
+    both.get_by_role("button", name="Keep what stands at the right").click()
+    expect(both).to_have_count(0)
+    workbench.expect_saved()
+    text = Drafts(writable_server).text("shared.cedar")
+    assert text.startswith("// Merged by hand.\n// Mine: restricted data")
+    assert_quiet(web_page)
+
+
+def test_two_tabs_of_an_author_have_drafts_of_their_own(workbench, web_page, writable_server):
+    drafts = Drafts(writable_server)
+    other = Workbench(web_page.context.new_page(), writable_server, view="edit")
+    other.open("owner.cedar")
+    edit(workbench, "owner.cedar", "// ", "// First tab: ")
+    expect(other.text).not_to_contain_text("First tab")
+    other.button("New file").click()
+    dialog = other.dialog("New file")
+    dialog.get_by_role("textbox").fill("second.cedar")
+    dialog.get_by_role("button", name="Create").click()
+    other.expect_saved()
+    assert changed_files(drafts) == [["owner.cedar"], ["second.cedar"]]
+    assert "// First tab: " in drafts.text("owner.cedar")
+
+
+def test_a_tab_whose_draft_another_tab_changed_goes_on_with_its_own(
+    workbench, web_page, writable_server
+):
+    drafts = Drafts(writable_server)
+    edit(workbench, "owner.cedar", "// ", "// This tab: ")
+    (draft,) = drafts.items()
+    drafts.call("PATCH", f"/{draft['id']}", json={"files": {"other.cedar": "// Other tab.\n"}})
+    workbench.button("New file").click()
+    dialog = workbench.dialog("New file")
+    dialog.get_by_role("textbox").fill("third.cedar")
+    dialog.get_by_role("button", name="Create").click()
+    expect(workbench.view.get_by_role("heading", name="third.cedar")).to_be_visible()
+    workbench.expect_saved()
+    assert changed_files(drafts) == [["other.cedar", "owner.cedar"], ["owner.cedar", "third.cedar"]]
+
+    # Nothing of another tab is published unseen either.
+    mine = next(d for d in drafts.items() if "third.cedar" in str(d["files"]))
+    drafts.call("PATCH", f"/{mine['id']}", json={"files": {"unseen.cedar": "// Unseen.\n"}})
+    workbench.go("Publish")
+    expect(workbench.view).to_contain_text("third.cedar")
+    expect(workbench.view).not_to_contain_text("unseen.cedar")
+    until(lambda: len(drafts.items()) == 3, "a draft of this tab")

@@ -39,7 +39,7 @@ export function datasetCard(api: Api, dataset: Dataset): HTMLElement {
   return h(
     "li",
     { class: "card dataset", "data-dataset": dataset.id },
-    h("div", { class: "dataset-head" }, h("h2", {}, dataset.title), badges(dataset)),
+    h("div", { class: "dataset-head" }, h("h2", { dir: "auto" }, dataset.title), badges(dataset)),
     facts(dataset),
     !dataset.can_read && h("p", {}, whyNot(api.session.isSignedIn)),
     actions,

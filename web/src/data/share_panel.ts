@@ -1,7 +1,7 @@
 // Who can read a dataset, by what and until when; and sharing it. For its owner and administrators.
 
 import type { Api } from "../lib/api";
-import { button, fill, h, newId } from "../lib/dom";
+import { button, fill, h, isolated, newId } from "../lib/dom";
 import { confirmDialog } from "../lib/dialog";
 import { count } from "../lib/format";
 import { say } from "../lib/live";
@@ -56,7 +56,7 @@ export class SharePanel {
       h(
         "tr",
         {},
-        h("th", { scope: "row" }, name),
+        h("th", { scope: "row", dir: "auto" }, name),
         h("td", {}, kind === "users" ? "user" : "role"),
         h("td", {}, untilWords(until)),
         h("td", {}, button("Revoke", () => void this.#revoke(kind, name), { "aria-label": `Revoke the share with ${name}` })),
@@ -169,9 +169,9 @@ export class SharePanel {
   }
 
   async #revoke(kind: Kind, name: string): Promise<void> {
-    const who = kind === "users" ? name : `the role ${name}`;
-    const words = `${who} can read “${this.#dataset.title}” no longer then, unless something else permits it. Downloads that have begun go on.`;
-    if (!(await confirmDialog(`Revoke the share with ${name}?`, words, "Revoke"))) return;
+    const who = kind === "users" ? isolated(name) : `the role ${isolated(name)}`;
+    const words = `${who} can read “${isolated(this.#dataset.title)}” no longer then, unless something else permits it. Downloads that have begun go on.`;
+    if (!(await confirmDialog(`Revoke the share with ${isolated(name)}?`, words, "Revoke"))) return;
     if (await this.#change("DELETE", kind, name)) say(`No longer shared with ${name}.`);
   }
 
@@ -212,7 +212,7 @@ function reader(name: string, access: Access, until?: string): HTMLElement {
   return h(
     "li",
     {},
-    h("strong", {}, name),
+    h("strong", {}, h("bdi", {}, name)),
     h("span", { class: "muted" }, ` ${accessWords(access)}`),
     until !== undefined && h("span", { class: "badge" }, untilWords(until)),
     reasons(access),
@@ -221,15 +221,17 @@ function reader(name: string, access: Access, until?: string): HTMLElement {
 
 /** What the list leaves out. Roles of others and the policies are not for everybody to see. */
 function noteFor(page: PrincipalPage): string {
-  const grants = page.items.flatMap((item) => item.access.grants);
-  const names = grants.every((grant) => grant.policy === undefined)
-    ? " By which policy is told to those who may see the policies, and by which role to those who may see the roles of the person."
+  const accesses = [...page.items.map((item) => item.access), page.anonymous, page.signed_in];
+  const names = accesses.flatMap((access) => access?.grants ?? []).some((grant) => grant.policy === undefined)
+    ? " Where no policy is named, it is told to those who may see the policies, and the role to those who may see the roles of the person."
     : "";
   return `Others may be able to read it too: listed are the people whom you may see.${names}`;
 }
 
 function reasons(access: Access): HTMLElement | null {
-  const known = [...new Set(access.grants.flatMap((grant) => (grant.reason === undefined ? [] : [grant.reason])))];
+  // The reason of a policy that is named stands beside its name.
+  const unnamed = access.grants.filter((grant) => grant.policy === undefined);
+  const known = [...new Set(unnamed.flatMap((grant) => (grant.reason === undefined ? [] : [grant.reason])))];
   if (known.length === 0) return null;
   return h("details", {}, h("summary", {}, `Why (${count(known.length, "reason")})`), h("ul", {}, known.map((reason) => h("li", {}, reason))));
 }

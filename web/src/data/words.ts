@@ -16,18 +16,23 @@ export function whyNot(isSignedIn: boolean): string {
     : "Sign in to see whether you may read this dataset.";
 }
 
-/** `by role hydrology`, with the reason of the policy if it is known. */
+/** ``by role hydrology, by policy `shared-with-role`: reason``, as far as it is told. */
 export function grantWords(grant: Grant): string {
   const how: Record<Grant["through"], string> = {
     owner: "as the owner",
     reader: "shared with them by name",
     role: `by role ${grant.role ?? ""}`.trim(),
     policy: "by a policy",
-    anonymous: "by a policy for everyone",
+    anonymous: grant.policy === undefined ? "by a policy for everyone" : "for everyone",
   };
-  const policy = grant.policy === undefined ? "" : ` (policy ${grant.policy})`;
+  const policy = grant.policy === undefined ? "" : policyWords(grant.policy, grant.reason);
   const when = grant.when !== undefined && grant.when.length > 0 ? `, only ${grant.when.join("; or ")}` : "";
-  return `${how[grant.through]}${policy}${when}`;
+  if (grant.policy !== undefined && grant.through === "policy") return `${policy}${when}`;
+  return `${how[grant.through]}${policy === "" ? "" : `, ${policy}`}${when}`;
+}
+
+function policyWords(policy: string, reason: string | undefined): string {
+  return `by policy \`${policy}\`${reason === undefined ? "" : `: ${reason.replace(/\.$/, "")}`}`;
 }
 
 export function accessWords(access: Access): string {

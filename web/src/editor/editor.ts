@@ -24,6 +24,7 @@ import { NAME_HINTS, setNames } from "./hints";
 import { offsetOf, placeOf, spanOf } from "./positions";
 import { joinText, splitText, type FileText } from "./text";
 import { THEME } from "./theme";
+import { TYPE_OVER } from "./typing";
 
 /** A host element with a shadow root for an editor. */
 export function editorHost(className: string): { host: HTMLElement; root: ShadowRoot } {
@@ -34,7 +35,7 @@ export function editorHost(className: string): { host: HTMLElement; root: Shadow
 export function languageOf(name: string): Extension {
   if (name.endsWith(".cedar")) return CEDAR;
   if (name.endsWith(".cedarschema")) return CEDAR_SCHEMA;
-  return json();
+  return name.endsWith(".json") ? json() : [];
 }
 
 interface OpenFile {
@@ -214,6 +215,7 @@ export class CodeEditor {
       languageOf(name),
       NAME_HINTS,
       THEME,
+      TYPE_OVER,
       this.#readOnly.of([EditorState.readOnly.of(isReadOnly), EditorView.editable.of(!isReadOnly)]),
       EditorView.contentAttributes.of({
         "aria-label": `Text of ${name}`,

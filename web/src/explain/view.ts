@@ -1,6 +1,6 @@
 // Shows why a decision is as it is: the verdict, the policies that decided, and the parts that failed.
 
-import { button, h, type Child } from "../lib/dom";
+import { button, h, type Child, isolated } from "../lib/dom";
 import { count, dateTime } from "../lib/format";
 import type { Action, Explanation, PolicyAccount, PolicyPart, SeenValue } from "./types";
 
@@ -246,7 +246,7 @@ function openings(answer: Explanation): Child {
 
 /** Who asks for what, as a heading. */
 export function questionTitle(who: string, action: Action, title: string): string {
-  return `May ${who} ${action} “${title}”?`;
+  return `May ${isolated(who)} ${action} “${isolated(title)}”?`;
 }
 
 /** When something was, short and whole. */

@@ -149,8 +149,8 @@ export class UsageSection {
     return h(
       "tr",
       {},
-      h("th", { scope: "row" }, who),
-      h("td", {}, `${denial.action} “${title}”`),
+      h("th", { scope: "row" }, h("bdi", {}, who)),
+      h("td", {}, `${denial.action} “`, h("bdi", {}, title), "”"),
       h("td", {}, number(denial.count)),
       h("td", {}, h("time", { datetime: denial.last_at, title: dateTime(denial.last_at) }, ago(denial.last_at))),
       h(

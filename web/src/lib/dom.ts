@@ -73,6 +73,14 @@ export function newId(prefix: string): string {
   return `${prefix}-${ids}`;
 }
 
+/** What is written from right to left, or turns what stands beside it around. */
+const TURNS = /[\u0590-\u08ff\ufb1d-\ufdff\ufe70-\ufefc\u200e\u200f\u202a-\u202e\u2066-\u2069]|[\ud802-\ud803\ud83a-\ud83b]/;
+
+/** A name inside of a sentence that is text: it turns nothing beside it around. Elements have `<bdi>` instead. */
+export function isolated(name: string): string {
+  return TURNS.test(name) ? `\u2068${name.replace(/[\u202a-\u202e\u2066-\u2069]/g, "")}\u2069` : name;
+}
+
 /** A button that does something. */
 export function button(label: Child, onclick: () => void, attributes: Attributes = {}): HTMLButtonElement {
   return h("button", { type: "button", onclick, ...attributes }, label);

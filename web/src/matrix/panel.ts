@@ -1,6 +1,6 @@
 // Explains a cell by its example: why it is as it is, in force beside the draft, and makes a case of it.
 
-import { button, fill, h } from "../lib/dom";
+import { button, fill, h, isolated } from "../lib/dom";
 import { announce, say, sayError } from "../lib/live";
 import { isAbort, messageOf } from "../lib/problem";
 import type { CreatedCase } from "../lib/types";
@@ -133,6 +133,7 @@ export class ExplanationPanel {
 
   async #makeCase(question: ExplanationQuestion): Promise<void> {
     try {
+      await this.#bench.draft.reread(); // the case goes into what this tab shows
       const made = await this.#bench.draft.call<CreatedCase & { is_added?: boolean }>("cases", {
         method: "POST",
         json: question,
@@ -141,7 +142,7 @@ export class ExplanationPanel {
       say(
         made.is_added === false
           ? `${made.file} has this case already.`
-          : `The draft has a new case in ${made.file}: “${made.name}”.`,
+          : `The draft has a new case in ${made.file}: “${isolated(made.name)}”.`,
       );
     } catch (error) {
       sayError(error);

@@ -7,7 +7,7 @@ import type { Action } from "../explain/types";
 import type { Workbench } from "../workbench/workbench";
 import { Situations } from "./situations";
 import type { MatrixRequest, MatrixResponse } from "./types";
-import { ACTION_VERBS } from "./words";
+import { ACTION_VERBS, NOTHING_SEEN } from "./words";
 
 const REFRESH_DELAY_MS = 60;
 
@@ -99,6 +99,7 @@ class ReachPanel {
     const matrix = this.#matrix;
     if (matrix === undefined) return;
     const reach = this.#hasSituation ? this.#situations.reach : matrix.totals;
+    if (matrix.totals.pairs === 0) return fill(this.#numbers, h("p", {}, NOTHING_SEEN));
     const verb = ACTION_VERBS[matrix.action];
     const isSame = reach.gained === 0 && reach.lost === 0;
     fill(

@@ -14,7 +14,7 @@ import { Situations } from "./situations";
 import { canZoomDatasets, canZoomPeople, reachKey, requestOf, START, zoomDatasets, zoomPeople, type MatrixState } from "./state";
 import { CellTable } from "./table";
 import type { MatrixResponse } from "./types";
-import { changeWords } from "./words";
+import { changeWords, NOTHING_SEEN } from "./words";
 
 /** What the draft says is asked again this long after it was saved; several saves at once are one. */
 const REFRESH_DELAY_MS = 60;
@@ -147,7 +147,8 @@ class MatrixView {
     this.#grid.show(matrix);
     this.#table.show(matrix);
     const change = changeWords(matrix.totals);
-    announce(change === "" ? "The matrix shows no change." : `The matrix shows ${change}.`);
+    if (matrix.totals.pairs === 0) announce(NOTHING_SEEN);
+    else announce(change === "" ? "The matrix shows no change." : `The matrix shows ${change}.`);
   }
 
   /** The pictures beside the sliders are about all situations, whichever one the matrix shows. */

@@ -79,9 +79,13 @@ export function rowSize(row: Row): string {
   return row.dataset_id !== undefined ? "" : count(row.datasets, "dataset");
 }
 
+/** Nothing was compared: that is not the same as no change. */
+export const NOTHING_SEEN = "There are no users or datasets here that you may see, so nothing could be compared.";
+
 /** The whole picture in a sentence or two. */
 export function summaryWords(matrix: MatrixResponse): string {
   const { totals } = matrix;
+  if (totals.pairs === 0) return NOTHING_SEEN;
   const verb = ACTION_VERBS[matrix.action];
   const callers = matrix.people === 1 ? "1 person" : `${number(matrix.people)} people`;
   const pairs = `${callers} and ${count(matrix.datasets, "dataset")} make ${count(totals.pairs, "pair")}`;

@@ -41,12 +41,15 @@ export class Checks {
     if (!this.#draft.isOpen) return this.#tell();
     const running = new AbortController();
     this.#running = running;
+    const { version } = this.#draft;
     try {
       const check = await this.#draft.call<CheckResponse>("check", { signal: running.signal });
       this.latest = check;
       if (check.folder_revision === this.#draft.response?.base_revision) this.ofBase = check;
       this.#of = this.#draft.response?.id;
       this.error = undefined;
+      // Another tab changed the draft: what was checked is not what this one shows.
+      if (check.version > version && this.#draft.version === version) void this.#draft.reread().catch(() => {});
     } catch (error) {
       if (isAbort(error)) return;
       this.error = error;

@@ -6,6 +6,7 @@ import type { Api, CallOptions } from "../lib/api";
 import type { ServerEvent } from "../lib/events";
 import { Problem } from "../lib/problem";
 import type { Change, DraftFileResponse, DraftResponse, RebaseResponse } from "../lib/types";
+import { textOf, type Conflict, type Text } from "./texts";
 
 const DRAFTS = "admin/policies/drafts";
 
@@ -24,29 +25,6 @@ export type DraftEvent =
   /** The server cannot be reached or refuses the edit; `error` says why. */
   | "failed";
 
-interface Text {
-  /** null: the draft has no such file. */
-  text: string | null;
-  /** null: the base has no such file. */
-  base: string | null;
-}
-
-/** A file that the draft and somebody else changed; null: there is no such file. */
-export interface Conflict {
-  readonly name: string;
-  /** What both began from. */
-  readonly base: string | null;
-  readonly mine: string | null;
-  readonly theirs: string | null;
-}
-
-function textOf(file: DraftFileResponse): Text {
-  return {
-    text: file.text ?? null,
-    base: file.base_text ?? (file.change === "unchanged" ? (file.text ?? null) : null),
-  };
-}
-
 export class DraftStore {
   readonly #api: Api;
   readonly #listeners = new Set<(event: DraftEvent) => void>();
@@ -54,7 +32,9 @@ export class DraftStore {
   readonly #unsaved = new Map<string, string | null>();
   #response: DraftResponse | undefined;
   #timer: ReturnType<typeof setTimeout> | undefined;
+  /** What changes the draft runs one after the other. */
   #saving: Promise<void> = Promise.resolve();
+  #ensuring: Promise<void> | undefined;
   /** Files that both sides changed, until somebody decided about them. */
   conflicts: Conflict[] = [];
   error: unknown;
@@ -118,14 +98,18 @@ export class DraftStore {
     await this.#adopt(await this.#api.json<DraftResponse>(`${DRAFTS}/${id}`));
   }
 
-  /** Opens a draft without changes, if none is open: one that there is, else a new one. */
-  async ensure(): Promise<void> {
-    if (this.isOpen) return;
-    const unchanged = (await this.list()).find(
-      (draft) => draft.is_current && draft.files.every((file) => file.change === "unchanged"),
-    );
-    if (unchanged === undefined) await this.create();
-    else await this.#adopt(unchanged);
+  /** Opens a draft without changes, if none is open. */
+  ensure(): Promise<void> {
+    if (this.isOpen) return Promise.resolve();
+    this.#ensuring ??= this.#begin().finally(() => (this.#ensuring = undefined));
+    return this.#ensuring;
+  }
+
+  /** A draft of this tab alone. One without changes makes room: a tab that still has it goes on with a new one. */
+  async #begin(): Promise<void> {
+    const unchanged = (await this.list()).filter((draft) => draft.files.every((file) => file.change === "unchanged"));
+    await Promise.all(unchanged.map((draft) => this.#remove(draft.id)));
+    if (!this.isOpen) await this.create();
   }
 
   async list(): Promise<readonly DraftResponse[]> {
@@ -136,6 +120,10 @@ export class DraftStore {
   async discard(id = this.#response?.id): Promise<void> {
     if (id === undefined) return;
     if (id === this.#response?.id) this.close();
+    await this.#remove(id);
+  }
+
+  async #remove(id: string): Promise<void> {
     await this.#api.json(`${DRAFTS}/${id}`, { method: "DELETE" }).catch((error: unknown) => {
       if (!(error instanceof Problem && error.status === 404)) throw error;
     });
@@ -174,10 +162,13 @@ export class DraftStore {
   /** Writes files at once, all or none: what the server refuses leaves the draft as it was. null removes a file. */
   async change(files: Record<string, string | null>): Promise<void> {
     for (const name of Object.keys(files)) if (this.files().some((file) => file.name === name)) await this.load(name);
-    const response = await this.call<DraftResponse>("", { method: "PATCH", json: { files } });
-    this.#response = response;
+    await this.flush();
+    const before = this.#response?.base_revision;
+    await this.#queue(() => this.#patch(files));
+    const isMoved = this.#response?.base_revision !== before;
     for (const [name, text] of Object.entries(files)) {
       if (this.#unsaved.has(name)) continue; // typed into meanwhile: that is sent next
+      if (isMoved && !this.#texts.has(name)) continue; // as it is in force now
       this.#texts.set(name, { text, base: this.#texts.get(name)?.base ?? null });
     }
     this.#emit("reloaded");
@@ -192,7 +183,11 @@ export class DraftStore {
   /** Sends what is not sent yet. */
   flush(): Promise<void> {
     clearTimeout(this.#timer);
-    this.#saving = this.#saving.catch(() => {}).then(() => this.#send());
+    return this.#queue(() => this.#send());
+  }
+
+  #queue(run: () => Promise<void>): Promise<void> {
+    this.#saving = this.#saving.catch(() => {}).then(run);
     return this.#saving;
   }
 
@@ -206,8 +201,17 @@ export class DraftStore {
   async #send(): Promise<void> {
     const draft = this.#response;
     if (draft === undefined || this.#unsaved.size === 0) return;
-    const files = Object.fromEntries(this.#unsaved);
     const sent = new Map(this.#unsaved);
+    await this.#patch(Object.fromEntries(sent));
+    for (const [name, text] of sent) if (this.#unsaved.get(name) === text) this.#unsaved.delete(name);
+    this.error = undefined;
+    this.#emit("saved");
+  }
+
+  /** Writes files in the version that this tab has seen. */
+  async #patch(files: Record<string, string | null>): Promise<void> {
+    const draft = this.#response;
+    if (draft === undefined) throw new Problem(404, { detail: "no draft is open" });
     try {
       this.#response = await this.#api.json<DraftResponse>(`${DRAFTS}/${draft.id}`, {
         method: "PATCH",
@@ -217,11 +221,8 @@ export class DraftStore {
     } catch (error) {
       // 404: the server forgot it; 412: another tab changed it. This tab goes on with a draft of its own.
       if (!(error instanceof Problem) || (error.status !== 404 && error.status !== 412)) throw error;
-      await this.#recreate();
+      await this.#recreate(files);
     }
-    for (const [name, text] of sent) if (this.#unsaved.get(name) === text) this.#unsaved.delete(name);
-    this.error = undefined;
-    this.#emit("saved");
   }
 
   /**
@@ -254,7 +255,9 @@ export class DraftStore {
       return await run(draft.id);
     } catch (error) {
       if (!(error instanceof Problem) || error.status !== 404 || (await this.#isKnown(draft.id))) throw error;
-      await this.#recreate();
+      await this.#queue(async () => {
+        if (this.#response?.id === draft.id) await this.#recreate();
+      });
       this.#emit("saved");
       return run((this.#response ?? draft).id);
     }
@@ -271,7 +274,7 @@ export class DraftStore {
 
   /** Lets the draft start from what is in force now. Files that both changed are in `conflicts`. */
   async rebase(): Promise<void> {
-    await this.flush();
+    await this.reread();
     const mine = new Map(this.#texts);
     const { draft, conflicts } = await this.call<RebaseResponse>("rebase", { method: "POST" });
     await this.#adopt(draft, false);
@@ -292,10 +295,42 @@ export class DraftStore {
     this.#emit("saved");
   }
 
-  /** Asks the server how the draft is, above all whether its base is still in force. */
+  /**
+   * Asks the server how the draft is, above all whether its base is still in force. If another tab changed it, this
+   * one goes on with a draft of its own, of the texts that it shows.
+   */
   async reread(): Promise<void> {
     const response = await this.call<DraftResponse>("");
-    if (response.id === this.#response?.id && response.version === this.#response.version) this.#response = response;
+    let isOther = false;
+    await this.#queue(async () => {
+      if (response.id !== this.#response?.id) return;
+      isOther = response.version > this.version;
+      if (isOther) await this.#recreate();
+      else if (response.version === this.version) this.#response = response;
+    });
+    if (isOther) this.#emit("saved");
+  }
+
+  /** The texts as they are now, to tell later what changed since. */
+  texts(): ReadonlyMap<string, string | null> {
+    return new Map([...this.#texts].map(([name, { text }]) => [name, text]));
+  }
+
+  /** After these texts of the draft came into force: goes on from them, with what changed in this tab meanwhile. */
+  async published(id: string, texts: ReadonlyMap<string, string | null>): Promise<void> {
+    let isOpen = false;
+    await this.#queue(async () => {
+      isOpen = this.#response?.id === id;
+      if (!isOpen) return; // another one was opened meanwhile
+      for (const [name, now] of this.#texts) {
+        const published = texts.get(name);
+        if (published !== undefined) this.#texts.set(name, { text: now.text, base: published });
+      }
+      this.conflicts = [];
+      await this.#recreate();
+    });
+    await this.#remove(id);
+    if (isOpen) this.#emit("saved");
   }
 
   /** Takes what the server answered about the draft after it changed it, as after a new case. */
@@ -327,23 +362,31 @@ export class DraftStore {
     return textOf(await this.#api.json<DraftFileResponse>(`${DRAFTS}/${draft}/files/${encodeURIComponent(name)}`));
   }
 
-  /** Creates the draft anew from the texts of this tab. */
-  async #recreate(): Promise<void> {
+  /** Creates the draft anew from the texts of this tab, and files that are to be written. */
+  async #recreate(more: Record<string, string | null> = {}): Promise<void> {
     const old = this.#response;
-    const kept = [...this.#texts].filter(([, { text, base }]) => text !== base);
+    const mine = new Map(this.#texts);
+    for (const [name, text] of Object.entries(more)) mine.set(name, { text, base: mine.get(name)?.base ?? null });
+    const kept = [...mine].filter(([, { text, base }]) => text !== base);
     const files = Object.fromEntries(kept.map(([name, { text }]) => [name, text]));
     const response = await this.#api.json<DraftResponse>(DRAFTS, { method: "POST", json: { from: "in_force", files } });
     this.#response = response;
     if (old === undefined || old.base_revision === response.base_revision) return;
     // Something else came into force meanwhile: what both changed is told, as after a rebase.
+    const bases = await Promise.all(
+      kept.map(([name]) => this.#read(response.id, name).then(({ base }) => base, () => null)),
+    );
     this.#texts.clear();
-    for (const [name, mine] of kept) {
-      const base = (await this.#read(response.id, name).catch(() => undefined))?.base ?? null;
+    kept.forEach(([name, mine], at) => {
+      const base = bases[at] ?? null;
       this.#texts.set(name, { text: mine.text, base });
       if (base !== mine.base && base !== mine.text) {
-        this.conflicts.push({ name, base: mine.base, mine: mine.text, theirs: base });
+        const others = this.conflicts.filter((conflict) => conflict.name !== name);
+        this.conflicts = [...others, { name, base: mine.base, mine: mine.text, theirs: base }];
       }
-    }
+    });
+    // What was typed while the server answered is sent next.
+    for (const [name, text] of this.#unsaved) this.#texts.set(name, { text, base: this.#texts.get(name)?.base ?? null });
     this.#emit("reloaded");
   }
 }

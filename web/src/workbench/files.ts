@@ -18,24 +18,28 @@ export function kindOf(name: string): Kind | undefined {
 }
 
 const NAMES =
-  /^(?:(?:invariants\/)?[^/\s][^/]*\.cedar|[^/]+\.(?:cases|entities|links)\.json|situation\.json|networks\.json|schema\.cedarschema)$/;
+  /^(?:(?:invariants\/)?[^/\s][^/]*\.cedar|[^/]+\.(?:cases|entities|links)\.json|situation\.json|networks\.toml|schema\.cedarschema)$/;
 
 /** What is wrong with the name of a new file; the server has the last word. */
 export function nameProblem(name: string, taken: readonly string[]): string | undefined {
   if (name === "") return "Enter a name.";
   if (taken.includes(name)) return "There is a file with this name.";
   if (NAMES.test(name)) return undefined;
-  return "A name ends with .cedar (policies; in invariants/ for invariants), .cases.json, .links.json or .entities.json.";
+  return "A name ends with .cedar (policies; in invariants/ for invariants), .cases.json, .links.json or .entities.json; others are situation.json, networks.toml and schema.cedarschema.";
 }
 
 const POLICY = `@id("new-policy")
 @reason("Why this is so, for people.")
 permit (
-  principal,
+  principal in Role::"some-role",
   action == Action::"read",
   resource
 )
-when { resource.visibility == Visibility::"public" };
+when
+{
+  resource.visibility == Visibility::"public" &&
+  resource.record_status == RecordStatus::"published"
+};
 `;
 
 /** What a new file begins with. */
@@ -43,5 +47,6 @@ export function templateOf(name: string): string {
   if (name.startsWith("invariants/")) return "// What must hold for every request.\n";
   if (name.endsWith(".cedar")) return POLICY;
   if (name.endsWith(".json")) return "[]\n";
+  if (name.endsWith(".toml")) return '# Names of networks, and their ranges.\noffice = ["198.51.100.0/24"]\n';
   return "";
 }

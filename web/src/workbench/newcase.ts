@@ -1,5 +1,6 @@
 // Keeps a situation as a case: from a cell of the matrix, an example of the effect, or a counterexample.
 
+import { isolated } from "../lib/dom";
 import { say, sayError } from "../lib/live";
 import type { CreatedCase, Situation } from "../lib/types";
 import type { Workbench } from "./workbench";
@@ -18,12 +19,13 @@ export async function keepCase(
 ): Promise<CreatedCase | undefined> {
   try {
     const json = { ...situation, ...options };
+    await bench.draft.reread(); // a case goes into what this tab shows
     const created = await bench.draft.call<CreatedCase>("cases", { method: "POST", json });
     await bench.draft.adopt(created.draft);
     say(
       created.is_added === false
-        ? `The draft has this case already: “${created.name}” in ${created.file}.`
-        : `Added the case “${created.name}” to ${created.file}.`,
+        ? `The draft has this case already: “${isolated(created.name)}” in ${created.file}.`
+        : `Added the case “${isolated(created.name)}” to ${created.file}.`,
     );
     return created;
   } catch (error) {

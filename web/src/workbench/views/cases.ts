@@ -20,7 +20,7 @@ function failing(bench: Workbench, one: CaseResult): HTMLElement {
   return h(
     "li",
     { class: "card effect-lost" },
-    h("div", { class: "row" }, h("span", { class: "badge bad" }, "✕ fails"), h("strong", {}, one.name)),
+    h("div", { class: "row" }, h("span", { class: "badge bad" }, "✕ fails"), h("strong", { dir: "auto" }, one.name)),
     h(
       "p",
       {},
@@ -64,7 +64,7 @@ function passing(bench: Workbench, cases: readonly CaseResult[]): Child {
             {},
             h("span", { class: "badge" }, decision(one.decision)),
             " ",
-            button(one.name, () => bench.openPlace(one), { class: "link" }),
+            button(one.name, () => bench.openPlace(one), { class: "link", dir: "auto" }),
           ),
         ),
       ),

@@ -7,9 +7,10 @@ import { MergeView } from "@codemirror/merge";
 import { editorHost, languageOf } from "../../editor/editor";
 import { joinText, splitText } from "../../editor/text";
 import { THEME } from "../../editor/theme";
-import { button, h, type Child } from "../../lib/dom";
+import { TYPE_OVER } from "../../editor/typing";
+import { button, fill, h } from "../../lib/dom";
 import { say, sayError } from "../../lib/live";
-import type { Conflict } from "../draft";
+import type { Conflict } from "../texts";
 import { mergeTexts } from "../merge";
 import type { Workbench } from "../workbench";
 
@@ -31,6 +32,7 @@ function side(name: string, label: string, isReadOnly: boolean): Extension[] {
     EditorView.lineWrapping,
     languageOf(name),
     THEME,
+    TYPE_OVER,
     MERGE_LOOK,
     EditorState.readOnly.of(isReadOnly),
     EditorView.editable.of(!isReadOnly),
@@ -67,8 +69,10 @@ function takeButton(name: string): HTMLElement {
 class ConflictView {
   readonly element: HTMLElement;
   readonly #merge: MergeView;
+  readonly #begun: string;
 
-  constructor(bench: Workbench, conflict: Conflict, onDone: () => void) {
+  /** `byHand` is what was written for another text in force before this one. */
+  constructor(bench: Workbench, conflict: Conflict, onDone: () => void, byHand?: string) {
     const { name } = conflict;
     const { host, root } = editorHost("conflict-host");
     const merged = mergedText(conflict);
@@ -80,11 +84,12 @@ class ConflictView {
         doc: splitText(conflict.theirs ?? "").text,
         extensions: side(name, `${name} in force now`, true),
       },
-      b: { doc: mine.text, extensions: side(name, `${name} in your draft`, false) },
+      b: { doc: byHand ?? mine.text, extensions: side(name, `${name} in your draft`, false) },
       collapseUnchanged: { margin: 3, minSize: 6 },
       revertControls: "a-to-b",
       renderRevertControl: () => takeButton(name),
     });
+    this.#begun = mine.text.replaceAll(mine.separator, "\n");
     const decide = (text: string | null): void => {
       bench.draft
         .settle(name, text)
@@ -119,20 +124,68 @@ class ConflictView {
     );
   }
 
+  /** What was written at the right, if anything was. */
+  get byHand(): string | undefined {
+    const text = this.#text("\n");
+    return text === this.#begun ? undefined : text;
+  }
+
+  close(): void {
+    this.#merge.destroy();
+    this.element.remove();
+  }
+
   #text(separator: string): string {
     return this.#merge.b.state.doc.toString().replaceAll("\n", separator);
   }
 }
 
-/** All files that are to be decided about; nothing if there are none. */
-export function conflictList(bench: Workbench, onDone: () => void): Child {
-  const { conflicts } = bench.draft;
-  if (conflicts.length === 0) return null;
+/** All files that are to be decided about; nothing if there are none. What is written by hand stays when redrawn. */
+export class ConflictList {
+  readonly element = h("div", { class: "stack" });
+  readonly #bench: Workbench;
+  readonly #onDone: () => void;
+  readonly #views = new Map<Conflict, ConflictView>();
+
+  constructor(bench: Workbench, onDone: () => void) {
+    this.#bench = bench;
+    this.#onDone = onDone;
+  }
+
+  draw(): void {
+    const { conflicts } = this.#bench.draft;
+    const byHand = new Map<string, string>();
+    for (const [conflict, view] of [...this.#views]) {
+      const same = conflicts.find((other) => isSame(other, conflict));
+      this.#views.delete(conflict);
+      if (same !== undefined) {
+        this.#views.set(same, view);
+        continue;
+      }
+      if (view.byHand !== undefined) byHand.set(conflict.name, view.byHand);
+      view.close();
+    }
+    if (conflicts.length === 0) return fill(this.element);
+    if (this.element.childElementCount === 0) fill(this.element, heading());
+    const section = this.element.firstElementChild;
+    for (const conflict of conflicts) {
+      if (this.#views.has(conflict)) continue;
+      const view = new ConflictView(this.#bench, conflict, this.#onDone, byHand.get(conflict.name));
+      this.#views.set(conflict, view);
+      section?.append(view.element);
+    }
+  }
+}
+
+function isSame(one: Conflict, other: Conflict): boolean {
+  return one.name === other.name && one.mine === other.mine && one.theirs === other.theirs;
+}
+
+function heading(): HTMLElement {
   return h(
     "section",
     { class: "stack", "aria-label": "Files to decide about" },
     h("h2", {}, "You and somebody else changed the same files"),
     h("p", {}, "Put at the right what you want to have. Lines that differ are marked on both sides; an arrow takes one over."),
-    conflicts.map((conflict) => new ConflictView(bench, conflict, onDone).element),
   );
 }

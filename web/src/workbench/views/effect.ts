@@ -24,7 +24,7 @@ function names(list: readonly string[], total: number, what: string): HTMLElemen
     "div",
     { class: "row small" },
     h("span", { class: "muted" }, what),
-    shown.map((name) => h("span", { class: "chip" }, name)),
+    shown.map((name) => h("span", { class: "chip", dir: "auto" }, name)),
     rest > 0 && h("span", { class: "muted" }, `and ${number(rest)} more`),
   );
 }
@@ -71,7 +71,7 @@ function groupCard(bench: Workbench, group: EffectGroup): HTMLElement {
       "div",
       { class: "row" },
       h("span", { class: `badge ${kind}` }, sign),
-      h("strong", {}, group.sentence),
+      h("strong", {}, h("bdi", { dir: "ltr" }, group.sentence)),
     ),
     group.when !== undefined && h("p", {}, h("span", { class: "muted" }, "Only when: "), group.when),
     names(
@@ -98,13 +98,23 @@ function groupCard(bench: Workbench, group: EffectGroup): HTMLElement {
   );
 }
 
+/** Nothing was compared, so that nothing is known. */
+function nothingSeen(): Child {
+  return h(
+    "p",
+    { class: "callout callout-warn", role: "status" },
+    "You may see no users or datasets, so nothing could be compared. This does not say that the draft changes nothing: ask somebody who may see them.",
+  );
+}
+
 function headline(effect: EffectResponse): string {
   const total = effect.groups.length === 0 && effect.changed === 0;
-  if (total) return "No decision changes: everybody may do the same as now.";
+  if (total) return "No decision changes: everybody whom you may see may do the same as now with the data that you may see.";
   return `${count(effect.changed, "decision changes", "decisions change")}.`;
 }
 
 function result(bench: Workbench, effect: EffectResponse): Child[] {
+  if (effect.decided === 0) return [nothingSeen()];
   const groups = groupBy(effect.groups, (group) => group.change);
   const part = (title: string, list: readonly EffectGroup[] = []): Child =>
     list.length > 0 && [

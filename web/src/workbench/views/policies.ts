@@ -112,7 +112,7 @@ function caseList(bench: Workbench, check: CheckResponse): HTMLElement {
         h(
           "ul",
           { class: "plain-list small indented" },
-          cases.map((one) => h("li", {}, button(one.name, () => bench.openPlace(one), { class: "link" }))),
+          cases.map((one) => h("li", {}, button(one.name, () => bench.openPlace(one), { class: "link", dir: "auto" }))),
         ),
       ),
     ),

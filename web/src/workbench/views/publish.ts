@@ -9,7 +9,7 @@ import type { PublishedEvent, RefusedEdit } from "../../lib/types";
 import { addView } from "../views";
 import type { Workbench } from "../workbench";
 import { changesBeneath } from "./beneath";
-import { conflictList } from "./conflicts";
+import { ConflictList } from "./conflicts";
 import { patchView } from "./patch";
 import { ProgressBar } from "./progress";
 import { reasons } from "./refusal";
@@ -17,7 +17,7 @@ import { reasons } from "./refusal";
 class PublishView {
   readonly #bench: Workbench;
   readonly #beneath = h("div", {});
-  readonly #conflicts = h("div", { class: "stack" });
+  readonly #conflicts: ConflictList;
   readonly #verdict = h("div", { "aria-live": "polite" });
   readonly #progress = new ProgressBar("Progress of publishing");
   readonly #changes = h("div", { class: "stack" });
@@ -30,8 +30,9 @@ class PublishView {
 
   constructor(root: HTMLElement, bench: Workbench) {
     this.#bench = bench;
+    this.#conflicts = new ConflictList(bench, () => this.#draw(true));
     this.#prefix = h("input", { id: newId("prefix"), type: "text", value: "policies", spellcheck: "false" });
-    root.append(this.#beneath, this.#conflicts, this.#verdict, this.#progress.element, this.#how, this.#changes);
+    root.append(this.#beneath, this.#conflicts.element, this.#verdict, this.#progress.element, this.#how, this.#changes);
     bench.draft.on((event) => {
       if (event !== "saved" && this.#running === undefined) fill(this.#verdict);
       if (this.#isShown) this.#draw(event !== "edited");
@@ -55,7 +56,7 @@ class PublishView {
     const { draft } = this.#bench;
     const isOld = draft.response?.is_current === false;
     fill(this.#beneath, isOld && changesBeneath(this.#bench, () => void this.#rebase().catch(sayError)));
-    fill(this.#conflicts, conflictList(this.#bench, () => this.#draw(true)));
+    this.#conflicts.draw();
     this.#drawHow(isOld);
     if (withPatch) void this.#drawChanges().catch(sayError);
   }
@@ -156,13 +157,15 @@ class PublishView {
 
   async #publish(): Promise<void> {
     const { draft } = this.#bench;
-    const base = draft.response?.base_revision;
     const running = new AbortController();
     this.#running = running;
     fill(this.#verdict);
     this.#draw(false);
     this.#progress.start("Asking the server…");
     try {
+      await draft.reread();
+      const { id, base_revision: base } = draft.response ?? {};
+      const texts = draft.texts();
       const { name, data } = await draft.stream<PublishedEvent | RefusedEdit>(
         "publish",
         ["published", "refused"],
@@ -171,7 +174,7 @@ class PublishView {
         },
         { signal: running.signal, headers: { "if-match": `"${base ?? ""}"` } },
       );
-      if (name === "published") await this.#published(base);
+      if (name === "published") await this.#published(base, () => draft.published(id ?? "", texts));
       else fill(this.#verdict, refused(data as RefusedEdit));
     } catch (error) {
       await this.#failed(error);
@@ -182,10 +185,11 @@ class PublishView {
     }
   }
 
-  async #published(before: string | undefined): Promise<void> {
-    const { draft } = this.#bench;
-    await draft.discard();
-    await Promise.all([this.#bench.refresh(), draft.ensure()]);
+  /** What was typed meanwhile stays: the draft goes on from what came into force. */
+  async #published(before: string | undefined, goOn: () => Promise<void>): Promise<void> {
+    await Promise.all([this.#bench.refresh(), goOn()]);
+    await this.#bench.draft.ensure();
+    const isNewer = this.#bench.draft.changedFiles.length > 0;
     fill(
       this.#verdict,
       h(
@@ -193,6 +197,7 @@ class PublishView {
         { class: "callout callout-good" },
         h("h2", {}, "✓ Published: your draft is in force"),
         h("p", {}, "Every request from now on is decided by it."),
+        isNewer && h("p", {}, "What you changed since you published is not in force: it is your draft now."),
         h(
           "div",
           { class: "actions" },
