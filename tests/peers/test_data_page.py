@@ -245,3 +245,29 @@ def test_the_page_works_under_a_path(make_server, make_nginx, web_page):
         assert httpx.get(found, trust_env=False).status_code == 200 and found == gate.url(path)
     assert all(url.startswith((gate.base, "data:", "blob:")) for url in web_page.requested)
     assert_quiet(web_page)
+
+
+def test_an_owner_is_told_the_policy_and_its_reason_as_far_as_the_server_tells(
+    web_page, make_server
+):
+    server = make_server().start()
+    named = {"policy": "owner", "reason": "They own it."}
+
+    def tell(route):
+        response = route.fetch()
+        page = response.json()
+        for item in page["items"]:
+            for grant in item["access"]["grants"]:
+                grant.update(named)
+        route.fulfill(response=response, json=page)
+
+    web_page.route("**/principals?*", tell)
+    web_page.goto(f"{server.base}/")
+    sign_in(web_page, server, OWNER)
+    mine = card(web_page, RESTRICTED)
+    mine.get_by_role("button", name=re.compile("^Who can read it")).click()
+    reader = mine.locator(".readers").get_by_role("listitem").filter(has_text=OWNER)
+    expect(reader).to_contain_text("as the owner, by policy `owner`: They own it")
+    expect(mine).to_contain_text("Others may be able to read it too")
+    expect(mine).not_to_contain_text("Where no policy is named")
+    assert_accessible(web_page)
