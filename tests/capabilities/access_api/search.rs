@@ -106,7 +106,7 @@ async fn a_search_finds_users_and_datasets_of_the_catalog() {
         (&last["event"], &last["outcome"]),
         (&json!("search"), &json!("granted"))
     );
-    assert_eq!(last["reason"], "1 results");
+    assert_eq!(last["reason"], "2 results");
     assert_eq!(last["asked_action"], "*");
     assert!(
         records
