@@ -126,10 +126,13 @@ impl PublishingApi {
         if_match: IfMatch,
         credentials: HeaderCredentials,
     ) -> Result<EventStream<PublishEvent>, ErrorResponse<PublishStatuses>> {
-        if_match.require(MISSING_IF_MATCH)?;
         let administration = Arc::clone(&self.administration);
         let stream = EventStream::follow(async move |work| {
-            let is_met = |in_force: &String| if_match.check_version(in_force);
+            // Asked of whoever may publish: others are refused first.
+            let is_met = |in_force: &String| {
+                if_match.require(MISSING_IF_MATCH)?;
+                if_match.check_version(in_force)
+            };
             let id = draft_id.0;
             let publishing = administration.publish_draft(&credentials.0, id, &is_met, work);
             publishing.await.map(PublishEvent::from)
