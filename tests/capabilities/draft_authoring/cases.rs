@@ -1,5 +1,7 @@
 //! The cases of a draft: run, and added from decisions.
 
+use std::time::Duration;
+
 use reqwest::Method;
 use serde_json::{Value, json};
 
@@ -28,6 +30,9 @@ fn with(mut body: Value, members: &Value) -> Value {
     body.as_object_mut().unwrap().extend(members);
     body
 }
+
+/// How long a proof may take on a busy machine.
+const PATIENCE: Duration = Duration::from_mins(3);
 
 #[tokio::test]
 async fn the_cases_of_a_draft_are_run_and_failures_say_why() {
@@ -180,7 +185,8 @@ async fn a_counterexample_becomes_a_case_that_guards_against_the_mistake() {
     let ada = AdminClient::sign_in(&server, "ada").await;
     let everything = "@id(\"everything\") @reason(\"x\")\npermit (principal, action, resource);\n";
     let draft = TestDraft::create(&ada, json!({"everything.cedar": everything})).await;
-    let proof = ada.post(&draft.path("proofs"), json!({})).await;
+    let request = ada.request(Method::POST, &draft.path("proofs"));
+    let proof = TestResponse::send(request.timeout(PATIENCE)).await;
     let proof = last_event(&proof, "proof");
     let invariants = proof["invariants"].as_array().unwrap();
     let violated = invariants.iter().find(|one| one["can_be_kept"] == true);
