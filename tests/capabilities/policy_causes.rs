@@ -87,7 +87,7 @@ fn a_proof_that_is_not_finished_says_how_far_it_came() {
         &[("CVC5", slow.to_str().unwrap())],
     );
     assert_eq!(proved.code, 3, "{}", proved.messages);
-    let told = " of 20 request environments were proved in";
+    let told = " of 22 request environments were proved in";
     assert!(proved.data.contains(told), "{}", proved.data);
     assert!(proved.data.contains("gate_proof_limit"), "{}", proved.data);
 }
