@@ -206,7 +206,7 @@ async fn a_schema_that_takes_requests_away_from_an_invariant_is_on_record() {
     let schema = folder.path().join("schema.cedarschema");
     let text = fs::read_to_string(&schema).unwrap();
     let (before, group) = text
-        .split_once("action \"view_datasets\", \"view_audit\"")
+        .split_once("action\n  \"view_datasets\", \"view_audit\"")
         .unwrap();
     let (_, body) = group.split_once("appliesTo").unwrap();
     let (body, _) = body.split_once("};").unwrap();
