@@ -255,6 +255,7 @@ def test_the_operators_page_names_the_fixed_limits():
         "MAX_DATASET_BODY_SIZE": ("2 * 1024 * 1024", "2 MiB"),
         "MAX_QUESTION_BODY_SIZE": ("64 * 1024", "64 KiB; 1 MiB"),
         "MAX_EVALUATIONS_BODY_SIZE": ("1024 * 1024", "64 KiB; 1 MiB"),
+        "MAX_DRAFT_BODY_SIZE": ("4 * 1024 * 1024", "4 MiB"),
         "MAX_UNUSED_BODY_SIZE": ("2 * 1024 * 1024", "2 MiB"),
         "HEADERS_TIMEOUT": ("Duration::from_secs(15)", "15 seconds"),
         "BODY_TIMEOUT": ("Duration::from_secs(10)", "10 seconds"),

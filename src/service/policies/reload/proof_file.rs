@@ -161,7 +161,7 @@ mod tests {
         let mut never = first.saver(Duration::from_hours(1));
         never();
         assert!(!first.path.exists());
-        assert_eq!(prove_shipped_and(&first, first.saver(Duration::ZERO)), 7);
+        assert_eq!(prove_shipped_and(&first, first.saver(Duration::ZERO)), 8);
         assert_eq!(
             prove_shipped(&open(&folder)),
             0,
@@ -177,7 +177,7 @@ mod tests {
         open_sealing_key(&key, true).unwrap();
         let first = open(&folder);
         assert!(first.memory.is_empty());
-        assert_eq!(prove_shipped(&first), 7);
+        assert_eq!(prove_shipped(&first), 8);
         first.save();
         let second = open(&folder);
         assert_eq!(second.memory.len(), first.memory.len());
@@ -217,11 +217,11 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         open_sealing_key(&folder.path().join("key"), true).unwrap();
         let (first, second) = (open(&folder), open(&folder));
-        assert_eq!(prove_shipped(&first), 7);
+        assert_eq!(prove_shipped(&first), 8);
         first.save();
         second.save();
         assert_eq!(prove_shipped(&open(&folder)), 0);
-        assert_eq!(prove_shipped(&second), 7);
+        assert_eq!(prove_shipped(&second), 8);
         second.save();
         first.save();
         assert_eq!(prove_shipped(&open(&folder)), 0);
