@@ -81,6 +81,13 @@ impl SourceDiagnostic {
         self
     }
 
+    /// Renames its file.
+    #[must_use]
+    pub fn with_file(mut self, file: &str) -> Self {
+        self.source = NamedSource::new(file, Arc::clone(self.source.inner()));
+        self
+    }
+
     /// Makes it a warning.
     #[must_use]
     pub fn into_warning(mut self) -> Self {

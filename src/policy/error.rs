@@ -1,6 +1,6 @@
 //! Errors of loading a policy folder.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use miette::Diagnostic;
@@ -15,6 +15,9 @@ const INTERNAL_TYPES: [(&str, &str); 3] = [
     ("__cedar::internal::Any", "anything"),
     ("__cedar::internal::OpenRecord{}", "a record"),
 ];
+
+/// What stands for a folder without a name in messages.
+pub(super) const WHOLE_FOLDER: &str = "the policy folder";
 
 /// Why a policy folder is not a bundle.
 #[derive(Debug, thiserror::Error)]
@@ -53,6 +56,26 @@ impl BundleError {
         match self {
             Self::Unreadable { .. } => &[],
             Self::Invalid { problems } => problems,
+        }
+    }
+
+    /// The same problems, whose files are named with their folder.
+    #[must_use]
+    pub fn in_folder(self, folder: &Path) -> Self {
+        match self {
+            Self::Unreadable { .. } => self,
+            Self::Invalid { problems } => {
+                let in_folder = |problem: SourceDiagnostic| {
+                    let path = match problem.file() {
+                        WHOLE_FOLDER => folder.to_owned(),
+                        name => folder.join(name),
+                    };
+                    problem.with_file(&path.display().to_string())
+                };
+                Self::Invalid {
+                    problems: problems.into_iter().map(in_folder).collect(),
+                }
+            }
         }
     }
 

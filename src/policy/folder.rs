@@ -97,6 +97,16 @@ impl PolicyFolder {
         }
     }
 
+    /// The same folder, whose files messages name within it: for readers who cannot know where it is.
+    #[must_use]
+    pub fn without_origin(self) -> Self {
+        Self {
+            bundle: self.bundle.without_origin(),
+            cases: self.cases.without_origin(),
+            invariants: self.invariants.without_origin(),
+        }
+    }
+
     /// The bundle.
     pub fn bundle(&self) -> Result<Bundle, BundleError> {
         Bundle::from_sources(&self.bundle)

@@ -1,6 +1,7 @@
 //! The source files of a policy folder: their names, texts and revision.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
 use std::sync::Arc;
 
 use sha2::{Digest, Sha256};
@@ -8,7 +9,7 @@ use sha2::{Digest, Sha256};
 use crate::domain::decision::Revision;
 use crate::domain::diagnostic::{SourceDiagnostic, sorted};
 
-use super::error::BundleError;
+use super::error::{BundleError, WHOLE_FOLDER};
 
 /// The largest file of a policy folder, in bytes.
 pub const MAX_FILE_SIZE: u64 = 1024 * 1024;
@@ -29,9 +30,6 @@ const POLICY_SUFFIX: &str = ".cedar";
 const LINKS_SUFFIX: &str = ".links.json";
 /// The suffix of the files with the entities of a bundle.
 pub(super) const ENTITIES_SUFFIX: &str = ".entities.json";
-
-/// What stands for a folder without a name in messages.
-const WHOLE_FOLDER: &str = "the policy folder";
 
 /// The texts of files by name: relative to the folder, with `/` between parts.
 #[derive(Clone, Debug, Default)]
@@ -118,6 +116,19 @@ impl SourceFiles {
     /// The files of these names, and no others.
     pub(super) fn retain(mut self, is_kept: impl Fn(&str) -> bool) -> Self {
         self.texts.retain(|name, _| is_kept(name));
+        self
+    }
+
+    /// The same files, which messages name within the folder.
+    pub(super) fn without_origin(mut self) -> Self {
+        let origin = std::mem::take(&mut self.origin);
+        for problem in &mut self.problems {
+            let name = Path::new(problem.file()).strip_prefix(&origin).ok();
+            if let Some(name) = name.and_then(Path::to_str) {
+                let file = if name.is_empty() { WHOLE_FOLDER } else { name }.to_owned();
+                *problem = problem.clone().with_file(&file);
+            }
+        }
         self
     }
 

@@ -18,14 +18,23 @@ async fn operations_with_bodies(server: &Server) -> Vec<(Method, String, Value)>
         for (method, operation) in operations.as_object().unwrap() {
             if operation.get("requestBody").is_some() {
                 let method: Method = method.to_uppercase().parse().unwrap();
-                let path = path
-                    .replace("{dataset_id}", PUBLIC)
-                    .replace("{user_id}", PUBLIC);
-                found.push((method, path, operation.clone()));
+                found.push((method, with_uuids(path), operation.clone()));
             }
         }
     }
     found
+}
+
+/// The path with a UUID for each parameter.
+fn with_uuids(path: &str) -> String {
+    let segments = path.split('/').map(|segment| {
+        if segment.starts_with('{') {
+            PUBLIC
+        } else {
+            segment
+        }
+    });
+    segments.collect::<Vec<_>>().join("/")
 }
 
 fn needs_credential(operation: &Value) -> bool {

@@ -3,52 +3,26 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::fs;
-use std::io::{BufRead, BufReader};
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
 use crate::support::cli::{copy_of_shipped_policies, edit};
-use crate::support::postgres::free_port;
+use crate::support::server_process::{ProcessSettings, ServerProcess};
 
 /// How many policies stand beside the shipped ones.
 const MORE: usize = 30;
-const SHIPPED: usize = 7;
+/// A server whose proofs are counted, from its start.
+struct ProvingServer(ServerProcess);
 
-/// A server in a process of its own, whose counters begin at zero.
-struct ServerProcess {
-    process: Child,
-    base: String,
-}
-
-impl ServerProcess {
-    fn start(folder: &Path, policies: &Path) -> Self {
-        let port = free_port();
-        let mut process = Command::new(env!("CARGO_BIN_EXE_cedargate"))
-            .arg("serve")
-            .current_dir(folder)
-            .env("CEDARGATE_DATA_DIR", folder.join("data"))
-            .env("CEDARGATE_POLICY_DIR", policies)
-            .env("CEDARGATE_GATE_PROOFS", "require")
-            .env("CEDARGATE_LISTEN", format!("127.0.0.1:{port}"))
-            .env("CEDARGATE_LOG_FORMAT", "json")
-            .stdout(Stdio::null())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let mut log = BufReader::new(process.stderr.take().unwrap()).lines();
-        let is_listening =
-            |line: &std::io::Result<String>| line.as_ref().unwrap().contains("\"listening\"");
-        assert!(log.any(|line| is_listening(&line)), "it did not start");
-        std::thread::spawn(move || log.for_each(drop));
-        let base = format!("http://127.0.0.1:{port}");
-        Self { process, base }
+impl ProvingServer {
+    fn start(settings: &ProcessSettings) -> Self {
+        Self(settings.start(&[]))
     }
 
     fn get(&self, path: &str) -> String {
-        let response = reqwest::blocking::get(format!("{}{path}", self.base)).unwrap();
+        let response = reqwest::blocking::get(format!("{}{path}", self.0.url)).unwrap();
         response.text().unwrap()
     }
 
@@ -84,19 +58,20 @@ impl ServerProcess {
     }
 }
 
-impl Drop for ServerProcess {
-    fn drop(&mut self) {
-        let _ = self.process.kill();
-        let _ = self.process.wait();
-    }
-}
-
 fn until(what: &str, mut is_done: impl FnMut() -> bool) {
     let start = Instant::now();
     while !is_done() {
         assert!(start.elapsed() < Duration::from_mins(2), "{what}");
         std::thread::sleep(Duration::from_millis(20));
     }
+}
+
+fn policy_count(policies: &Path) -> usize {
+    let files = fs::read_dir(policies).unwrap().map(|file| file.unwrap());
+    let texts = files
+        .filter(|file| file.path().extension().is_some_and(|kind| kind == "cedar"))
+        .map(|file| fs::read_to_string(file.path()).unwrap());
+    texts.map(|text| text.matches("@id(").count()).sum()
 }
 
 fn add_policies(policies: &Path) {
@@ -117,9 +92,12 @@ fn add_policies(policies: &Path) {
 fn an_edit_of_one_of_many_policies_proves_that_one_alone_and_a_restart_none() {
     let policies = copy_of_shipped_policies();
     add_policies(policies.path());
-    let all = SHIPPED + MORE;
-    let folder = tempfile::tempdir().unwrap();
-    let server = ServerProcess::start(folder.path(), policies.path());
+    let all = policy_count(policies.path());
+    let settings = ProcessSettings::new(&[
+        ("CEDARGATE_POLICY_DIR", policies.path().to_str().unwrap()),
+        ("CEDARGATE_GATE_PROOFS", "require"),
+    ]);
+    let server = ProvingServer::start(&settings);
     assert_eq!(server.proofs(), (all, 0));
     server.edit(|| {
         edit(
@@ -158,10 +136,10 @@ fn an_edit_of_one_of_many_policies_proves_that_one_alone_and_a_restart_none() {
     );
     until("the edit is taken back", || !server.is_refused());
 
-    let saved = folder.path().join("data/proofs.bin");
+    let saved = settings.folder.path().join("data/proofs.bin");
     until("the proofs are saved", || saved.exists());
     drop(server);
-    let server = ServerProcess::start(folder.path(), policies.path());
+    let server = ProvingServer::start(&settings);
     let (proved, remembered) = server.proofs();
     // The last edits may not have been saved when the server was killed.
     assert!(
@@ -173,6 +151,6 @@ fn an_edit_of_one_of_many_policies_proves_that_one_alone_and_a_restart_none() {
     let last = bytes.len() - 1;
     bytes[last] ^= 1;
     fs::write(&saved, bytes).unwrap();
-    let server = ServerProcess::start(folder.path(), policies.path());
+    let server = ProvingServer::start(&settings);
     assert_eq!(server.proofs(), (all, 0), "a damaged file is not believed");
 }

@@ -20,8 +20,8 @@ use crate::service::error::ServiceError;
 
 use super::assumed_authentication::AssumedAuthentication;
 use super::draft_body::DraftResponse;
-use super::draft_explanations::DraftExplanationRequest;
 use super::explanation_response::DatasetAction;
+use super::explanations::ExplanationRequest;
 
 /// The API of the cases of drafts.
 pub struct DraftCasesApi {
@@ -195,7 +195,7 @@ impl CreateCaseRequest {
     fn into_decision(self) -> Result<CaseSource, ServiceError> {
         let detail = "it is missing: a case is about a principal, an action and a dataset";
         let missing = |field| move || ServiceError::invalid(field, detail);
-        let question = DraftExplanationRequest {
+        let question = ExplanationRequest {
             principal: self.principal.ok_or_else(missing("principal"))?,
             action: self.action.ok_or_else(missing("action"))?,
             dataset_id: self.dataset_id.ok_or_else(missing("dataset_id"))?,
@@ -204,7 +204,7 @@ impl CreateCaseRequest {
             authentication: self.authentication,
         };
         let expected = self.expected.map(|word| word == DecisionWord::Permit);
-        Ok(CaseSource::Decision(question.into_query()?, expected))
+        Ok(CaseSource::Decision(question.to_query()?, expected))
     }
 }
 

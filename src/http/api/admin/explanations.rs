@@ -18,6 +18,7 @@ use crate::service::administration::Administration;
 use crate::service::administration::explanations::ExplanationQuery;
 use crate::service::error::ServiceError;
 
+use super::assumed_authentication::AssumedAuthentication;
 use super::explanation_response::{DatasetAction, ExplanationResponse};
 
 /// The explanation API.
@@ -43,6 +44,9 @@ pub struct ExplanationRequest {
     /// The time, in whole seconds. If omitted, now.
     #[oai(skip_serializing_if_is_none)]
     pub time: Option<Timestamp>,
+    /// How the principal authenticates. If omitted, as it usually does.
+    #[oai(skip_serializing_if_is_none)]
+    pub authentication: Option<AssumedAuthentication>,
 }
 
 impl Example for ExplanationRequest {
@@ -53,6 +57,7 @@ impl Example for ExplanationRequest {
             dataset_id: DatasetId(uuid::uuid!("2489e9ad-2ee2-8e00-8ec9-32d5f69181c0")),
             address: None,
             time: None,
+            authentication: None,
         }
     }
 }
@@ -72,7 +77,7 @@ impl ExplanationRequest {
             unix_millis: self
                 .time
                 .map(|Timestamp(seconds)| seconds.saturating_mul(1000)),
-            authentication: None,
+            authentication: self.authentication.map(Into::into),
         })
     }
 }

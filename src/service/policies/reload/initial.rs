@@ -1,5 +1,6 @@
 //! The initial policies: what comes into force when the server starts.
 
+use std::path::Path;
 use std::sync::Arc;
 
 use tokio::runtime::Handle;
@@ -45,6 +46,16 @@ pub enum PolicyStartError {
     /// The catalog that the policies are about cannot be read.
     #[error(transparent)]
     Storage(#[from] StorageError),
+}
+
+impl PolicyStartError {
+    /// The same error, whose files are named with the folder: it is told on a terminal.
+    fn in_folder(self, folder: Option<&Path>) -> Self {
+        match (self, folder) {
+            (Self::Invalid(error), Some(folder)) => Self::Invalid(error.in_folder(folder)),
+            (error, _) => error,
+        }
+    }
 }
 
 fn describe_fallback(error: Option<&LastGoodError>) -> String {
@@ -128,7 +139,9 @@ pub fn load_initial_policies(
     let snapshot = source
         .read_until_stable(source.read())
         .unwrap_or_else(|| source.read());
-    let last_good = LastGoodFile::in_data_dir(&settings.data_dir).load_if_saved();
+    let last_good = LastGoodFile::in_data_dir(&settings.data_dir)
+        .load_if_saved()
+        .map(|saved| saved.map(LastGoodPolicies::without_origin));
     let before = match &last_good {
         Ok(Some(last_good)) => Some(FolderInForce::new(last_good.folder.clone())),
         Ok(None) | Err(_) => None,
@@ -175,7 +188,8 @@ pub fn load_initial_policies(
                 unix_millis: clock.unix_millis(),
                 reason,
             };
-            let (fallback, rejected) = load_fallback(last_good, rejected, closed)?;
+            let (fallback, rejected) = load_fallback(last_good, rejected, closed)
+                .map_err(|error| error.in_folder(source.folder()))?;
             log_fallback(&fallback, &rejected);
             let record = fallback.record(&rejected);
             is_closed = fallback.is_closed;

@@ -72,6 +72,14 @@ pub(super) struct LastGoodPolicies {
 }
 
 impl LastGoodPolicies {
+    /// The same policies, whose files messages name within their folder.
+    pub(super) fn without_origin(self) -> Self {
+        Self {
+            folder: self.folder.without_origin(),
+            ..self
+        }
+    }
+
     /// The bundle, if this program still accepts it.
     pub(super) fn bundle(&self) -> Result<Bundle, LastGoodError> {
         self.folder.bundle().map_err(LastGoodError::Invalid)

@@ -42,8 +42,10 @@ impl PolicySource {
         }
     }
 
+    /// Reads it for the gate, whose messages name files within the folder: callers read them, who cannot know where
+    /// it is.
     pub(super) fn read(&self) -> FolderSnapshot {
-        let folder = self.load();
+        let folder = self.load().map(PolicyFolder::without_origin);
         let fingerprint = match &folder {
             Ok(folder) => folder.fingerprint(),
             Err(error) => error.lines().join("\n"),
