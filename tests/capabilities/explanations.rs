@@ -185,26 +185,29 @@ async fn a_malformed_request_or_an_unknown_user_is_refused() {
 }
 
 #[tokio::test]
-async fn address_and_time_default_to_those_of_the_request() {
+async fn an_explanation_is_about_the_request_itself_unless_another_situation_is_given() {
     let server = Server::start_with(ServerOptions {
         policies: Some(
             r#"@id("admin") @reason("x") permit (principal in Role::"admin", action, resource);
             @id("here") @reason("x") permit (principal, action == Action::"read", resource)
-            when { context.address.isLoopback() && context.time > datetime("2026-01-01") };"#,
+            when { context.address.isLoopback() && context.time > datetime("2026-01-01")
+                && context.authentication != Authentication::"api_key" };"#,
         ),
         ..ServerOptions::default()
     })
     .await;
     server.clock.advance(1);
     let ada = AdminClient::sign_in(&server, "ada").await;
-    let explanation = ada.explanation("anonymous", PRIVATE).await;
+    let explanation = ada.explanation("mo", PRIVATE).await;
     assert_eq!(explanation["is_permitted"], true, "{explanation}");
     assert_eq!(explanation["address"], "127.0.0.1");
+    assert_eq!(explanation["authentication"], "password");
     for other in [
         json!({"address": "192.0.2.7"}),
         json!({"time": "2025-12-31T23:59:59Z"}),
+        json!({"authentication": "api_key"}),
     ] {
-        let mut body = json!({"principal": "anonymous", "action": "read", "dataset_id": PRIVATE});
+        let mut body = json!({"principal": "mo", "action": "read", "dataset_id": PRIVATE});
         body.as_object_mut()
             .unwrap()
             .extend(other.as_object().unwrap().clone());
