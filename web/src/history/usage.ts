@@ -77,7 +77,7 @@ export class UsageSection {
       "section",
       { class: "stack" },
       h("h3", {}, "Which policies decided"),
-      h("p", { class: "muted small" }, "Administration is counted here too, such as looking at this page. The picture above has tokens, downloads and questions of other services only."),
+      h("p", { class: "muted small" }, "Administration is counted here too, such as looking at this page; above are tokens, downloads and questions of other services only."),
       usage.policies.length === 0
         ? h("p", { class: "muted" }, "None decided anything in this time.")
         : h(

@@ -1,10 +1,11 @@
 // The view of the access matrix.
 
-import { button, fill, h } from "../lib/dom";
+import { fill, h } from "../lib/dom";
 import { announce } from "../lib/live";
 import { isAbort, isInvalidDraft, messageOf, Problem } from "../lib/problem";
 import type { Action } from "../explain/types";
 import { addView } from "../workbench/views";
+import { toFirstError } from "../workbench/views/states";
 import type { Workbench } from "../workbench/workbench";
 import { Breadcrumbs, Controls, Paging } from "./controls";
 import { Grid } from "./grid";
@@ -184,7 +185,6 @@ class MatrixView {
     const isOld = this.#pictureOf === JSON.stringify(requestOf(this.#state));
     this.#hidePicture(!isOld);
     this.#crumbs.show(this.#state);
-    const first = this.#bench.checks.errors()[0];
     fill(
       this.#problem,
       h(
@@ -192,8 +192,7 @@ class MatrixView {
         { class: isInvalid ? "callout callout-warn" : "callout callout-bad" },
         h("p", {}, `${isInvalid ? "The draft has an error." : "The matrix cannot be shown now."} ${isOld ? BEFORE : isInvalid ? NOTHING : ""}`),
         h("p", {}, messageOf(error)),
-        isInvalid &&
-          h("div", { class: "actions" }, button("Go to it", () => (first === undefined ? this.#bench.go("edit") : this.#bench.openPlace(first)))),
+        isInvalid && h("div", { class: "actions" }, toFirstError(this.#bench)),
       ),
     );
   }

@@ -49,10 +49,10 @@ export function fileList(bench: Workbench, answer: PoliciesAnswer, check: CheckR
     return h(
       "section",
       {},
-      h("h3", { class: "muted small" }, kind.label),
+      h("p", { class: "muted small" }, kind.label),
       h(
         "ul",
-        { class: "plain-list" },
+        { class: "plain-list", "aria-label": `Files: ${kind.label}` },
         mine.map((file) =>
           h(
             "li",

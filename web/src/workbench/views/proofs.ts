@@ -1,6 +1,6 @@
 // The view of the proofs: each invariant holds, is violated or is open, with a counterexample to read.
 
-import { button, fill, focusIfLost, h, type Child } from "../../lib/dom";
+import { button, fill, h, type Child } from "../../lib/dom";
 import { count } from "../../lib/format";
 import { announce, say } from "../../lib/live";
 import { isAbort, isInvalidDraft, messageOf } from "../../lib/problem";
@@ -144,9 +144,10 @@ class ProofView {
     const { draft } = this.#bench;
     const running = new AbortController();
     this.#running = running;
+    const isByButton = document.activeElement === this.#run;
     this.#run.disabled = true;
     this.#giveUp.hidden = false;
-    focusIfLost(this.#giveUp);
+    if (isByButton) this.#giveUp.focus({ preventScroll: true });
     this.#progress.start("Beginning…");
     try {
       const { data } = await draft.stream<ProofResult>(
