@@ -79,7 +79,7 @@ def test_the_page_keeps_focus_and_what_is_unfolded_when_it_is_read_again(workben
 
 
 def test_warnings_and_drafts_with_long_names_fit_a_narrow_window(web_page, server):
-    long = f"{'a-policy-file-with-a-long-name-' * 3}.cedar"
+    long = f"{'policies_of_the_harbour' * 3}.cedar"
     drafts = Drafts(server)
     drafts.discard_all()
     drafts.create({long: "// Long.\n", f"other-{long}": "// Long.\n"})

@@ -189,7 +189,7 @@ def test_a_draft_that_is_discarded_leaves_no_trace_in_the_matrix(matrix):
 def test_a_draft_with_errors_shows_nothing_that_could_be_taken_for_an_answer(web_page, server):
     open_draft(web_page, server, ADMIN, {"broken.cedar": "permit ("}, "matrix")
     problem = web_page.get_by_role("alert").filter(has_text="The draft has an error.")
-    expect(problem).to_contain_text("There is nothing to show until then.")
+    expect(problem).to_contain_text("Until it is mended, there is nothing to show here.")
     expect(problem).to_contain_text("broken.cedar:1:8")
     expect(web_page.get_by_role("list", name="Legend")).to_be_hidden()
     assert_accessible(web_page)
@@ -213,7 +213,7 @@ def test_a_draft_with_errors_shows_nothing_that_could_be_taken_for_an_answer(web
     expect(problem).to_contain_text("What is shown here is how it was before.")
     expect(cell(web_page, "hydrology", "restricted")).to_be_visible()
     web_page.get_by_label("May they …").select_option("discover")
-    expect(problem).to_contain_text("There is nothing to show until then.")
+    expect(problem).to_contain_text("Until it is mended, there is nothing to show here.")
     expect(cell(web_page, "hydrology", "restricted")).to_be_hidden()
     assert_quiet(web_page, expected_errors=("status of 409",))
 

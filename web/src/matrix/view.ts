@@ -199,7 +199,7 @@ class MatrixView {
 }
 
 const BEFORE = "What is shown here is how it was before.";
-const NOTHING = "There is nothing to show until then.";
+const NOTHING = "Until it is mended, there is nothing to show here.";
 
 addView({
   id: "matrix",
