@@ -164,11 +164,45 @@ def test_an_owner_sees_who_can_read_shares_and_revokes(web_page, make_server):
     shared.get_by_role("button", name="Revoke").click()
     web_page.get_by_role("dialog").get_by_role("button", name="Revoke").click()
     expect(shared).to_have_count(0)
+    expect(mine.get_by_role("heading", name="Shared with")).to_be_focused()
     assert server.post_mint(RESTRICTED, server.login(OUTSIDER)).status_code == 403
     mine.get_by_label("Name").fill("nobody-of-this-name")
     mine.get_by_role("button", name="Share", exact=True).click()
     expect(mine.get_by_role("alert")).to_have_text("There is no such user.")
     assert_quiet(web_page, expected_errors=["404", "422"])
+
+
+def test_the_fields_of_a_share_stand_in_a_line(web_page, server):
+    web_page.goto(f"{server.base}/")
+    sign_in(web_page, server, OWNER)
+    mine = card(web_page, RESTRICTED)
+    mine.get_by_role("button", name=re.compile("^Who can read it")).click()
+    form = mine.locator(".share-form")
+    expect(form).to_be_visible()
+    for kind in ("label", "input, select, button"):
+        tops = {round(each.bounding_box()["y"]) for each in form.locator(kind).all()}
+        assert len(tops) == 1, kind
+    with narrow(web_page):
+        expect(form).to_be_visible()
+
+
+def test_a_short_session_is_renewed_once_before_it_ends(web_page, make_server):
+    server = make_server(CEDARGATE_SESSION_LIFETIME="60").start()
+    web_page.clock.install()
+    web_page.goto(f"{server.base}/")
+    sign_in(web_page, server, MEMBER)
+    expect(card(web_page, RESTRICTED)).to_be_visible()
+
+    def search(text):
+        with web_page.expect_response(re.compile(r"/datasets\?.*q=")):
+            web_page.get_by_role("searchbox").fill(text)
+            web_page.get_by_role("searchbox").press("Enter")
+        return sum(url.endswith("/auth/refresh") for url in web_page.requested)
+
+    assert [search(text) for text in ("a", "b", "c")] == [0, 0, 0]
+    web_page.clock.fast_forward(50_000)
+    assert [search(text) for text in ("d", "e")] == [1, 1]
+    assert_quiet(web_page)
 
 
 @pytest.fixture(scope="module")

@@ -286,6 +286,28 @@ def test_typing_over_a_coloured_selection_leaves_no_inline_style(workbench, web_
     assert_quiet(web_page)
 
 
+@pytest.mark.parametrize("committed", ["日本", ""], ids=["committed", "cancelled"])
+def test_an_input_method_composes_over_a_coloured_selection(workbench, web_page, committed):
+    workbench.open("internal.cedar")
+    workbench.paste('@id("internal")\npermit (principal, action, resource);')
+    workbench.text.click()
+    web_page.keyboard.press("Control+Home")
+    web_page.keyboard.press("Shift+End")
+    browser = web_page.context.new_cdp_session(web_page)
+    for text in ("に", "にほ", "にほん"):
+        composed = {"text": text, "selectionStart": len(text), "selectionEnd": len(text)}
+        browser.send("Input.imeSetComposition", composed)
+        expect(workbench.text.locator(".cm-line").first).to_have_text(text)
+    if committed:
+        browser.send("Input.insertText", {"text": committed})
+    else:
+        cancelled = {"text": "", "selectionStart": 0, "selectionEnd": 0}
+        browser.send("Input.imeSetComposition", cancelled)
+    expect(workbench.text.locator(".cm-line").first).to_have_text(committed)
+    expect(workbench.text.locator(".cm-line").nth(1)).to_contain_text("permit")
+    assert_quiet(web_page, expected_errors=INVALID)
+
+
 def test_a_new_file_may_be_called_as_the_server_names_its_files(workbench, web_page):
     workbench.button("New file").click()
     dialog = workbench.dialog("New file")

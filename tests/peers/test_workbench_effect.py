@@ -1,6 +1,7 @@
 """An author sees what a draft does: sentences, cases and proofs; any of it becomes a case."""
 
 import json
+import re
 
 import pytest
 from playwright.sync_api import expect
@@ -8,7 +9,14 @@ from playwright.sync_api import expect
 from demo import OUTSIDER
 from pages import assert_accessible, assert_quiet, chromium, narrow, web_page
 from server import WITHOUT_LIMITS, Server
-from workbench import Drafts, Workbench, check_shipped, policy_file, start_with_policies
+from workbench import (
+    POLICIES,
+    Drafts,
+    Workbench,
+    check_shipped,
+    policy_file,
+    start_with_policies,
+)
 
 __all__ = ["chromium", "web_page"]
 
@@ -73,6 +81,44 @@ def test_the_effect_is_told_in_sentences_and_explained(workbench, web_page, draf
     gained.get_by_role("button", name="Keep as a case").click()
     expect(web_page.get_by_role("region", name="Messages")).to_contain_text("Added the case")
     assert_quiet(web_page)
+
+
+def test_the_effect_in_one_situation_says_which(workbench, drafts):
+    workbench.go("Effect")
+    workbench.view.get_by_text("Ask about one address or one time only").click()
+    workbench.view.get_by_label("Address").fill("192.0.2.7")
+    workbench.button("Ask").click()
+    expect(workbench.view).to_contain_text("No decision changes, asked from 192.0.2.7:")
+
+
+def test_what_was_explained_is_kept_as_a_case(workbench, web_page):
+    edit(workbench)
+    workbench.go("Effect")
+    gained = workbench.view.get_by_role("listitem").filter(has_text="▲ gained").first
+    gained.get_by_role("button", name="Why: ").click()
+    dialog = workbench.dialog("Why this changes")
+    asked = re.search(r"at (\S+) (\S+) UTC", dialog.get_by_text("Asked from").first.inner_text())
+    dialog.get_by_role("button", name="Close").click()
+    with web_page.expect_request("**/cases") as kept:
+        gained.get_by_role("button", name="Keep as a case").click()
+    assert kept.value.post_data_json["time"] == f"{asked[1]}T{asked[2]}Z"
+
+
+def test_a_draft_without_cases_and_invariants_is_not_told_to_pass(web_page, server, drafts):
+    names = [p.relative_to(POLICIES).as_posix() for p in POLICIES.rglob("*")]
+    checked = [name for name in names if name.endswith(".cases.json")]
+    proved = [name for name in names if name.startswith("invariants/")]
+    drafts.create(dict.fromkeys([*checked, *proved]))
+    workbench = Workbench(web_page, server)
+    workbench.button("Go on with it").click()
+    web_page.wait_for_url("**#/edit**")
+    workbench.go("Cases")
+    expect(workbench.view).to_contain_text("The draft has no cases: nothing was checked.")
+    expect(workbench.view).not_to_contain_text("pass.")
+    workbench.go("Proofs")
+    workbench.button("Prove the draft").click()
+    expect(workbench.view).to_contain_text("The draft has no invariants")
+    expect(workbench.button("Prove the draft")).to_be_focused()
 
 
 def test_a_draft_with_errors_says_where_instead_of_an_effect(workbench, web_page):

@@ -107,6 +107,9 @@ def test_decisions_are_shown_over_time_with_what_they_needed(history):
     table = decisions.get_by_role("table", name="Decisions by policy")
     expect(table.get_by_role("row").filter(has_text="public")).to_contain_text("1")
     expect(decisions.get_by_role("listitem").filter(has_text="internal")).to_be_visible()
+    # Policies decide about administration too, which is not in the picture.
+    expect(table.get_by_role("row").filter(has_text="admin")).to_be_visible()
+    expect(decisions).to_contain_text("Administration is counted here too")
     decisions.get_by_text("The same as a table").click()
     expect(decisions.get_by_role("table", name="Decisions over time by outcome")).to_be_visible()
     assert_accessible(history)
@@ -132,4 +135,4 @@ def test_the_denials_that_people_hit_most_are_explained(history):
 def test_a_span_without_decisions_says_so(history):
     history.clock.install(time="2031-01-01T00:00:00Z")
     history.get_by_label("Time span").select_option("the last hour")
-    expect(history.get_by_text("Nobody asked for anything in this time.")).to_be_visible()
+    expect(history.get_by_text("Nobody asked for data in this time.")).to_be_visible()

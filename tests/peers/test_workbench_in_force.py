@@ -8,7 +8,7 @@ from playwright.sync_api import expect
 from demo import ADMIN, OUTSIDER
 from pages import assert_accessible, assert_quiet, chromium, narrow, submit_sign_in, web_page
 from server import until
-from workbench import Drafts, Workbench, check_shipped, start_with_policies
+from workbench import POLICIES, Drafts, Workbench, check_shipped, start_with_policies
 
 __all__ = ["chromium", "web_page"]
 
@@ -50,6 +50,59 @@ def test_cases_and_invariants_in_force_are_shown_while_a_draft_is_edited(web_pag
     workbench.go("In force")
     expect(workbench.view.get_by_role("heading", name="Invariants")).to_be_visible()
     expect(workbench.view.get_by_text("owner.cases.json").first).to_be_visible()
+
+
+def test_all_files_of_the_policy_folder_are_listed(workbench, web_page):
+    files = [path for path in POLICIES.rglob("*") if path.is_file()]
+    listed = workbench.view.get_by_role("list", name="Files: ").get_by_role("button")
+    expect(listed).to_have_count(len(files))
+    assert sorted(listed.all_inner_texts()) == sorted(
+        path.relative_to(POLICIES).as_posix() for path in files
+    )
+    cases = workbench.view.get_by_role("list", name="Files: Cases").get_by_role("listitem")
+    told = len(json.loads((POLICIES / "owner.cases.json").read_text()))
+    expect(cases.filter(has_text="owner.cases.json")).to_contain_text(f"{told} cases")
+    cases.get_by_role("button", name="owner.cases.json").click()
+    expect(workbench.view.get_by_role("heading", name="owner.cases.json")).to_be_visible()
+    assert_quiet(web_page)
+
+
+def test_the_page_keeps_focus_and_what_is_unfolded_when_it_is_read_again(workbench, web_page):
+    workbench.view.locator("summary").filter(has_text="owner.cases.json").click()
+    case = workbench.view.get_by_role("button", name="an owner reads").first
+    expect(case).to_be_visible()
+    with web_page.expect_response("**/admin/policies"):
+        workbench.button("Read again").click()
+    web_page.evaluate("() => new Promise(requestAnimationFrame)")
+    expect(workbench.button("Read again")).to_be_focused()
+    expect(case).to_be_visible()
+
+
+def test_warnings_and_drafts_with_long_names_fit_a_narrow_window(web_page, server):
+    long = f"{'policies_of_the_harbour' * 3}.cedar"
+    drafts = Drafts(server)
+    drafts.discard_all()
+    drafts.create({long: "// Long.\n", f"other-{long}": "// Long.\n"})
+
+    def warn(route):
+        response = route.fetch()
+        answer = response.json()
+        place = {"file": "owner.cedar", "line": 2, "column": 1}
+        answer["in_force"]["warnings"] = [
+            {**place, "message": "the policy never applies", "help": f"see {long * 2}"}
+        ]
+        route.fulfill(response=response, json=answer)
+
+    web_page.route("**/admin/policies", warn)
+    workbench = Workbench(web_page, server)
+    with narrow(web_page):
+        expect(workbench.view.get_by_role("region", name="Your drafts")).to_be_visible()
+        expect(workbench.view.get_by_text("the policy never applies")).to_be_visible()
+    workbench.view.get_by_role("listitem").filter(has_text="never applies").get_by_role(
+        "button", name="owner.cedar, line 2"
+    ).click()
+    expect(workbench.view.get_by_role("heading", name="owner.cedar")).to_be_visible()
+    drafts.discard_all()
 
 
 def test_a_policy_opens_in_the_editor_at_its_place(workbench):
@@ -113,9 +166,18 @@ def test_a_refused_edit_is_shown_with_why_and_opens_as_a_draft(web_page, make_se
     refused = workbench.view.get_by_role("region", name="Refused edit")
     expect(refused).to_contain_text("intrnal")
     assert_accessible(web_page)
+    with narrow(web_page):
+        expect(refused).to_be_visible()
+    refused.get_by_role("button", name="internal.cedar, line ").click()
+    expect(workbench.view.get_by_role("heading", name="internal.cedar")).to_be_visible()
+    expect(workbench.text).to_contain_text("intrnal")
+    expect(workbench.text).to_be_focused()
+    # It is the draft that is open now: no other one is made.
+    workbench.go("In force")
     refused.get_by_role("button", name="Open the refused edit as a draft").click()
     workbench.open("internal.cedar")
-    expect(workbench.text).to_contain_text("intrnal")
+    changes = [[f["change"] for f in draft["files"]] for draft in Drafts(server).items()]
+    assert sum("changed" in of_draft for of_draft in changes) == 1
     workbench.expect_errors()
     expect(workbench.problems).to_contain_text('write `Visibility::"internal"`')
     assert_quiet(web_page, expected_errors=("status of 409",))  # its reach is not known

@@ -113,9 +113,15 @@ def test_a_click_on_a_cell_explains_it_and_makes_a_case_of_it(matrix):
     expect(draft.locator(".part-failed").first).to_contain_text("not met")
     expect(draft.locator(".seen").first).to_contain_text(" is ")
     assert_accessible(matrix)
-    why.get_by_role("button", name="Make a case of it").click()
+    with matrix.expect_request("**/cases") as kept:
+        why.get_by_role("button", name="Make a case of it").click()
+    # The case is about the situation that was explained, not about the moment of the click.
+    told = kept.value.post_data_json
+    at = told["time"].replace("T", " ").replace("Z", " UTC")
+    expect(draft).to_contain_text(f"Asked from {told['address']}, at {at}, signed in with")
+    assert told["authentication"] == "password"
     messages = matrix.get_by_role("region", name="Messages")
-    expect(messages).to_contain_text(re.compile(r"The draft has a new case in \S+\.cases\.json"))
+    expect(messages).to_contain_text(re.compile(r"Added the case .+ to \S+\.cases\.json"))
     why.get_by_role("button", name="office-hours").click()
     matrix.wait_for_url("**#/edit?file=office.cedar**")
     assert_quiet(matrix)
@@ -178,6 +184,38 @@ def test_a_draft_that_is_discarded_leaves_no_trace_in_the_matrix(matrix):
     matrix.get_by_role("link", name="Access matrix").click()
     expect(cell(matrix, "hydrology", "restricted").locator(".sign")).to_have_count(0)
     expect(matrix.get_by_text("The draft changes nothing here.")).to_be_visible()
+
+
+def test_a_draft_with_errors_shows_nothing_that_could_be_taken_for_an_answer(web_page, server):
+    open_draft(web_page, server, ADMIN, {"broken.cedar": "permit ("}, "matrix")
+    problem = web_page.get_by_role("alert").filter(has_text="The draft has an error.")
+    expect(problem).to_contain_text("Until it is mended, there is nothing to show here.")
+    expect(problem).to_contain_text("broken.cedar:1:8")
+    expect(web_page.get_by_role("list", name="Legend")).to_be_hidden()
+    assert_accessible(web_page)
+    problem.get_by_role("button", name="Go to it").click()
+    web_page.wait_for_url("**#/edit?file=broken.cedar**")
+    text = web_page.get_by_label("Text of broken.cedar")
+    expect(text).to_be_focused()
+    web_page.keyboard.press("Control+a")
+    web_page.keyboard.press("Delete")
+    expect(web_page.get_by_text("✓ No errors.")).to_be_visible()
+    web_page.get_by_role("link", name="Access matrix").click()
+    expect(cell(web_page, "hydrology", "restricted")).to_be_visible()
+    expect(problem).to_have_count(0)
+
+    web_page.get_by_role("link", name="Edit").click()
+    text.click()
+    web_page.keyboard.type("permit (")
+    problems = web_page.get_by_role("region", name="Errors and warnings")
+    expect(problems.get_by_role("status")).to_contain_text("✕ 1 error")
+    web_page.get_by_role("link", name="Access matrix").click()
+    expect(problem).to_contain_text("What is shown here is how it was before.")
+    expect(cell(web_page, "hydrology", "restricted")).to_be_visible()
+    web_page.get_by_label("May they …").select_option("discover")
+    expect(problem).to_contain_text("Until it is mended, there is nothing to show here.")
+    expect(cell(web_page, "hydrology", "restricted")).to_be_hidden()
+    assert_quiet(web_page, expected_errors=("status of 409",))
 
 
 def test_hostile_names_are_text(web_page, make_server):

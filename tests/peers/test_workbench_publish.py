@@ -1,4 +1,4 @@
-"""An author publishes a draft: as a patch, or through the gate; two authors lose nothing."""
+"""An author publishes a draft: as a patch, or through the gate; nothing typed is lost."""
 
 import subprocess
 
@@ -7,51 +7,26 @@ from playwright.sync_api import expect
 
 from demo import ADMIN
 from pages import assert_accessible, assert_quiet, chromium, narrow, web_page
-from server import WITHOUT_LIMITS, Server, until
-from workbench import POLICIES, Drafts, Workbench, policy_file, start_with_policies
+from server import until
+from workbench import (
+    POLICIES,
+    Drafts,
+    Workbench,
+    edit,
+    policy_file,
+    start_with_policies,
+    writable_server,
+)
 
-__all__ = ["chromium", "web_page"]
+__all__ = ["chromium", "web_page", "writable_server"]
 
 COMMENT = "// Internal data that is out is for everyone who signed in."
-
-
-@pytest.fixture(scope="module")
-def writable_server(tmp_path_factory):
-    """A server that takes edits over the network, shared by the tests that publish."""
-    folder = tmp_path_factory.mktemp("writable")
-    server = start_with_policies(
-        lambda **more: Server(folder, **{**WITHOUT_LIMITS, **more}),
-        CEDARGATE_POLICY_WRITES="allow",
-    )
-    yield server
-    server.stop()
 
 
 @pytest.fixture
 def workbench(web_page, writable_server):
     Drafts(writable_server).discard_all()
     return Workbench(web_page, writable_server, view="edit")
-
-
-def edit(workbench, name, old, new):
-    """Changes what is in force in one place."""
-    workbench.open(name)
-    text = (workbench.server.folder / "policies" / name).read_text()
-    assert old in text
-    workbench.paste(text.replace(old, new, 1))
-    workbench.expect_valid()
-
-
-def publish_elsewhere(server, name, old, new):
-    """What another author publishes meanwhile."""
-    text = (server.folder / "policies" / name).read_text()
-    assert old in text
-    drafts = Drafts(server)
-    draft = drafts.create({name: text.replace(old, new, 1)})
-    headers = {**drafts.headers, "If-Match": f'"{draft["base_revision"]}"'}
-    response = server.post(f"/admin/policies/drafts/{draft['id']}/publish", headers=headers)
-    assert "event: published" in response.text, response.text
-    drafts.call("DELETE", f"/{draft['id']}")
 
 
 def changed_files(drafts):
@@ -157,73 +132,6 @@ def test_a_draft_that_the_gate_refuses_changes_nothing_and_says_why(
     assert_quiet(web_page)
 
 
-def test_the_second_of_two_authors_is_told_what_changed_and_loses_nothing(
-    workbench, web_page, writable_server
-):
-    file = writable_server.folder / "policies" / "internal.cedar"
-    edit(workbench, "internal.cedar", "// Internal data", "// Mine: internal data")
-    workbench.go("Publish")
-    expect(workbench.button("Publish now")).to_be_enabled()
-    # The same file at another place, after the page looked for the last time.
-    publish_elsewhere(
-        writable_server,
-        "internal.cedar",
-        "any signed-in user may read it.",
-        "any user may read it.",
-    )
-    workbench.button("Publish now").click()
-
-    beneath = workbench.view.get_by_role("region", name="Changed beneath the draft")
-    expect(beneath).to_contain_text(ADMIN)
-    expect(beneath).to_contain_text("any user may read it.")
-    assert file.read_text().startswith("// Internal data")
-    assert_accessible(web_page)
-    beneath.get_by_role("button", name="Bring my draft up to date").click()
-
-    both = workbench.view.get_by_role("region", name="Both changed internal.cedar")
-    mine, theirs = (
-        both.get_by_label("internal.cedar in your draft"),
-        both.get_by_label("internal.cedar in force now"),
-    )
-    expect(theirs).to_contain_text("any user may read it.")
-    expect(mine).to_contain_text("any user may read it.")
-    expect(mine).to_contain_text("// Mine: internal data")
-    assert_accessible(web_page)
-    both.get_by_role("button", name="Keep what stands at the right").click()
-    expect(both).to_have_count(0)
-    workbench.button("Publish now").click()
-    expect(workbench.view.get_by_role("heading", name="✓ Published")).to_be_visible()
-    published = file.read_text()
-    assert published.startswith("// Mine: internal data")
-    assert "any user may read it." in published
-    assert_quiet(web_page, expected_errors=("status of 412",))
-
-
-def test_the_same_line_changed_by_two_authors_is_decided_by_the_second(
-    workbench, web_page, writable_server
-):
-    file = writable_server.folder / "policies" / "owner.cedar"
-    edit(workbench, "owner.cedar", "// An owner reads", "// Mine: an owner reads")
-    publish_elsewhere(
-        writable_server, "owner.cedar", "// An owner reads", "// Theirs: an owner reads"
-    )
-    workbench.go("Publish")
-    workbench.button("Bring my draft up to date").click()
-    both = workbench.view.get_by_role("region", name="Both changed owner.cedar")
-    expect(both.get_by_label("owner.cedar in your draft")).to_contain_text(
-        "// Mine: an owner reads"
-    )
-    expect(both.get_by_label("owner.cedar in force now")).to_contain_text(
-        "// Theirs: an owner reads"
-    )
-    expect(workbench.button("Publish now")).to_be_disabled()
-    both.get_by_role("button", name="Take what is in force").click()
-    expect(both).to_have_count(0)
-    expect(workbench.view).to_contain_text("The draft says the same as what is in force.")
-    until(lambda: file.read_text().startswith("// Theirs"), "the folder as it is in force")
-    assert_quiet(web_page)
-
-
 def test_what_is_typed_while_a_publication_runs_is_the_draft_afterwards(
     workbench, web_page, writable_server
 ):
@@ -255,42 +163,6 @@ def test_what_is_typed_while_a_publication_runs_is_the_draft_afterwards(
     assert len(Drafts(writable_server).items()) == 1
     workbench.open("public.cedar")
     expect(workbench.text).to_contain_text("// Typed meanwhile.")
-    assert_quiet(web_page)
-
-
-def test_a_merge_that_is_written_by_hand_stays_while_the_page_is_drawn_anew(
-    workbench, web_page, writable_server
-):
-    edit(workbench, "shared.cedar", "// Restricted data", "// Mine: restricted data")
-    publish_elsewhere(
-        writable_server, "shared.cedar", "// Restricted data", "// Theirs: restricted data"
-    )
-    workbench.go("Publish")
-    workbench.button("Bring my draft up to date").click()
-    both = workbench.view.get_by_role("region", name="Both changed shared.cedar")
-    mine = both.get_by_label("shared.cedar in your draft")
-    mine.click()
-    web_page.keyboard.press("Control+Home")
-    web_page.keyboard.type("// Merged by hand.\n")
-    expect(mine).to_contain_text("// Merged by hand.")
-    with web_page.expect_response("**/admin/policies"):
-        web_page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
-    workbench.go("Edit")
-    workbench.go("Publish")
-    expect(mine).to_contain_text("// Merged by hand.")
-
-    # A third author publishes: what was written stays, beside what is in force now.
-    publish_elsewhere(writable_server, "shared.cedar", "// Theirs", "// Again theirs")
-    workbench.go("Edit")
-    workbench.go("Publish")
-    workbench.button("Bring my draft up to date").click()
-    expect(both.get_by_label("shared.cedar in force now")).to_contain_text("// Again theirs")
-    expect(mine).to_contain_text("// Merged by hand.")
-    both.get_by_role("button", name="Keep what stands at the right").click()
-    expect(both).to_have_count(0)
-    workbench.expect_saved()
-    text = Drafts(writable_server).text("shared.cedar")
-    assert text.startswith("// Merged by hand.\n// Mine: restricted data")
     assert_quiet(web_page)
 
 

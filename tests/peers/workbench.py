@@ -6,10 +6,11 @@ import shutil
 import subprocess
 from urllib.parse import quote
 
+import pytest
 from playwright.sync_api import expect
 
 from demo import ADMIN
-from server import BINARY, ROOT
+from server import BINARY, ROOT, WITHOUT_LIMITS, Server
 
 POLICIES = ROOT / "policies"
 
@@ -159,3 +160,36 @@ def policy_file(name, old="", new=""):
     text = (POLICIES / name).read_text()
     assert old in text
     return text.replace(old, new, 1) if old else text
+
+
+@pytest.fixture(scope="module")
+def writable_server(tmp_path_factory):
+    """A server that takes edits over the network, shared by the tests of a module."""
+    folder = tmp_path_factory.mktemp("writable")
+    server = start_with_policies(
+        lambda **more: Server(folder, **{**WITHOUT_LIMITS, **more}),
+        CEDARGATE_POLICY_WRITES="allow",
+    )
+    yield server
+    server.stop()
+
+
+def edit(workbench, name, old, new):
+    """Changes what is in force in one place."""
+    workbench.open(name)
+    text = (workbench.server.folder / "policies" / name).read_text()
+    assert old in text
+    workbench.paste(text.replace(old, new, 1))
+    workbench.expect_valid()
+
+
+def publish_elsewhere(server, name, old, new):
+    """What another author publishes meanwhile."""
+    text = (server.folder / "policies" / name).read_text()
+    assert old in text
+    drafts = Drafts(server)
+    draft = drafts.create({name: text.replace(old, new, 1)})
+    headers = {**drafts.headers, "If-Match": f'"{draft["base_revision"]}"'}
+    response = server.post(f"/admin/policies/drafts/{draft['id']}/publish", headers=headers)
+    assert "event: published" in response.text, response.text
+    drafts.call("DELETE", f"/{draft['id']}")

@@ -1,7 +1,7 @@
 // Who can read a dataset, by what and until when; and sharing it. For its owner and administrators.
 
 import type { Api } from "../lib/api";
-import { button, fill, h, isolated, newId } from "../lib/dom";
+import { button, fill, focusIfLost, h, isolated, newId } from "../lib/dom";
 import { confirmDialog } from "../lib/dialog";
 import { count } from "../lib/format";
 import { say } from "../lib/live";
@@ -19,6 +19,7 @@ export class SharePanel {
   readonly #api: Api;
   readonly #dataset: Dataset;
   readonly #readers = h("div", { class: "stack" });
+  readonly #heading = h("h3", { tabindex: "-1" }, "Shared with");
   readonly #shares = h("div", { class: "stack" });
   readonly #error = h("p", { class: "error", role: "alert" });
   #etag: string | undefined;
@@ -28,7 +29,7 @@ export class SharePanel {
     this.#dataset = dataset;
     fill(
       this.element,
-      h("section", { class: "stack" }, h("h3", {}, "Shared with"), this.#shares, this.#form(), this.#error),
+      h("section", { class: "stack" }, this.#heading, this.#shares, this.#form(), this.#error),
       h("section", { class: "stack" }, h("h3", {}, "Who can read it now"), this.#readers),
     );
   }
@@ -124,7 +125,10 @@ export class SharePanel {
     try {
       const page = await this.#page(after);
       more.remove();
+      const shown = list.childElementCount;
       this.#appendReaders(list, page);
+      const first = list.children[shown] ?? list.lastElementChild;
+      if (first instanceof HTMLElement) focusIfLost(first);
     } catch (error) {
       fill(this.#error, messageOf(error));
       more.disabled = false;
@@ -151,7 +155,7 @@ export class SharePanel {
       field(ids.kind, "Share with a", kind),
       field(ids.name, "Name", name),
       field(ids.until, "Until (optional)", until),
-      h("button", { type: "submit", class: "primary" }, "Share"),
+      h("button", { type: "submit", class: "primary field-button" }, "Share"),
     );
   }
 
@@ -164,7 +168,7 @@ export class SharePanel {
     // Whole seconds, as the server takes them.
     const text = end?.toISOString().replace(/\.\d+Z$/, "Z");
     const isDone = await this.#change("PUT", kind, name, text);
-    if (isDone) say(`Shared with ${name}, ${untilWords(text)}.`);
+    if (isDone) say(`Shared with ${isolated(name)}, ${untilWords(text)}.`);
     return isDone;
   }
 
@@ -172,7 +176,8 @@ export class SharePanel {
     const who = kind === "users" ? isolated(name) : `the role ${isolated(name)}`;
     const words = `${who} can read “${isolated(this.#dataset.title)}” no longer then, unless something else permits it. Downloads that have begun go on.`;
     if (!(await confirmDialog(`Revoke the share with ${isolated(name)}?`, words, "Revoke"))) return;
-    if (await this.#change("DELETE", kind, name)) say(`No longer shared with ${name}.`);
+    if (await this.#change("DELETE", kind, name)) say(`No longer shared with ${isolated(name)}.`);
+    focusIfLost(this.#heading);
   }
 
   async #change(method: "PUT" | "DELETE", kind: Kind, name: string, until?: string): Promise<boolean> {
@@ -211,7 +216,7 @@ function endOf(ends: Readonly<Record<string, string>> | undefined, name: string)
 function reader(name: string, access: Access, until?: string): HTMLElement {
   return h(
     "li",
-    {},
+    { tabindex: "-1" },
     h("strong", {}, h("bdi", {}, name)),
     h("span", { class: "muted" }, ` ${accessWords(access)}`),
     until !== undefined && h("span", { class: "badge" }, untilWords(until)),

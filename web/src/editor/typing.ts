@@ -4,12 +4,16 @@
 import type { Extension } from "@codemirror/state";
 import { EditorView } from "@codemirror/view";
 
+function hasSelection(view: EditorView): boolean {
+  return !view.state.readOnly && view.state.selection.ranges.some((range) => !range.empty);
+}
+
 export const TYPE_OVER: Extension = EditorView.domEventHandlers({
   beforeinput(event, view) {
-    const { main, ranges } = view.state.selection;
+    const { main } = view.state.selection;
     const text = event.data;
     if (event.inputType !== "insertText" || event.isComposing || view.composing || text === null || text === "") return false;
-    if (view.state.readOnly || ranges.every((range) => range.empty)) return false;
+    if (!hasSelection(view)) return false;
     const insert = () => view.state.update(view.state.replaceSelection(text), { userEvent: "input.type", scrollIntoView: true });
     const isHandled = view.state
       .facet(EditorView.inputHandler)
@@ -17,5 +21,10 @@ export const TYPE_OVER: Extension = EditorView.domEventHandlers({
     if (!isHandled) view.dispatch(insert());
     event.preventDefault();
     return true;
+  },
+  // What an input method composes cannot be inserted by the editor: it goes where the selection was taken away.
+  compositionstart(_event, view) {
+    if (hasSelection(view)) view.dispatch(view.state.replaceSelection(""), { userEvent: "input.type.compose" });
+    return false;
   },
 });

@@ -2,7 +2,7 @@
 
 import { button, h, type Child, isolated } from "../lib/dom";
 import { count, dateTime } from "../lib/format";
-import type { Action, Explanation, PolicyAccount, PolicyPart, SeenValue } from "./types";
+import type { Action, Explanation, ExplanationQuestion, PolicyAccount, PolicyPart, SeenValue } from "./types";
 
 /** How many policies that did not apply are shown at once; the others are behind a disclosure. */
 const SHOWN_OTHERS = 2;
@@ -134,7 +134,7 @@ function namer(answer: Explanation): Namer {
   return (text) => {
     const pieces: Child[] = [h("code", {}, text)];
     for (const [entity, name] of names) {
-      if (text.includes(entity)) pieces.push(h("span", { class: "entity-name" }, ` (${name})`));
+      if (text.includes(entity)) pieces.push(h("span", { class: "entity-name" }, " (", h("bdi", {}, name), ")"));
     }
     return pieces;
   };
@@ -242,6 +242,11 @@ function openings(answer: Explanation): Child {
       ),
     ),
   ];
+}
+
+/** The question in the situation that the answer is about: asked later or from elsewhere, the answer may be another. */
+export function asAnswered(question: ExplanationQuestion, { address, time, authentication }: Explanation): ExplanationQuestion {
+  return { ...question, address, time, ...(authentication !== undefined && { authentication }) };
 }
 
 /** Who asks for what, as a heading. */

@@ -2,7 +2,6 @@
 
 import { button, fill, h, newId, s, type Child } from "../lib/dom";
 import { ago, count, dateTime, shortRevision } from "../lib/format";
-import { confirmDialog } from "../lib/dialog";
 import { say, sayError } from "../lib/live";
 import { messageOf } from "../lib/problem";
 import type { Workbench } from "../workbench/workbench";
@@ -54,6 +53,8 @@ export class Revisions {
       this.#list.append(...page.items.map((revision, index) => this.#item(revision, first && index === 0)));
       const { next } = page;
       fill(this.#more, next !== undefined && button("Older revisions", () => void this.#read(next)));
+      const added = this.#list.children[this.#shown.length - page.items.length];
+      if (!first) added?.querySelector("button")?.focus();
       if (this.#shown.length === 0) fill(this.#more, h("p", { class: "muted" }, "Nothing is on record yet."));
       fill(this.#timeline, timeline(this.#shown));
     } catch (error) {
@@ -127,20 +128,8 @@ export class Revisions {
   }
 
   async #openAsDraft(revision: Revision): Promise<void> {
-    const { draft } = this.#bench;
-    const changed = draft.changedFiles.length;
-    if (
-      changed > 0 &&
-      !(await confirmDialog(
-        "Leave the draft that is open?",
-        `It changes ${count(changed, "file")}. It is kept on the server for an hour, and another draft is opened.`,
-        "Open the other draft",
-      ))
-    ) {
-      return;
-    }
     try {
-      await draft.create(revision.folder_revision);
+      if (!(await this.#bench.openDraft(revision.folder_revision))) return;
       say("The draft has the texts of that revision. Look at its effect, then publish it to go back.");
       this.#bench.go("effect");
     } catch (error) {

@@ -66,7 +66,7 @@ export class UsageSection {
         `Tokens, downloads and questions of other services on record in ${label}: ${count(usage.records, "decision")}.`,
         usage.is_cut && " There are more; only the newest were read.",
       ),
-      usage.records === 0 ? h("p", {}, "Nobody asked for anything in this time.") : decisionsChart(usage),
+      usage.records === 0 ? h("p", {}, "Nobody asked for data in this time.") : decisionsChart(usage),
       h("div", { class: "usage-columns" }, this.#policies(usage), this.#denials(usage)),
     );
   }
@@ -77,6 +77,7 @@ export class UsageSection {
       "section",
       { class: "stack" },
       h("h3", {}, "Which policies decided"),
+      h("p", { class: "muted small" }, "Administration is counted here too, such as looking at this page; above are tokens, downloads and questions of other services only."),
       usage.policies.length === 0
         ? h("p", { class: "muted" }, "None decided anything in this time.")
         : h(
@@ -92,9 +93,9 @@ export class UsageSection {
           ),
       h("h3", {}, "Policies that nobody needed"),
       usage.never_used.length === 0
-        ? h("p", { class: "muted" }, "Every policy decided something.")
+        ? h("p", { class: "muted" }, "Every policy decided something, be it about data or about administration.")
         : [
-            h("p", { class: "muted" }, "In force, but they decided nothing in this time."),
+            h("p", { class: "muted" }, usage.is_cut ? "In force, but they decided nothing of what was read: there is more on record." : "In force, but they decided nothing in this time, not about administration either."),
             h("ul", { class: "changes" }, usage.never_used.map((id) => h("li", {}, this.#policyLink(id)))),
             moreThan(usage.never_used.length, usage.never_used_count),
           ],

@@ -59,10 +59,48 @@ export function s<K extends keyof SVGElementTagNameMap>(
   return element;
 }
 
-/** Replaces what is in an element. */
+/**
+ * Replaces what is in an element. Drawn anew, the same control keeps the focus, and what was unfolded stays unfolded.
+ */
 export function fill(parent: Element, ...children: Child[]): void {
+  const focused = parent.contains(document.activeElement) ? document.activeElement : null;
+  const place = focused === null ? undefined : placeOf(parent, focused);
+  const unfolded = [...parent.querySelectorAll("details[open]")].map((details) => placeOf(parent, details));
   parent.replaceChildren();
   append(parent, ...children);
+  for (const one of unfolded) at(parent, one)?.setAttribute("open", "");
+  if (place !== undefined && !parent.contains(document.activeElement)) at(parent, place)?.focus({ preventScroll: true });
+}
+
+/** Where an element is: among those of its kind and name, which outlive its being drawn anew. */
+interface ElementPlace {
+  readonly kind: string;
+  readonly name: string;
+  readonly index: number;
+}
+
+function nameOf(element: Element): string {
+  const named = element.localName === "details" ? (element.querySelector("summary") ?? element) : element;
+  return named.getAttribute("aria-label") ?? named.textContent ?? "";
+}
+
+function alike(parent: Element, kind: string, name: string): HTMLElement[] {
+  return [...parent.querySelectorAll<HTMLElement>(kind)].filter((element) => nameOf(element) === name);
+}
+
+function placeOf(parent: Element, element: Element): ElementPlace {
+  const [kind, name] = [element.localName, nameOf(element)];
+  return { kind, name, index: alike(parent, kind, name).indexOf(element as HTMLElement) };
+}
+
+function at(parent: Element, { kind, name, index }: ElementPlace): HTMLElement | undefined {
+  return alike(parent, kind, name)[index];
+}
+
+/** Moves the focus here if what had it is gone. */
+export function focusIfLost(element: HTMLElement): void {
+  const { activeElement } = document;
+  if (activeElement === null || activeElement === document.body) element.focus({ preventScroll: true });
 }
 
 let ids = 0;

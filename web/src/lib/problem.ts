@@ -64,6 +64,11 @@ export function messageOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error);
 }
 
+/** The draft has errors, so that nothing can be asked of it. Other conflicts have the same status. */
+export function isInvalidDraft(error: unknown): error is Problem {
+  return error instanceof Problem && error.status === 409 && error.detail.startsWith("the draft is not valid");
+}
+
 export function isAbort(error: unknown): boolean {
   return error instanceof DOMException && error.name === "AbortError";
 }

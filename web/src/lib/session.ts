@@ -9,13 +9,15 @@ interface LoginResponse {
   readonly expires_in: number;
 }
 
-/** Tokens are replaced this long before they expire. */
-const REFRESH_BEFORE_MS = 60_000;
+/** Tokens are replaced in this last part of their lifetime, or this long before they expire if that is later. */
+const REFRESH_PART = 0.2;
+const MAX_REFRESH_BEFORE_MS = 60_000;
 
 export class Session {
   #token: string | undefined;
   #refresh: string | undefined;
-  #expiresAt = 0;
+  /** When the token is to be replaced. */
+  #refreshAt = 0;
   #pending: Promise<void> | undefined;
   readonly #listeners = new Set<() => void>();
   #onEnd: () => void = () => {};
@@ -58,7 +60,7 @@ export class Session {
     }
     this.#token = text;
     this.#refresh = undefined;
-    this.#expiresAt = 0;
+    this.#refreshAt = 0;
     this.#changed();
   }
 
@@ -77,7 +79,7 @@ export class Session {
 
   /** The headers that authenticate a request; refreshes the token first if it is about to expire. */
   async headers(): Promise<Record<string, string>> {
-    if (this.#refresh !== undefined && Date.now() > this.#expiresAt - REFRESH_BEFORE_MS) await this.refresh();
+    if (this.#refresh !== undefined && Date.now() > this.#refreshAt) await this.refresh();
     return this.#token === undefined ? {} : { authorization: `Bearer ${this.#token}` };
   }
 
@@ -115,12 +117,13 @@ export class Session {
   #keep(tokens: LoginResponse): void {
     this.#token = tokens.access_token;
     this.#refresh = tokens.refresh_token;
-    this.#expiresAt = Date.now() + tokens.expires_in * 1000;
+    const lifetime = tokens.expires_in * 1000;
+    this.#refreshAt = Date.now() + lifetime - Math.min(MAX_REFRESH_BEFORE_MS, lifetime * REFRESH_PART);
   }
 
   #forget(): void {
     this.#token = undefined;
     this.#refresh = undefined;
-    this.#expiresAt = 0;
+    this.#refreshAt = 0;
   }
 }

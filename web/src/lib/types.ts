@@ -198,7 +198,7 @@ export interface ProofResult {
 }
 
 export interface EffectGroup {
-  readonly action: string;
+  readonly action: "read" | "discover" | "administer";
   /** The last two: for how long tokens are valid. */
   readonly change: "gained" | "lost" | "shortened" | "lengthened";
   readonly sentence: string;

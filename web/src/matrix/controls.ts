@@ -1,6 +1,6 @@
 // The controls around the matrix: action, grouping, breadcrumbs back out, paging.
 
-import { button, fill, h, newId } from "../lib/dom";
+import { button, fill, focusIfLost, h, newId } from "../lib/dom";
 import type { Action } from "../explain/types";
 import type { DatasetsBy, MatrixResponse, PeopleBy } from "./types";
 import {
@@ -109,6 +109,7 @@ export class Breadcrumbs {
   }
 
   show(state: MatrixState): void {
+    const hadFocus = this.element.contains(document.activeElement);
     fill(
       this.element,
       crumbs("People", state.people, (index) => this.#onChange({ ...state, people: backTo(state.people, index) })),
@@ -116,6 +117,8 @@ export class Breadcrumbs {
         this.#onChange({ ...state, datasets: backTo(state.datasets, index) }),
       ),
     );
+    const here = this.element.querySelector<HTMLElement>("[aria-current]");
+    if (hadFocus && here !== null) focusIfLost(here);
   }
 }
 
@@ -126,7 +129,7 @@ function crumbs<By>(label: string, axis: Axis<By>, onBack: (index: number) => vo
       "li",
       {},
       index === last
-        ? h("span", { "aria-current": "true" }, step.label)
+        ? h("span", { "aria-current": "true", tabindex: "-1" }, step.label)
         : button(step.label, () => onBack(index), { class: "link" }),
     ),
   );

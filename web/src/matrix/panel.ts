@@ -1,11 +1,11 @@
 // Explains a cell by its example: why it is as it is, in force beside the draft, and makes a case of it.
 
-import { button, fill, h, isolated } from "../lib/dom";
-import { announce, say, sayError } from "../lib/live";
+import { button, fill, h } from "../lib/dom";
+import { announce } from "../lib/live";
 import { isAbort, messageOf } from "../lib/problem";
-import type { CreatedCase } from "../lib/types";
 import type { Explanation, ExplanationQuestion } from "../explain/types";
-import { explanationView, questionTitle } from "../explain/view";
+import { asAnswered, explanationView, questionTitle } from "../explain/view";
+import { keepCase } from "../workbench/newcase";
 import type { Workbench } from "../workbench/workbench";
 import type { Cell, Column, Row, Situation } from "./types";
 import { cellWords, columnLabel } from "./words";
@@ -93,7 +93,7 @@ export class ExplanationPanel {
         ],
         { onOpenPolicy: (_id, file, line) => this.#bench.openPlace({ file, line }) },
       );
-      this.#frame(shown, question, view);
+      this.#frame(shown, question, view, asAnswered(question, answer.draft));
       if (isNew) {
         this.element.querySelector<HTMLElement>("h2")?.focus({ preventScroll: true });
         this.element.scrollIntoView({ block: "nearest" });
@@ -104,7 +104,8 @@ export class ExplanationPanel {
     }
   }
 
-  #frame(shown: CellShown, question: ExplanationQuestion, content: Node): void {
+  /** `asked` is what a case can be made of. */
+  #frame(shown: CellShown, question: ExplanationQuestion, content: Node, asked?: ExplanationQuestion): void {
     const { column, row, cell } = shown;
     const example = cell.example;
     const who = example?.principal === "anonymous" ? "somebody who is not signed in" : (example?.principal_name ?? question.principal);
@@ -123,29 +124,11 @@ export class ExplanationPanel {
       h(
         "div",
         { class: "actions" },
-        button("Make a case of it", () => void this.#makeCase(question), {
+        asked !== undefined && button("Make a case of it", () => void keepCase(this.#bench, asked), {
           title: "A case is a test: it says what the policies must answer here",
         }),
         isMany && button("Look closer", () => this.#onZoom(shown), { title: "Show the people and datasets of this cell" }),
       ),
     );
-  }
-
-  async #makeCase(question: ExplanationQuestion): Promise<void> {
-    try {
-      await this.#bench.draft.reread(); // the case goes into what this tab shows
-      const made = await this.#bench.draft.call<CreatedCase & { is_added?: boolean }>("cases", {
-        method: "POST",
-        json: question,
-      });
-      await this.#bench.draft.adopt(made.draft);
-      say(
-        made.is_added === false
-          ? `${made.file} has this case already.`
-          : `The draft has a new case in ${made.file}: “${isolated(made.name)}”.`,
-      );
-    } catch (error) {
-      sayError(error);
-    }
   }
 }

@@ -2,7 +2,7 @@
 
 import { fill, h, newId, s } from "../lib/dom";
 import { number } from "../lib/format";
-import { isAbort, messageOf, Problem } from "../lib/problem";
+import { isAbort, isInvalidDraft, messageOf } from "../lib/problem";
 import type { Action } from "../explain/types";
 import type { Workbench } from "../workbench/workbench";
 import { Situations } from "./situations";
@@ -90,8 +90,10 @@ class ReachPanel {
       this.#draw();
     } catch (error) {
       if (isAbort(error) || abort.signal.aborted) return;
-      const isInvalid = error instanceof Problem && error.status === 409;
-      fill(this.#numbers, h("p", { class: "muted" }, isInvalid ? "Shown again once the draft has no errors." : messageOf(error)));
+      this.#matrix = undefined;
+      this.#situations.element.hidden = true;
+      const words = isInvalidDraft(error) ? "Shown again once the draft has no errors." : messageOf(error);
+      fill(this.#numbers, h("p", { class: "muted" }, words));
     }
   }
 

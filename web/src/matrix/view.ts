@@ -2,9 +2,10 @@
 
 import { fill, h } from "../lib/dom";
 import { announce } from "../lib/live";
-import { isAbort, messageOf, Problem } from "../lib/problem";
+import { isAbort, isInvalidDraft, messageOf, Problem } from "../lib/problem";
 import type { Action } from "../explain/types";
 import { addView } from "../workbench/views";
+import { toFirstError } from "../workbench/views/states";
 import type { Workbench } from "../workbench/workbench";
 import { Breadcrumbs, Controls, Paging } from "./controls";
 import { Grid } from "./grid";
@@ -33,6 +34,9 @@ class MatrixView {
   readonly #summary = h("div", { class: "matrix-summary" });
   readonly #problem = h("div", { role: "alert" });
   readonly #frame = h("div", { class: "matrix-frame" });
+  readonly #legend = legend();
+  /** The question that the picture answers. */
+  #pictureOf: string | undefined;
   #state: MatrixState = START;
   #abort = new AbortController();
   #timer: ReturnType<typeof setTimeout> | undefined;
@@ -76,14 +80,16 @@ class MatrixView {
           this.#crumbs.element,
           this.#frame,
           this.#paging.element,
-          legend(),
+          this.#legend,
           this.#table.element,
         ),
         h("div", { class: "stack matrix-side" }, this.#panel.element, this.#situations.element),
       ),
     );
     this.#frame.append(this.#grid.element);
+    this.#hidePicture(true);
     bench.draft.on((event) => {
+      if (event === "opened") this.#pictureOf = undefined;
       if (event !== "edited" && event !== "failed") this.#later();
     });
   }
@@ -140,7 +146,15 @@ class MatrixView {
     return this.#bench.draft.call<MatrixResponse>("matrix", { method: "POST", json: requestOf(state), signal });
   }
 
+  #hidePicture(isHidden: boolean): void {
+    const parts = [this.#summary, this.#frame, this.#paging.element, this.#legend, this.#table.element];
+    for (const part of parts) part.hidden = isHidden;
+    if (isHidden) this.#situations.element.hidden = true;
+  }
+
   #draw(state: MatrixState, matrix: MatrixResponse): void {
+    this.#pictureOf = JSON.stringify(requestOf(state));
+    this.#hidePicture(false);
     this.#crumbs.show(state);
     this.#paging.show(state, matrix);
     fill(this.#summary, summary(matrix));
@@ -163,21 +177,29 @@ class MatrixView {
     this.#reachOf = key;
   }
 
+  /** A picture of another question, or of another draft, would be taken for an answer. */
   #fail(error: unknown): void {
-    const isInvalid = error instanceof Problem && error.status === 409;
+    const isInvalid = isInvalidDraft(error);
     const seconds = error instanceof Problem && [429, 503].includes(error.status) ? error.retryAfter : undefined;
     if (seconds !== undefined) this.#later(seconds * 1000);
+    const isOld = this.#pictureOf === JSON.stringify(requestOf(this.#state));
+    this.#hidePicture(!isOld);
+    this.#crumbs.show(this.#state);
     fill(
       this.#problem,
       h(
         "div",
         { class: isInvalid ? "callout callout-warn" : "callout callout-bad" },
-        h("p", {}, isInvalid ? "The draft has an error, so what is shown here is from before it." : "The matrix cannot be shown now."),
+        h("p", {}, `${isInvalid ? "The draft has an error." : "The matrix cannot be shown now."} ${isOld ? BEFORE : isInvalid ? NOTHING : ""}`),
         h("p", {}, messageOf(error)),
+        isInvalid && h("div", { class: "actions" }, toFirstError(this.#bench)),
       ),
     );
   }
 }
+
+const BEFORE = "What is shown here is how it was before.";
+const NOTHING = "Until it is mended, there is nothing to show here.";
 
 addView({
   id: "matrix",

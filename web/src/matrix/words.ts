@@ -91,6 +91,6 @@ export function summaryWords(matrix: MatrixResponse): string {
   const pairs = `${callers} and ${count(matrix.datasets, "dataset")} make ${count(totals.pairs, "pair")}`;
   const change = changeWords(totals);
   const reach = `${pairs}; in ${number(totals.draft)} of them the person may ${verb} the dataset under the draft`;
-  if (change === "") return `${reach}, as in force. The draft changes nothing here.`;
+  if (change === "") return `${reach}, as in force. The draft changes nothing ${matrix.is_cut ? "in the situations that were asked about" : "here"}.`;
   return `${reach}, in force in ${number(totals.in_force)}.`;
 }

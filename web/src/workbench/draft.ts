@@ -6,7 +6,8 @@ import type { Api, CallOptions } from "../lib/api";
 import type { ServerEvent } from "../lib/events";
 import { Problem } from "../lib/problem";
 import type { Change, DraftFileResponse, DraftResponse, RebaseResponse } from "../lib/types";
-import { textOf, type Conflict, type Text } from "./texts";
+import { Conflicts, type Conflict } from "./conflicts";
+import { textOf, type Text } from "./texts";
 
 const DRAFTS = "admin/policies/drafts";
 
@@ -35,8 +36,7 @@ export class DraftStore {
   /** What changes the draft runs one after the other. */
   #saving: Promise<void> = Promise.resolve();
   #ensuring: Promise<void> | undefined;
-  /** Files that both sides changed, until somebody decided about them. */
-  conflicts: Conflict[] = [];
+  readonly #conflicts = new Conflicts();
   error: unknown;
 
   constructor(api: Api) {
@@ -57,6 +57,16 @@ export class DraftStore {
 
   get isSaved(): boolean {
     return this.#unsaved.size === 0;
+  }
+
+  /** Files that both sides changed, until somebody decided about them. */
+  get conflicts(): readonly Conflict[] {
+    return this.#conflicts.list(this.#texts);
+  }
+
+  /** Remembers what was written to settle a conflict. */
+  keepByHand(name: string, text: string | undefined): void {
+    this.#conflicts.keepByHand(name, text);
   }
 
   /** The names of the files that the draft changes. */
@@ -120,6 +130,7 @@ export class DraftStore {
   async discard(id = this.#response?.id): Promise<void> {
     if (id === undefined) return;
     if (id === this.#response?.id) this.close();
+    this.#conflicts.forget(id);
     await this.#remove(id);
   }
 
@@ -135,7 +146,7 @@ export class DraftStore {
     this.#response = undefined;
     this.#texts.clear();
     this.#unsaved.clear();
-    this.conflicts = [];
+    this.#conflicts.open(undefined);
     this.#emit("opened");
   }
 
@@ -160,7 +171,7 @@ export class DraftStore {
   }
 
   /** Writes files at once, all or none: what the server refuses leaves the draft as it was. null removes a file. */
-  async change(files: Record<string, string | null>): Promise<void> {
+  async change(files: Record<string, string | null>, onWritten = (): void => {}): Promise<void> {
     for (const name of Object.keys(files)) if (this.files().some((file) => file.name === name)) await this.load(name);
     await this.flush();
     const before = this.#response?.base_revision;
@@ -171,6 +182,7 @@ export class DraftStore {
       if (isMoved && !this.#texts.has(name)) continue; // as it is in force now
       this.#texts.set(name, { text, base: this.#texts.get(name)?.base ?? null });
     }
+    onWritten();
     this.#emit("reloaded");
     this.#emit("saved");
   }
@@ -278,21 +290,17 @@ export class DraftStore {
     const mine = new Map(this.#texts);
     const { draft, conflicts } = await this.call<RebaseResponse>("rebase", { method: "POST" });
     await this.#adopt(draft, false);
-    this.conflicts = conflicts.map((name) => ({
-      name,
-      base: mine.get(name)?.base ?? null,
-      mine: this.#texts.get(name)?.text ?? mine.get(name)?.text ?? null,
-      theirs: this.#texts.get(name)?.base ?? null,
-    }));
+    for (const name of conflicts) this.#conflicts.add(name, mine.get(name)?.base ?? null);
     this.#emit("reloaded");
     this.#emit("saved");
   }
 
   /** Writes what was decided about a file that both sides changed. */
   async settle(name: string, text: string | null): Promise<void> {
-    await this.change({ [name]: text });
-    this.conflicts = this.conflicts.filter((conflict) => conflict.name !== name);
-    this.#emit("saved");
+    const theirs = this.#texts.get(name)?.base;
+    await this.change({ [name]: text }, () => {
+      if (this.#texts.get(name)?.base === theirs) this.#conflicts.settle(name); // else something newer is in force
+    });
   }
 
   /**
@@ -326,7 +334,7 @@ export class DraftStore {
         const published = texts.get(name);
         if (published !== undefined) this.#texts.set(name, { text: now.text, base: published });
       }
-      this.conflicts = [];
+      this.#conflicts.clear();
       await this.#recreate();
     });
     await this.#remove(id);
@@ -350,7 +358,7 @@ export class DraftStore {
     names.forEach((name, at) => this.#texts.set(name, texts[at] ?? { text: null, base: null }));
     if (isNew) {
       this.#unsaved.clear();
-      this.conflicts = [];
+      this.#conflicts.open(response.id);
     }
     // What was typed while the server answered is sent next.
     for (const [name, text] of this.#unsaved) this.#texts.set(name, { text, base: this.#texts.get(name)?.base ?? null });
@@ -371,6 +379,7 @@ export class DraftStore {
     const files = Object.fromEntries(kept.map(([name, { text }]) => [name, text]));
     const response = await this.#api.json<DraftResponse>(DRAFTS, { method: "POST", json: { from: "in_force", files } });
     this.#response = response;
+    this.#conflicts.rename(response.id);
     if (old === undefined || old.base_revision === response.base_revision) return;
     // Something else came into force meanwhile: what both changed is told, as after a rebase.
     const bases = await Promise.all(
@@ -380,10 +389,7 @@ export class DraftStore {
     kept.forEach(([name, mine], at) => {
       const base = bases[at] ?? null;
       this.#texts.set(name, { text: mine.text, base });
-      if (base !== mine.base && base !== mine.text) {
-        const others = this.conflicts.filter((conflict) => conflict.name !== name);
-        this.conflicts = [...others, { name, base: mine.base, mine: mine.text, theirs: base }];
-      }
+      if (base !== mine.base && base !== mine.text) this.#conflicts.add(name, mine.base);
     });
     // What was typed while the server answered is sent next.
     for (const [name, text] of this.#unsaved) this.#texts.set(name, { text, base: this.#texts.get(name)?.base ?? null });

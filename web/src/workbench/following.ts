@@ -1,6 +1,6 @@
 // Something computed of the draft that follows it: asked anew after each change while it is shown.
 
-import { isAbort, Problem } from "../lib/problem";
+import { isAbort, isInvalidDraft } from "../lib/problem";
 import type { Workbench } from "./workbench";
 
 export type Following<T> =
@@ -59,7 +59,7 @@ export class Follower<T extends { readonly version: number }> {
     } catch (error) {
       if (isAbort(error) || this.#running !== running) return;
       this.#value = undefined;
-      if (error instanceof Problem && error.status === 409) this.#draw({ kind: "invalid", message: error.message });
+      if (isInvalidDraft(error)) this.#draw({ kind: "invalid", message: error.message });
       else this.#draw({ kind: "failed", error });
     }
   }

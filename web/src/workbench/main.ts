@@ -1,7 +1,9 @@
 // The author's workbench: sign in, then views around one draft.
 
 import { Api } from "../lib/api";
+import { confirmDialog } from "../lib/dialog";
 import { fill, h } from "../lib/dom";
+import { count } from "../lib/format";
 import { sayError } from "../lib/live";
 import { messageOf } from "../lib/problem";
 import { urlOf } from "../lib/base";
@@ -57,9 +59,12 @@ class Bench implements Workbench {
     else location.hash = hash;
   }
 
-  async openDraft(from: string): Promise<void> {
+  async openDraft(from: string): Promise<boolean> {
+    const changed = draft.changedFiles.length;
+    const text = `It changes ${count(changed, "file")}. It is kept on the server for an hour, and another draft is opened.`;
+    if (changed > 0 && !(await confirmDialog("Leave the draft that is open?", text, "Open the other draft"))) return false;
     await draft.create(from);
-    this.go("edit");
+    return true;
   }
 
   openPlace(place: Place): void {

@@ -17,6 +17,10 @@ export async function keepCase(
   situation: Situation | { readonly invariant: string },
   options: CaseOptions = {},
 ): Promise<CreatedCase | undefined> {
+  if (bench.draft.conflicts.some((conflict) => conflict.name.endsWith(".cases.json"))) {
+    sayError(new Error("You and somebody else changed the cases. Decide about them first, under “Publish”."));
+    return undefined;
+  }
   try {
     const json = { ...situation, ...options };
     await bench.draft.reread(); // a case goes into what this tab shows

@@ -1,6 +1,6 @@
 // The frame of the workbench: navigation between views, the bar of the draft, sign-out.
 
-import { append, button, fill, h } from "../lib/dom";
+import { append, button, fill, focusIfLost, h } from "../lib/dom";
 import { confirmDialog } from "../lib/dialog";
 import { count } from "../lib/format";
 import { announce, clearNotes, sayError } from "../lib/live";
@@ -150,5 +150,6 @@ export class Shell {
       .discard()
       .then(() => draft.ensure())
       .catch(sayError);
+    focusIfLost(this.#main);
   }
 }

@@ -1,11 +1,12 @@
 // Says a counterexample in one sentence: who may do what with which data, and by which policy.
 
-const ACTIONS: Record<string, string> = {
-  read: "read",
-  discover: "know that there is",
-  administer: "administer",
-  share: "share",
-};
+/** A map, not an object: an author may call an action as the members of every object are called. */
+const ACTIONS: ReadonlyMap<string, string> = new Map([
+  ["read", "read"],
+  ["discover", "know that there is"],
+  ["administer", "administer"],
+  ["share", "share"],
+]);
 
 function first(text: string, pattern: RegExp): string | undefined {
   return pattern.exec(text)?.[1];
@@ -16,7 +17,7 @@ export function situationSentence(text: string): string | undefined {
   const action = first(text, /^\s*action\s+Action::"([^"]+)"/m);
   const answer = first(text, /^\s*answer\s+(allow|deny)/m);
   const principal = first(text, /^\s*principal\s+(\S.*)$/m);
-  const verb = ACTIONS[action ?? ""];
+  const verb = ACTIONS.get(action ?? "");
   if (verb === undefined || answer === undefined || principal === undefined) return undefined;
   if (!/^\s*resource\s+Dataset::/m.test(text)) return undefined;
   const username = first(text, /^\s*(?:entity\s+User::"[^"]*"\s+)?username: "([^"]*)"/m);

@@ -1,4 +1,4 @@
-// The texts of one file: in the draft, in what it began from, and in what somebody else made of it.
+// The texts of one file: in the draft, and in what it began from.
 
 import type { DraftFileResponse } from "../lib/types";
 
@@ -7,15 +7,6 @@ export interface Text {
   text: string | null;
   /** null: the base has no such file. */
   base: string | null;
-}
-
-/** A file that the draft and somebody else changed; null: there is no such file. */
-export interface Conflict {
-  readonly name: string;
-  /** What both began from. */
-  readonly base: string | null;
-  readonly mine: string | null;
-  readonly theirs: string | null;
 }
 
 export function textOf(file: DraftFileResponse): Text {

@@ -29,6 +29,9 @@ export interface Workbench {
   go(view: string, args?: Record<string, string>): void;
   /** Opens a file in the editor. */
   openPlace(place: Place): void;
-  /** Opens a draft from what is in force, the folder or a revision; what is being edited stays on the server. */
-  openDraft(from: string): Promise<void>;
+  /**
+   * Opens a draft from what is in force, the folder or a revision, and tells whether it did: it asks first if that
+   * leaves one with changes, which stays on the server.
+   */
+  openDraft(from: string): Promise<boolean>;
 }

@@ -82,15 +82,18 @@ function coverage(bench: Workbench, ids: readonly string[]): Child {
   ];
 }
 
+function summary({ cases, passed, failed }: CasesResponse): { text: string; kind: string } {
+  if (cases.length === 0) return { text: "The draft has no cases: nothing was checked.", kind: "warn" };
+  if (failed === 0) return { text: `✓ All ${count(passed, "case")} pass.`, kind: "good" };
+  return { text: `✕ ${count(failed, "case fails", "cases fail")}, ${count(passed, "passes", "pass")}.`, kind: "bad" };
+}
+
 function result(bench: Workbench, answer: CasesResponse): Child[] {
   const failed = answer.cases.filter((one) => !one.is_passed);
   const passed = answer.cases.filter((one) => one.is_passed);
-  const summary =
-    failed.length === 0
-      ? `✓ All ${count(answer.passed, "case")} pass.`
-      : `✕ ${count(answer.failed, "case fails", "cases fail")}, ${count(answer.passed, "passes", "pass")}.`;
+  const { text, kind } = summary(answer);
   return [
-    h("p", { class: `headline ${failed.length === 0 ? "good" : "bad"}`, role: "status" }, summary),
+    h("p", { class: `headline ${kind}`, role: "status" }, text),
     failed.length > 0 &&
       answer.failures !== undefined &&
       h(

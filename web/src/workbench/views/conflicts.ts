@@ -8,9 +8,9 @@ import { editorHost, languageOf } from "../../editor/editor";
 import { joinText, splitText } from "../../editor/text";
 import { THEME } from "../../editor/theme";
 import { TYPE_OVER } from "../../editor/typing";
-import { button, fill, h } from "../../lib/dom";
+import { button, fill, h, isolated } from "../../lib/dom";
 import { say, sayError } from "../../lib/live";
-import type { Conflict } from "../texts";
+import type { Conflict } from "../conflicts";
 import { mergeTexts } from "../merge";
 import type { Workbench } from "../workbench";
 
@@ -20,6 +20,8 @@ const MERGE_LOOK = EditorView.theme({
     color: "var(--text) !important",
     borderBlock: "1px solid var(--line)",
   },
+  // The sign that CodeMirror puts there is in few fonts.
+  ".cm-collapsedLines:before, .cm-collapsedLines:after": { content: '"…"' },
   "&.cm-merge-a .cm-changedLine": { backgroundColor: "var(--bad-soft)" },
   "&.cm-merge-b .cm-changedLine": { backgroundColor: "var(--good-soft)" },
   "&.cm-merge-a .cm-changedText": { background: "none", textDecoration: "underline 2px var(--bad)" },
@@ -69,14 +71,17 @@ function takeButton(name: string): HTMLElement {
 class ConflictView {
   readonly element: HTMLElement;
   readonly #merge: MergeView;
-  readonly #begun: string;
 
-  /** `byHand` is what was written for another text in force before this one. */
-  constructor(bench: Workbench, conflict: Conflict, onDone: () => void, byHand?: string) {
-    const { name } = conflict;
+  constructor(bench: Workbench, conflict: Conflict, onDone: () => void) {
+    const { name, byHand } = conflict;
     const { host, root } = editorHost("conflict-host");
     const merged = mergedText(conflict);
     const mine = splitText(merged ?? conflict.mine ?? "");
+    const begun = mine.text.replaceAll(mine.separator, "\n");
+    const written = EditorView.updateListener.of((update) => {
+      const text = update.state.doc.toString();
+      if (update.docChanged) bench.draft.keepByHand(name, text === begun ? undefined : text);
+    });
     this.#merge = new MergeView({
       root,
       parent: root,
@@ -84,17 +89,16 @@ class ConflictView {
         doc: splitText(conflict.theirs ?? "").text,
         extensions: side(name, `${name} in force now`, true),
       },
-      b: { doc: byHand ?? mine.text, extensions: side(name, `${name} in your draft`, false) },
+      b: { doc: byHand ?? mine.text, extensions: [side(name, `${name} in your draft`, false), written] },
       collapseUnchanged: { margin: 3, minSize: 6 },
       revertControls: "a-to-b",
       renderRevertControl: () => takeButton(name),
     });
-    this.#begun = mine.text.replaceAll(mine.separator, "\n");
     const decide = (text: string | null): void => {
       bench.draft
         .settle(name, text)
         .then(() => {
-          say(`${name} is decided.`);
+          say(`${isolated(name)} is decided.`);
           onDone();
         })
         .catch(sayError);
@@ -124,12 +128,6 @@ class ConflictView {
     );
   }
 
-  /** What was written at the right, if anything was. */
-  get byHand(): string | undefined {
-    const text = this.#text("\n");
-    return text === this.#begun ? undefined : text;
-  }
-
   close(): void {
     this.#merge.destroy();
     this.element.remove();
@@ -154,7 +152,6 @@ export class ConflictList {
 
   draw(): void {
     const { conflicts } = this.#bench.draft;
-    const byHand = new Map<string, string>();
     for (const [conflict, view] of [...this.#views]) {
       const same = conflicts.find((other) => isSame(other, conflict));
       this.#views.delete(conflict);
@@ -162,7 +159,6 @@ export class ConflictList {
         this.#views.set(same, view);
         continue;
       }
-      if (view.byHand !== undefined) byHand.set(conflict.name, view.byHand);
       view.close();
     }
     if (conflicts.length === 0) return fill(this.element);
@@ -170,7 +166,7 @@ export class ConflictList {
     const section = this.element.firstElementChild;
     for (const conflict of conflicts) {
       if (this.#views.has(conflict)) continue;
-      const view = new ConflictView(this.#bench, conflict, this.#onDone, byHand.get(conflict.name));
+      const view = new ConflictView(this.#bench, conflict, this.#onDone);
       this.#views.set(conflict, view);
       section?.append(view.element);
     }
@@ -185,7 +181,7 @@ function heading(): HTMLElement {
   return h(
     "section",
     { class: "stack", "aria-label": "Files to decide about" },
-    h("h2", {}, "You and somebody else changed the same files"),
+    h("h2", { tabindex: "-1" }, "You and somebody else changed the same files"),
     h("p", {}, "Put at the right what you want to have. Lines that differ are marked on both sides; an arrow takes one over."),
   );
 }

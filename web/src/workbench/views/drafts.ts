@@ -11,17 +11,17 @@ function changes(draft: DraftResponse): string[] {
   return draft.files.filter((file) => file.change !== "unchanged").map((file) => file.name);
 }
 
-function row(bench: Workbench, draft: DraftResponse): HTMLElement {
+function row(bench: Workbench, draft: DraftResponse, onDiscarded: () => void): HTMLElement {
   const names = changes(draft);
   const shown = names.slice(0, 3).join(", ") + (names.length > 3 ? ", …" : "");
-  const element: HTMLElement = h(
+  return h(
     "li",
     { class: "row" },
     h(
       "span",
       {},
       `${count(names.length, "changed file")} (`,
-      h("span", { class: "mono" }, shown),
+      h("span", { class: "mono", dir: "auto" }, shown),
       `), begun ${ago(draft.created_at)}, kept until ${dateTime(draft.expires_at)}`,
     ),
     button("Go on with it", () => {
@@ -35,19 +35,18 @@ function row(bench: Workbench, draft: DraftResponse): HTMLElement {
       () => {
         void confirmDialog("Discard this draft?", `Its changes of ${shown} are gone then.`, "Discard").then(async (yes) => {
           if (!yes) return;
-          await bench.draft.discard(draft.id).catch(sayError);
-          element.remove();
+          await bench.draft.discard(draft.id);
           say("The draft is discarded.");
-        });
+          onDiscarded();
+        }).catch(sayError);
       },
       { class: "quiet" },
     ),
   );
-  return element;
 }
 
-/** The user's drafts that have changes and are not the one that is open. */
-export async function otherDrafts(bench: Workbench): Promise<Child> {
+/** The user's drafts that have changes and are not the one that is open; `onDiscarded` draws them anew. */
+export async function otherDrafts(bench: Workbench, onDiscarded: () => void): Promise<Child> {
   const drafts = (await bench.draft.list()).filter(
     (draft) => draft.id !== bench.draft.response?.id && changes(draft).length > 0,
   );
@@ -55,7 +54,7 @@ export async function otherDrafts(bench: Workbench): Promise<Child> {
   return h(
     "section",
     { class: "callout", "aria-label": "Your drafts" },
-    h("h2", {}, "Your other drafts"),
-    h("ul", { class: "plain-list" }, drafts.map((draft) => row(bench, draft))),
+    h("h2", { tabindex: "-1" }, "Your other drafts"),
+    h("ul", { class: "plain-list" }, drafts.map((draft) => row(bench, draft, onDiscarded))),
   );
 }

@@ -3,7 +3,7 @@
 import { CodeEditor } from "../../editor/editor";
 import { describeText, splitText } from "../../editor/text";
 import { confirmDialog, promptDialog } from "../../lib/dialog";
-import { button, fill, h } from "../../lib/dom";
+import { button, fill, focusIfLost, h, isolated } from "../../lib/dom";
 import { announce, say, sayError } from "../../lib/live";
 import { reachPanel } from "../../matrix/reach";
 import { nameProblem, templateOf } from "../files";
@@ -17,10 +17,10 @@ class EditView {
   readonly #editor: CodeEditor;
   readonly #tree: FileTree;
   readonly #problems: ProblemList;
-  readonly #title = h("h2", { class: "mono file-title" });
+  readonly #title = h("h2", { class: "mono file-title", tabindex: "-1" });
   readonly #about = h("span", { class: "muted small" });
   readonly #tools = h("div", { class: "actions" });
-  readonly #gone = h("div", {});
+  readonly #notice = h("div", {});
   readonly #cursor = h("span", { class: "muted small", "aria-hidden": "true" });
   #name: string | undefined;
 
@@ -47,7 +47,7 @@ class EditView {
           "div",
           { class: "edit-text" },
           h("div", { class: "edit-head" }, h("div", {}, this.#title, this.#about), this.#tools),
-          this.#gone,
+          this.#notice,
           this.#editor.element,
           h(
             "div",
@@ -89,7 +89,7 @@ class EditView {
     const asked = place.file ?? this.#name;
     const first = names.find((name) => name.endsWith(".cedar")) ?? names[0];
     const name = asked !== undefined && names.includes(asked) ? asked : first;
-    if (place.file !== undefined && name !== place.file) say(`The draft has no file ${place.file}.`);
+    if (place.file !== undefined && name !== place.file) say(`The draft has no file ${isolated(place.file)}.`);
     if (name === undefined) return;
     await this.#open(name);
     if (place.line !== undefined) this.#editor.goTo(place.line, place.column);
@@ -98,7 +98,7 @@ class EditView {
   async #open(name: string): Promise<void> {
     const { text, base } = await this.#bench.draft.load(name);
     this.#name = name;
-    this.#editor.show(name, text ?? base ?? "", text === null);
+    this.#editor.show(name, text ?? base ?? "", text === null || this.#isInConflict(name));
     this.#mark();
     this.#drawHead();
     this.#tree.draw(name);
@@ -136,6 +136,8 @@ class EditView {
     const { draft } = this.#bench;
     const change = draft.files().find((file) => file.name === name)?.change ?? "unchanged";
     const isRemoved = change === "removed";
+    const isInConflict = this.#isInConflict(name);
+    const hadFocus = this.#tools.contains(document.activeElement);
     fill(this.#title, name);
     void draft.load(name).then(({ text }) => {
       fill(this.#about, [CHANGES[change], ...describeText(splitText(text ?? ""))].filter(Boolean).join(", "));
@@ -143,21 +145,35 @@ class EditView {
     const undo = button(isRemoved ? "Bring it back" : "Undo all changes", () => void this.#undo(name));
     fill(
       this.#tools,
-      !isRemoved && name.endsWith(".cedar") && button("Format", () => void this.#format().catch(sayError), { title: "Shift+Alt+F" }),
-      change !== "unchanged" && change !== "added" && undo,
-      !isRemoved && button("Rename", () => void this.#rename(name).catch(sayError)),
-      !isRemoved && button("Delete", () => void this.#delete(name).catch(sayError)),
+      !isInConflict && [
+        !isRemoved && name.endsWith(".cedar") && button("Format", () => void this.#format().catch(sayError), { title: "Shift+Alt+F" }),
+        change !== "unchanged" && change !== "added" && undo,
+        !isRemoved && button("Rename", () => void this.#rename(name).catch(sayError)),
+        !isRemoved && button("Delete", () => void this.#delete(name).catch(sayError)),
+      ],
     );
-    fill(
-      this.#gone,
-      isRemoved && h("p", { class: "callout callout-warn" }, "The draft deletes this file. Its text in force is shown."),
+    if (hadFocus) focusIfLost(this.#title);
+    fill(this.#notice, isInConflict ? this.#decideFirst() : isRemoved && h("p", { class: "callout callout-warn" }, "The draft deletes this file. Its text in force is shown."));
+  }
+
+  /** What is typed here would be lost when the file is decided about. */
+  #decideFirst(): HTMLElement {
+    return h(
+      "div",
+      { class: "callout callout-warn" },
+      h("p", {}, "You and somebody else changed this file. It cannot be edited here until you decided what it says."),
+      h("div", { class: "actions" }, button("Decide about it", () => this.#bench.go("publish"))),
     );
+  }
+
+  #isInConflict(name: string): boolean {
+    return this.#bench.draft.conflicts.some((conflict) => conflict.name === name);
   }
 
   async #undo(name: string): Promise<void> {
     try {
       await this.#bench.draft.undo(name);
-      say(`${name} is as it is in force.`);
+      say(`${isolated(name)} is as it is in force.`);
     } catch (error) {
       sayError(error);
     }
@@ -165,7 +181,7 @@ class EditView {
 
   async #format(): Promise<void> {
     const name = this.#name;
-    if (name === undefined) return;
+    if (name === undefined || this.#isInConflict(name)) return;
     const { draft } = this.#bench;
     await draft.flush();
     const before = (await draft.load(name)).text;
@@ -200,9 +216,9 @@ class EditView {
     const text = isNew
       ? "It is only in this draft: its text is gone then."
       : "The draft deletes it; in force it stays until the draft is published. You can bring it back.";
-    if (!(await confirmDialog(`Delete ${name}?`, text, "Delete"))) return;
+    if (!(await confirmDialog(`Delete ${isolated(name)}?`, text, "Delete"))) return;
     await this.#bench.draft.change({ [name]: null });
-    say(`The draft deletes ${name}.`);
+    say(`The draft deletes ${isolated(name)}.`);
   }
 }
 

@@ -1,7 +1,7 @@
 // The view of the effect of the draft in sentences: who gains and who loses what.
 
-import { explanationView } from "../../explain/view";
-import type { Explanation } from "../../explain/types";
+import { asAnswered, explanationView } from "../../explain/view";
+import type { Explanation, ExplanationQuestion } from "../../explain/types";
 import { openDialog } from "../../lib/dialog";
 import { button, fill, h, newId, type Child } from "../../lib/dom";
 import { count, number } from "../../lib/format";
@@ -29,12 +29,11 @@ function names(list: readonly string[], total: number, what: string): HTMLElemen
   );
 }
 
-async function explain(bench: Workbench, group: EffectGroup): Promise<void> {
-  const { example } = group;
-  if (example === undefined) return;
+/** Explains the example of a group; resolves to the question with the situation that was explained. */
+async function explain(bench: Workbench, question: ExplanationQuestion): Promise<ExplanationQuestion> {
   const answer = await bench.draft.call<{ in_force: Explanation; draft: Explanation }>("explain", {
     method: "POST",
-    json: { action: group.action, ...example },
+    json: question,
   });
   const dialog = openDialog(
     "Why this changes: one example",
@@ -52,6 +51,7 @@ async function explain(bench: Workbench, group: EffectGroup): Promise<void> {
     ),
   );
   dialog.element.classList.add("wide");
+  return asAnswered(question, answer.draft);
 }
 
 const CHANGES = {
@@ -63,7 +63,11 @@ const CHANGES = {
 
 function groupCard(bench: Workbench, group: EffectGroup): HTMLElement {
   const { sign, kind, className } = CHANGES[group.change];
-  const { example } = group;
+  // Once it was explained, a case of it is about the situation that was shown.
+  let question = group.example && { action: group.action, ...group.example };
+  const why = async (asked: ExplanationQuestion): Promise<void> => {
+    question = await explain(bench, asked);
+  };
   return h(
     "li",
     { class: `card ${className}` },
@@ -84,14 +88,14 @@ function groupCard(bench: Workbench, group: EffectGroup): HTMLElement {
       group.dataset_count,
       "Datasets:",
     ),
-    example !== undefined &&
+    question !== undefined &&
       h(
         "div",
         { class: "actions" },
-        button("Why?", () => void explain(bench, group).catch(sayError), {
+        button("Why?", () => question && void why(question).catch(sayError), {
           "aria-label": `Why: ${group.sentence}`,
         }),
-        button("Keep as a case", () => void keepCase(bench, { action: group.action, ...example }), {
+        button("Keep as a case", () => question && void keepCase(bench, question), {
           "aria-label": `Keep as a case: ${group.sentence}`,
         }),
       ),
@@ -107,13 +111,22 @@ function nothingSeen(): Child {
   );
 }
 
-function headline(effect: EffectResponse): string {
-  const total = effect.groups.length === 0 && effect.changed === 0;
-  if (total) return "No decision changes: everybody whom you may see may do the same as now with the data that you may see.";
-  return `${count(effect.changed, "decision changes", "decisions change")}.`;
+/** What it was asked about: everything, or one address or time. */
+type Asked = Readonly<Record<string, string>>;
+
+function askedWords({ address, time }: Asked): string {
+  return `${address === undefined ? "" : `, asked from ${address}`}${time === undefined ? "" : `, asked at ${time}`}`;
 }
 
-function result(bench: Workbench, effect: EffectResponse): Child[] {
+function headline(effect: EffectResponse, asked: Asked): string {
+  const isSame = effect.groups.length === 0 && effect.changed === 0;
+  const where = askedWords(asked);
+  if (!isSame) return `${count(effect.changed, "decision changes", "decisions change")}${where}.`;
+  if (effect.is_cut) return `No decision changes in the part that was compared${where}.`;
+  return `No decision changes${where}: everybody whom you may see may do the same as now with the data that you may see.`;
+}
+
+function result(bench: Workbench, effect: EffectResponse, asked: Asked): Child[] {
   if (effect.decided === 0) return [nothingSeen()];
   const groups = groupBy(effect.groups, (group) => group.change);
   const part = (title: string, list: readonly EffectGroup[] = []): Child =>
@@ -122,7 +135,7 @@ function result(bench: Workbench, effect: EffectResponse): Child[] {
       h("ul", { class: "plain-list" }, list.map((group) => groupCard(bench, group))),
     ];
   return [
-    h("p", { class: "headline", role: "status" }, headline(effect)),
+    h("p", { class: "headline", role: "status" }, headline(effect, asked)),
     effect.is_cut &&
       h("p", { class: "callout callout-warn" }, "There is too much to ask for everything: this is a part of it."),
     part("Access that the draft takes away", groups.get("lost")),
@@ -193,7 +206,7 @@ addView({
     );
     function draw(state: Following<EffectResponse>): void {
       content.setAttribute("aria-busy", String(state.kind === "loading"));
-      if (state.kind === "ready") fill(content, result(bench, state.value));
+      if (state.kind === "ready") fill(content, result(bench, state.value, json));
       else if (state.kind !== "loading" || state.before === undefined) {
         fill(content, unready(bench, state, () => void follower.run()));
       }

@@ -1,13 +1,15 @@
 // The view of what is in force: since when and by whom, what is refused, and everything in the bundle.
 
-import { button, fill, h, type Child } from "../../lib/dom";
-import { ago, bytes, count, dateTime, shortRevision } from "../../lib/format";
+import { button, fill, focusIfLost, h, type Child } from "../../lib/dom";
+import { ago, count, dateTime, shortRevision } from "../../lib/format";
 import { groupBy } from "../../lib/list";
 import { sayError } from "../../lib/live";
 import { messageOf } from "../../lib/problem";
 import type { CheckResponse, PoliciesAnswer } from "../../lib/types";
 import { addView } from "../views";
 import type { Workbench } from "../workbench";
+import { fileList } from "./file_list";
+import { placeLink } from "./place";
 import { refusal } from "./refusal";
 import { otherDrafts } from "./drafts";
 
@@ -45,10 +47,8 @@ function facts(answer: PoliciesAnswer, check: CheckResponse | undefined): HTMLEl
   );
 }
 
-function place(bench: Workbench, file: string, line?: number): HTMLElement {
-  return button(line === undefined ? file : `${file}, line ${line}`, () => bench.openPlace({ file, line }), {
-    class: "link mono",
-  });
+function place(bench: Workbench, file: string, line?: number, column?: number): HTMLElement {
+  return placeLink({ file, line, column }, (place) => bench.openPlace(place));
 }
 
 function policyTable(bench: Workbench, answer: PoliciesAnswer, check: CheckResponse | undefined): HTMLElement {
@@ -119,25 +119,6 @@ function caseList(bench: Workbench, check: CheckResponse): HTMLElement {
   );
 }
 
-function fileList(bench: Workbench, answer: PoliciesAnswer): HTMLElement {
-  return h(
-    "ul",
-    { class: "plain-list" },
-    answer.in_force.files.map((file) =>
-      h(
-        "li",
-        { class: "row" },
-        place(bench, file.name),
-        h(
-          "span",
-          { class: "muted small" },
-          [file.policies > 0 && count(file.policies, "policy", "policies"), bytes(file.size)].filter(Boolean).join(", "),
-        ),
-      ),
-    ),
-  );
-}
-
 /** The check of what is in force, while the open draft is the same. */
 function checkInForce(bench: Workbench, known: CheckResponse | undefined): CheckResponse | undefined {
   const { latest, ofBase } = bench.checks;
@@ -164,7 +145,7 @@ function content(bench: Workbench, check: CheckResponse | undefined, drafts: HTM
       h(
         "div",
         { class: "row spread" },
-        h("h2", {}, "In force now"),
+        h("h2", { tabindex: "-1" }, "In force now"),
         h(
           "div",
           { class: "actions" },
@@ -187,7 +168,7 @@ function content(bench: Workbench, check: CheckResponse | undefined, drafts: HTM
           "ul",
           { class: "plain-list" },
           answer.in_force.warnings.map((one) =>
-            h("li", {}, place(bench, one.file, one.line), " ", one.message, one.help !== undefined && ` (${one.help})`),
+            h("li", {}, place(bench, one.file, one.line, one.column), " ", one.message, one.help !== undefined && ` (${one.help})`),
           ),
         ),
       ),
@@ -198,7 +179,7 @@ function content(bench: Workbench, check: CheckResponse | undefined, drafts: HTM
         group("Invariants", "What must hold for every request that there can be; proved for each edit.", invariantList(bench, check)),
       check !== undefined &&
         group("Cases", "Questions with the expected answer; checked for each edit.", caseList(bench, check)),
-      group("Files", "What the policy folder contains.", fileList(bench, answer)),
+      group("Files", "What the policy folder contains.", fileList(bench, answer, check)),
     ),
   ];
 }
@@ -215,6 +196,17 @@ addView({
       check = checkInForce(bench, check);
       fill(root, ...content(bench, check, drafts));
     }
+    async function drawDrafts(): Promise<void> {
+      try {
+        fill(drafts, await otherDrafts(bench, () => void drawDrafts().then(refocus)));
+      } catch (error) {
+        fill(drafts, h("p", { class: "error" }, messageOf(error)));
+      }
+    }
+    function refocus(): void {
+      const heading = (drafts.firstElementChild === null ? root : drafts).querySelector("h2");
+      if (heading !== null) focusIfLost(heading);
+    }
     bench.onInForce(draw);
     bench.checks.on(() => {
       if (checkInForce(bench, undefined) !== undefined && check?.folder_revision !== bench.checks.latest?.folder_revision) draw();
@@ -222,10 +214,7 @@ addView({
     return {
       show() {
         draw();
-        void otherDrafts(bench).then(
-          (list) => fill(drafts, list),
-          (error: unknown) => fill(drafts, h("p", { class: "error" }, messageOf(error))),
-        );
+        void drawDrafts();
       },
     };
   },

@@ -3,7 +3,7 @@
 import { button, fill, h, type Child } from "../../lib/dom";
 import { count } from "../../lib/format";
 import { announce, say } from "../../lib/live";
-import { isAbort, messageOf, Problem } from "../../lib/problem";
+import { isAbort, isInvalidDraft, messageOf } from "../../lib/problem";
 import type { Progress } from "../../lib/events";
 import type { ProofResult } from "../../lib/types";
 import { keepCase } from "../newcase";
@@ -76,6 +76,7 @@ function policyLink(bench: Workbench, id: string): Child {
 function summary(proof: ProofResult): { text: string; kind: string } {
   const of = (word: Verdict["verdict"]): number => proof.invariants.filter((one) => one.verdict === word).length;
   const [violated, open] = [of("violated"), of("unknown")];
+  if (proof.invariants.length === 0) return { text: "The draft has no invariants: nothing is proved about who may do what.", kind: "warn" };
   if (violated > 0) return { text: `✕ ${count(violated, "invariant is", "invariants are")} violated.`, kind: "bad" };
   if (open > 0 || !proof.is_complete) return { text: `? ${count(open, "invariant is", "invariants are")} open.`, kind: "warn" };
   return { text: `✓ All ${count(proof.invariants.length, "invariant")} hold, for every request that there can be.`, kind: "good" };
@@ -93,6 +94,10 @@ function result(bench: Workbench, proof: ProofResult): Child[] {
     h("ul", { class: "plain-list" }, sorted.map((one) => verdict(bench, one))),
     h("p", { class: "muted small" }, `Proved in ${proof.seconds.toFixed(1)} s.`),
   ];
+}
+
+function nothingYet(): HTMLElement {
+  return h("p", { class: "muted" }, "Nothing is proved yet. A proof takes from a second to a minute, and you may give it up.");
 }
 
 class ProofView {
@@ -115,15 +120,12 @@ class ProofView {
       this.#stale,
       this.#content,
     );
-    fill(
-      this.#content,
-      h("p", { class: "muted" }, "Nothing is proved yet. A proof takes from a second to a minute, and you may give it up."),
-    );
+    fill(this.#content, nothingYet());
     bench.draft.on((event) => {
       if (event === "opened") {
         this.#running?.abort();
         this.#proof = undefined;
-        fill(this.#content);
+        fill(this.#content, nothingYet());
       }
       this.#drawStale();
     });
@@ -142,8 +144,10 @@ class ProofView {
     const { draft } = this.#bench;
     const running = new AbortController();
     this.#running = running;
+    const isByButton = document.activeElement === this.#run;
     this.#run.disabled = true;
     this.#giveUp.hidden = false;
+    if (isByButton) this.#giveUp.focus({ preventScroll: true });
     this.#progress.start("Beginning…");
     try {
       const { data } = await draft.stream<ProofResult>(
@@ -160,12 +164,17 @@ class ProofView {
       announce(summary(data).text);
     } catch (error) {
       if (isAbort(error)) say("The proof is given up.");
-      else if (error instanceof Problem && error.status === 409) fill(this.#content, invalidDraft(this.#bench, error.message));
-      else fill(this.#content, h("p", { class: "callout callout-bad", role: "alert" }, messageOf(error)));
+      else {
+        this.#proof = undefined;
+        const failed = h("p", { class: "callout callout-bad", role: "alert" }, messageOf(error));
+        fill(this.#content, isInvalidDraft(error) ? invalidDraft(this.#bench, error.message) : failed);
+      }
     } finally {
       this.#progress.stop();
+      const hadFocus = document.activeElement === this.#giveUp;
       this.#run.disabled = false;
       this.#giveUp.hidden = true;
+      if (hadFocus) this.#run.focus({ preventScroll: true });
       this.#running = undefined;
       this.#drawStale();
     }

@@ -1,6 +1,6 @@
 // The view that publishes the draft, or downloads it as a patch; with what came into force beneath it.
 
-import { button, fill, h, newId, type Child } from "../../lib/dom";
+import { button, fill, focusIfLost, h, newId, type Child } from "../../lib/dom";
 import type { Progress } from "../../lib/events";
 import { count } from "../../lib/format";
 import { say, sayError } from "../../lib/live";
@@ -18,11 +18,12 @@ class PublishView {
   readonly #bench: Workbench;
   readonly #beneath = h("div", {});
   readonly #conflicts: ConflictList;
-  readonly #verdict = h("div", { "aria-live": "polite" });
+  readonly #verdict = h("div", { "aria-live": "polite", tabindex: "-1" });
   readonly #progress = new ProgressBar("Progress of publishing");
-  readonly #changes = h("div", { class: "stack" });
+  readonly #changes = h("div", { class: "stack", tabindex: "-1" });
   readonly #how = h("div", { class: "columns" });
   readonly #prefix: HTMLInputElement;
+  readonly #giveUp = button("Give up", () => this.#running?.abort());
   #running: AbortController | undefined;
   #isShown = false;
   /** Counts drawings of the changes: what is overtaken is not shown. */
@@ -30,7 +31,10 @@ class PublishView {
 
   constructor(root: HTMLElement, bench: Workbench) {
     this.#bench = bench;
-    this.#conflicts = new ConflictList(bench, () => this.#draw(true));
+    this.#conflicts = new ConflictList(bench, () => {
+      this.#draw(true);
+      focusIfLost(this.#conflicts.element.querySelector("h2") ?? this.#changes);
+    });
     this.#prefix = h("input", { id: newId("prefix"), type: "text", value: "policies", spellcheck: "false" });
     root.append(this.#beneath, this.#conflicts.element, this.#verdict, this.#progress.element, this.#how, this.#changes);
     bench.draft.on((event) => {
@@ -117,7 +121,7 @@ class PublishView {
             class: canPublish ? "primary" : "",
             disabled: refusal !== null || isBusy,
           }),
-          isBusy && button("Give up", () => this.#running?.abort()),
+          isBusy && this.#giveUp,
         ),
       ),
     );
@@ -161,6 +165,7 @@ class PublishView {
     this.#running = running;
     fill(this.#verdict);
     this.#draw(false);
+    focusIfLost(this.#giveUp);
     this.#progress.start("Asking the server…");
     try {
       await draft.reread();
@@ -175,13 +180,14 @@ class PublishView {
         { signal: running.signal, headers: { "if-match": `"${base ?? ""}"` } },
       );
       if (name === "published") await this.#published(base, () => draft.published(id ?? "", texts));
-      else fill(this.#verdict, refused(data as RefusedEdit));
+      else fill(this.#verdict, refused(this.#bench, data as RefusedEdit));
     } catch (error) {
       await this.#failed(error);
     } finally {
       this.#running = undefined;
       this.#progress.stop();
       this.#draw(false);
+      if (this.#isShown) focusIfLost(this.#verdict);
     }
   }
 
@@ -210,7 +216,7 @@ class PublishView {
   }
 
   async #undo(revision: string): Promise<void> {
-    await this.#bench.draft.create(revision);
+    if (!(await this.#bench.openDraft(revision))) return;
     this.#bench.go("publish");
     say("The draft is the revision before. Publish it to undo.");
   }
@@ -231,12 +237,12 @@ class PublishView {
   }
 }
 
-function refused(edit: RefusedEdit): HTMLElement {
+function refused(bench: Workbench, edit: RefusedEdit): HTMLElement {
   return h(
     "section",
     { class: "callout callout-bad", role: "alert" },
     h("h2", {}, "✕ Not published: what was in force stays in force"),
-    ...reasons(edit),
+    ...reasons(edit, (place) => bench.openPlace(place)),
     h("p", {}, "Your draft is as you left it."),
   );
 }

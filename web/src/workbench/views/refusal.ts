@@ -4,9 +4,13 @@ import { button, h, type Child } from "../../lib/dom";
 import { ago, dateTime } from "../../lib/format";
 import { sayError } from "../../lib/live";
 import type { BrokenInvariant, RefusedEdit } from "../../lib/types";
-import type { Workbench } from "../workbench";
+import type { Place, Workbench } from "../workbench";
+import { placeLink } from "./place";
 
-export function brokenInvariant(one: BrokenInvariant): HTMLElement {
+/** Opens a place of the edit that was refused. */
+type Open = (place: Place) => void;
+
+function brokenInvariant(one: BrokenInvariant, open: Open): HTMLElement {
   return h(
     "details",
     {},
@@ -17,6 +21,7 @@ export function brokenInvariant(one: BrokenInvariant): HTMLElement {
       one.is_violated ? " does not hold" : " could not be proved",
       one.reason !== undefined && `: ${one.reason}`,
     ),
+    h("p", { class: "small" }, placeLink(one, open)),
     one.counterexample !== undefined && h("pre", { class: "sunken" }, one.counterexample),
     one.suggestions.length > 0 && h("ul", {}, one.suggestions.map((text) => h("li", {}, text))),
     one.hint !== undefined && h("p", { class: "muted" }, one.hint),
@@ -24,21 +29,23 @@ export function brokenInvariant(one: BrokenInvariant): HTMLElement {
 }
 
 /** The reasons of a refusal. */
-export function reasons(edit: RefusedEdit): Child[] {
+export function reasons(edit: RefusedEdit, open: Open): Child[] {
   const places = edit.diagnostics.map((one) =>
     h(
       "li",
       {},
-      h("span", { class: "mono" }, one.line === undefined ? one.file : `${one.file}:${one.line}:${one.column ?? 1}`),
+      placeLink(one, open),
       ` ${one.message}`,
-      one.help !== undefined && h("div", { class: "muted" }, one.help),
+      one.help !== undefined && h("div", { class: "muted" }, `Help: ${one.help}`),
     ),
   );
+  // Where there are places, the details say the same in other words, and then how many more there are.
+  const details = edit.details.slice(places.length);
   return [
     h("p", {}, sentenceOf(edit)),
-    edit.details.length > 0 && h("pre", { class: "sunken" }, edit.details.join("\n")),
-    edit.details.length === 0 && places.length > 0 && h("ul", {}, places),
-    edit.invariants.map(brokenInvariant),
+    places.length > 0 && h("ul", { class: "plain-list" }, places),
+    details.length > 0 && h("pre", { class: "sunken" }, details.join("\n")),
+    edit.invariants.map((one) => brokenInvariant(one, open)),
   ];
 }
 
@@ -46,6 +53,14 @@ export function reasons(edit: RefusedEdit): Child[] {
 function sentenceOf(edit: RefusedEdit): string {
   const text = edit.reason.replaceAll("_", " ");
   return `Reason: ${text.charAt(0).toUpperCase()}${text.slice(1)}.`;
+}
+
+/** Opens a place of the refused edit: in the draft that has it, or else in a new one. */
+async function openRefused(bench: Workbench, edit: RefusedEdit, place?: Place): Promise<void> {
+  const isOpen = edit.folder_revision !== undefined && bench.draft.response?.folder_revision === edit.folder_revision;
+  if (!isOpen && !(await bench.openDraft("folder"))) return;
+  if (place === undefined) bench.go("edit");
+  else bench.openPlace(place);
 }
 
 export function refusal(bench: Workbench, edit: RefusedEdit): HTMLElement {
@@ -60,11 +75,11 @@ export function refusal(bench: Workbench, edit: RefusedEdit): HTMLElement {
       h("time", { datetime: edit.refused_at }, `${dateTime(edit.refused_at)} (${ago(edit.refused_at)})`),
       ".",
     ),
-    ...reasons(edit),
+    ...reasons(edit, (place) => void openRefused(bench, edit, place).catch(sayError)),
     h(
       "div",
       { class: "actions" },
-      button("Open the refused edit as a draft", () => void bench.openDraft("folder").catch(sayError), {
+      button("Open the refused edit as a draft", () => void openRefused(bench, edit).catch(sayError), {
         class: "primary",
       }),
     ),

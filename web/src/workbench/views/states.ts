@@ -5,20 +5,28 @@ import { messageOf } from "../../lib/problem";
 import type { Following } from "../following";
 import type { Workbench } from "../workbench";
 
+/** A button that opens the first error of the draft in the editor. */
+export function toFirstError(bench: Workbench): HTMLElement {
+  return button(
+    "Go to it",
+    () => {
+      const first = bench.checks.errors()[0];
+      if (first === undefined) bench.go("edit");
+      else bench.openPlace(first);
+    },
+    { class: "primary" },
+  );
+}
+
 /** The draft has errors: nothing can be asked of it. */
 export function invalidDraft(bench: Workbench, message: string): HTMLElement {
-  const first = bench.checks.errors()[0];
   return h(
     "section",
     { class: "callout callout-bad" },
     h("h2", {}, "The draft has errors"),
     h("p", {}, "Until they are gone, it cannot be said what the draft would do. The first:"),
     h("p", { class: "mono" }, message),
-    h(
-      "div",
-      { class: "actions" },
-      button("Go to it", () => (first === undefined ? bench.go("edit") : bench.openPlace(first)), { class: "primary" }),
-    ),
+    h("div", { class: "actions" }, toFirstError(bench)),
   );
 }
 
