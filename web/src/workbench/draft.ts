@@ -350,7 +350,11 @@ export class DraftStore {
     names.forEach((name, at) => this.#texts.set(name, texts[at] ?? { text: null, base: null }));
     if (isNew) {
       this.#unsaved.clear();
-      this.conflicts = [];
+      // What was in force when both sides began is not known any more.
+      this.conflicts = response.conflicts.map((name) => {
+        const { text, base } = this.#texts.get(name) ?? { text: null, base: null };
+        return { name, base: null, mine: text, theirs: base };
+      });
     }
     // What was typed while the server answered is sent next.
     for (const [name, text] of this.#unsaved) this.#texts.set(name, { text, base: this.#texts.get(name)?.base ?? null });
