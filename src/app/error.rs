@@ -74,9 +74,7 @@ impl From<PolicyStartError> for AppError {
         match error {
             PolicyStartError::Invalid(error) => Self::Bundle(error),
             PolicyStartError::Storage(error) => Self::Storage(error),
-            error @ (PolicyStartError::Rejected { .. } | PolicyStartError::Publish(_)) => {
-                Self::Policies(error)
-            }
+            error @ PolicyStartError::Rejected { .. } => Self::Policies(error),
         }
     }
 }

@@ -50,6 +50,14 @@ fn problem_count(problems: &[SourceDiagnostic]) -> String {
 }
 
 impl BundleError {
+    /// A problem of the whole folder.
+    #[must_use]
+    pub fn of_folder(message: String) -> Self {
+        Self::Invalid {
+            problems: vec![SourceDiagnostic::for_file(WHOLE_FOLDER, message)],
+        }
+    }
+
     /// The problems; none if the folder could not be read.
     #[must_use]
     pub fn problems(&self) -> &[SourceDiagnostic] {

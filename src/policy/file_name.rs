@@ -1,5 +1,7 @@
 //! The names of the files of a policy folder: which files it may have, by name alone.
 
+use crate::domain::token_refusal::is_invisible;
+
 use super::cases::is_case_or_entity_file;
 use super::sources::{INVARIANTS_FOLDER, MAX_FOLDER_DEPTH, is_bundle_file, is_policy_file};
 
@@ -17,9 +19,12 @@ pub enum FileNameError {
          the end, and with no part that is empty, `.` or `..`"
     )]
     Malformed,
-    /// A character in it is a control character or a backslash.
-    #[error("it has a control character or a backslash")]
+    /// A character in it is invisible or a backslash.
+    #[error("it has a backslash, or a character that is not shown or changes how others are shown")]
     ForbiddenCharacter,
+    /// It or a folder of it begins or ends with a blank.
+    #[error("a part of it begins or ends with a blank")]
+    OuterBlank,
     /// It is too long.
     #[error(
         "it is longer than {MAX_FILE_NAME_LENGTH} bytes, or a part of it than {MAX_PART_LENGTH}"
@@ -45,8 +50,12 @@ pub fn check_file_name(name: &str) -> Result<(), FileNameError> {
     if parts().any(|part| part.is_empty() || part == "." || part == "..") {
         return Err(FileNameError::Malformed);
     }
-    if name.contains(|c: char| c.is_control() || c == '\\') {
+    if name.contains(|c: char| is_invisible(c) || c == '\\') {
         return Err(FileNameError::ForbiddenCharacter);
+    }
+    let stem = name.rsplit_once('.').map_or(name, |(stem, _)| stem);
+    if parts().chain([stem]).any(|part| part.trim() != part) {
+        return Err(FileNameError::OuterBlank);
     }
     if name.len() > MAX_FILE_NAME_LENGTH || parts().any(|part| part.len() > MAX_PART_LENGTH) {
         return Err(FileNameError::TooLong);
@@ -125,6 +134,12 @@ mod tests {
             ("a\nb.cedar", FileNameError::ForbiddenCharacter),
             ("a\0.cedar", FileNameError::ForbiddenCharacter),
             ("..\\x.cedar", FileNameError::ForbiddenCharacter),
+            ("a\u{202e}b.cedar", FileNameError::ForbiddenCharacter),
+            ("a\u{2028}b.cedar", FileNameError::ForbiddenCharacter),
+            ("a\u{200b}.cedar", FileNameError::ForbiddenCharacter),
+            (" a.cedar", FileNameError::OuterBlank),
+            ("a .cedar", FileNameError::OuterBlank),
+            ("a\u{a0}/b.cedar", FileNameError::OuterBlank),
             (&long, FileNameError::TooLong),
             (&deep, FileNameError::TooDeep),
             (".git/x.cedar", FileNameError::Hidden),

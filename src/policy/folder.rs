@@ -48,6 +48,31 @@ pub fn is_invariant_file(name: &str) -> bool {
         .is_some_and(|rest| rest.starts_with('/'))
 }
 
+/// The part of a policy folder that a file belongs to. Each is bounded for itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum FolderPart {
+    /// What decides.
+    Bundle,
+    /// The cases and their entities.
+    Cases,
+    /// The invariants.
+    Invariants,
+}
+
+impl FolderPart {
+    /// The part of a file, by its name.
+    #[must_use]
+    pub fn of(name: &str) -> Self {
+        if is_invariant_file(name) {
+            Self::Invariants
+        } else if is_case_or_entity_file(name) {
+            Self::Cases
+        } else {
+            Self::Bundle
+        }
+    }
+}
+
 impl PolicyFolder {
     /// Reads a folder within the bounds of [`Bundle::load`].
     ///
@@ -84,16 +109,17 @@ impl PolicyFolder {
     /// A folder of texts in memory; messages put `origin` before their names.
     #[must_use]
     pub fn from_files(origin: &str, files: BTreeMap<String, Arc<str>>) -> Self {
-        let (invariants, others): (BTreeMap<_, _>, BTreeMap<_, _>) = files
-            .into_iter()
-            .partition(|(name, _)| is_invariant_file(name));
-        let (cases, bundle) = others
-            .into_iter()
-            .partition(|(name, _)| is_case_or_entity_file(name));
+        let mut parts: BTreeMap<FolderPart, BTreeMap<String, Arc<str>>> = BTreeMap::new();
+        for (name, text) in files {
+            let part = parts.entry(FolderPart::of(&name)).or_default();
+            part.insert(name, text);
+        }
+        let mut take =
+            |part| SourceFiles::from_texts(origin, parts.remove(&part).unwrap_or_default());
         Self {
-            bundle: SourceFiles::from_texts(origin, bundle),
-            cases: SourceFiles::from_texts(origin, cases),
-            invariants: SourceFiles::from_texts(origin, invariants),
+            bundle: take(FolderPart::Bundle),
+            cases: take(FolderPart::Cases),
+            invariants: take(FolderPart::Invariants),
         }
     }
 

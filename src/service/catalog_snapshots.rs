@@ -64,6 +64,8 @@ struct Kept {
     snapshot: Option<Arc<CatalogSnapshot>>,
     views: VecDeque<KeptView>,
     asked_at: Option<Instant>,
+    /// Whether a task will drop it.
+    is_watched: bool,
 }
 
 /// The snapshot that was asked for last.
@@ -130,8 +132,9 @@ impl CatalogSnapshots {
     fn keep(&self, snapshot: Arc<CatalogSnapshot>) {
         let mut kept = self.kept.lock();
         kept.snapshot = Some(snapshot);
-        drop(kept);
-        tokio::spawn(drop_when_unused(Arc::downgrade(&self.kept)));
+        if !std::mem::replace(&mut kept.is_watched, true) {
+            tokio::spawn(drop_when_unused(Arc::downgrade(&self.kept)));
+        }
     }
 
     /// What a caller may see of a snapshot, if it is known.
@@ -153,7 +156,7 @@ impl CatalogSnapshots {
         found.map(|one| Arc::clone(&one.view))
     }
 
-    /// Keeps what a caller may see of a snapshot.
+    /// Keeps what a caller may see of a snapshot, as long as that is kept: it holds everything that it is about.
     pub(super) fn keep_view(
         &self,
         snapshot: &CatalogSnapshot,
@@ -161,6 +164,10 @@ impl CatalogSnapshots {
         view: &Arc<MatrixCatalog>,
     ) {
         let mut kept = self.kept.lock();
+        let generation = kept.snapshot.as_ref().map(|kept| kept.generation);
+        if generation != Some(snapshot.generation) {
+            return;
+        }
         kept.views.retain(|one| one.key.caller != key.caller);
         if kept.views.len() >= MAX_VIEWS {
             kept.views.pop_front();

@@ -22,8 +22,8 @@ use crate::domain::text_enum::TextEnum;
 
 /// The most revisions that are kept, the newest ones.
 pub const MAX_KEPT_REVISIONS: i64 = 200;
-/// The most bytes of texts and manifests that are kept of all revisions: four folders of the largest size, of which
-/// nothing is alike.
+/// The most bytes of texts and manifests that are kept of all revisions: one folder of the largest size, whose three parts
+/// have 16 MiB each, and some more.
 pub const MAX_KEPT_SIZE: u64 = 64 * 1024 * 1024;
 const TABLE: &str = "policy_revisions";
 

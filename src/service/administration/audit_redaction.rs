@@ -4,8 +4,12 @@ use crate::domain::action::Action;
 use crate::domain::audit::{AuditEvent, AuditOutcome, AuditRecord};
 use crate::domain::resource::Resource;
 
+use super::drafts::PUBLISH_REFUSED;
 use super::operation::AdminOperation;
 use super::policies::{RELOAD_REFUSED, WHERE_DETAILS_ARE};
+
+/// Where the reasons are that a draft was refused for.
+const WHERE_DETAILS_OF_DRAFTS_ARE: &str = "the author of the draft was told the details";
 
 /// What is done to each record for a caller who may not see the policies.
 pub(super) fn redaction(operation: &AdminOperation) -> Option<fn(&mut AuditRecord)> {
@@ -15,21 +19,23 @@ pub(super) fn redaction(operation: &AdminOperation) -> Option<fn(&mut AuditRecor
 
 /// Leaves only the kind of reason for which an edit of the policies was refused: the rest quotes the files.
 fn withhold_policy_texts(record: &mut AuditRecord) {
-    let is_reload =
-        record.event == AuditEvent::PolicyReload || record.action == Some(Action::ReloadPolicies);
-    if !is_reload || record.outcome != AuditOutcome::Refused {
+    if record.outcome != AuditOutcome::Refused {
         return;
     }
+    let (mark, where_details_are) = match (record.event, record.action) {
+        (_, Some(Action::EditPolicies)) => (PUBLISH_REFUSED, WHERE_DETAILS_OF_DRAFTS_ARE),
+        (_, Some(Action::ReloadPolicies)) => (RELOAD_REFUSED, WHERE_DETAILS_ARE),
+        (AuditEvent::PolicyReload, _) => ("", WHERE_DETAILS_ARE),
+        _ => return,
+    };
     let Some(reason) = &record.reason else {
         return;
     };
-    // The kinds of reasons contain no colon.
-    let (start, rest) = match reason.strip_prefix(RELOAD_REFUSED) {
-        Some(rest) => (RELOAD_REFUSED, rest),
-        None => ("", reason.as_str()),
-    };
+    // The kinds of reasons contain no colon, and neither does what is before the mark.
+    let start = reason.find(mark).map_or(0, |at| at + mark.len());
+    let (start, rest) = reason.split_at(start);
     if let Some((kind, _)) = rest.split_once(": ") {
-        record.reason = Some(format!("{start}{kind}; {WHERE_DETAILS_ARE}"));
+        record.reason = Some(format!("{start}{kind}; {where_details_are}"));
     }
 }
 
@@ -73,6 +79,13 @@ mod tests {
         ] {
             let expected = format!("{kind}; {WHERE_DETAILS_ARE}");
             assert_eq!(withheld(event, action, reason), expected);
+        }
+        let publish = "draft 1 not published: ";
+        for rest in ["a.cedar:1:7: x", "b not published: c: d"] {
+            let reason = format!("{publish}it is not valid: {rest}");
+            let expected = format!("{publish}it is not valid; {WHERE_DETAILS_OF_DRAFTS_ARE}");
+            let action = Some(Action::EditPolicies);
+            assert_eq!(withheld(AuditEvent::Administer, action, &reason), expected);
         }
         let other = "username: there is no such user: x";
         assert_eq!(withheld(AuditEvent::Administer, None, other), other);

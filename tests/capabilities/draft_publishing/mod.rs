@@ -1,6 +1,8 @@
 //! Publishing: a draft comes into force through the policy gate, and the policy folder has it, or nothing changes.
 
+mod conflicts;
 mod interrupted;
+mod judging;
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -77,8 +79,20 @@ async fn draft(client: &AdminClient<'_>, files: Value) -> String {
     created.json()["id"].as_str().unwrap().to_owned()
 }
 
+/// Publishes the newest version of a draft, as far as the client sees it.
 async fn publish(client: &AdminClient<'_>, draft: &str, replaces: &str) -> TestResponse {
-    let request = client.request(Method::POST, &format!("{DRAFTS}/{draft}/publish"));
+    let shown = client.get(&format!("{DRAFTS}/{draft}")).await.json();
+    let version = shown["version"].as_u64().unwrap_or(1);
+    publish_version(client, (draft, version), replaces).await
+}
+
+async fn publish_version(
+    client: &AdminClient<'_>,
+    (draft, version): (&str, u64),
+    replaces: &str,
+) -> TestResponse {
+    let path = format!("{DRAFTS}/{draft}/publish?version={version}");
+    let request = client.request(Method::POST, &path);
     TestResponse::send(request.header("If-Match", format!("\"{replaces}\""))).await
 }
 
@@ -237,7 +251,10 @@ async fn only_who_may_edit_policies_publishes_its_own_drafts_and_says_what_they_
     publish(&mo, &of_ada, &before.1).await.problem(404);
     publish(&ada, &of_mo, &before.1).await.problem(404);
     let path = format!("{DRAFTS}/{of_ada}/publish");
-    ada.post(&path, json!({})).await.problem(428);
+    ada.post(&path, json!({})).await.problem(400);
+    ada.post(&format!("{path}?version=1"), json!({}))
+        .await
+        .problem(428);
     publish(&ada, &of_ada, &"0".repeat(64)).await.problem(412);
     assert_eq!((files(folder.path()), folder_revision(&ada).await), before);
     let policies = mo.get("/admin/policies").await.json();

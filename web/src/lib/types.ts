@@ -79,6 +79,8 @@ export interface DraftResponse {
   readonly created_at: string;
   readonly expires_at: string;
   readonly files: readonly DraftFile[];
+  /** Files that both sides of a rebase changed, until somebody decided about them. */
+  readonly conflicts: readonly string[];
 }
 
 export interface DraftFileResponse {

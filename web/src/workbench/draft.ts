@@ -359,6 +359,8 @@ export class DraftStore {
     if (isNew) {
       this.#unsaved.clear();
       this.#conflicts.open(response.id);
+      // What both began from is known to the tab alone that was told first.
+      for (const name of response.conflicts) this.#conflicts.add(name, null);
     }
     // What was typed while the server answered is sent next.
     for (const [name, text] of this.#unsaved) this.#texts.set(name, { text, base: this.#texts.get(name)?.base ?? null });

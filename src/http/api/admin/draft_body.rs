@@ -11,7 +11,7 @@ use crate::domain::id::DraftId;
 use crate::http::conditional::etag_response::WithVersion;
 use crate::http::extract::schema_type::impl_inline_type;
 use crate::http::reply::timestamp::Timestamp;
-use crate::service::administration::drafts::{DraftFile, DraftView, RebasedDraft};
+use crate::service::administration::drafts::{DraftFile, DraftView};
 use crate::service::policies::drafts::DraftEdit;
 use crate::service::policies::patch::FileChange;
 
@@ -97,6 +97,10 @@ pub struct DraftResponse {
     pub expires_at: Timestamp,
     /// Its files and those that it removes, by name.
     pub files: Vec<DraftFileSummary>,
+    /// The files that were changed both in the draft and in force when it was rebased, each differently. The draft keeps its
+    /// own texts, or their removal. To change such a file, or to write it as it is, settles it; until all are settled, the
+    /// draft is not published.
+    pub conflicts: Vec<String>,
 }
 
 /// A file of a draft.
@@ -137,8 +141,7 @@ pub struct DraftList {
 pub struct RebasedDraftResponse {
     /// The draft.
     pub draft: DraftResponse,
-    /// The files that were changed both in the draft and in force, each differently; the draft keeps its own texts, or
-    /// their removal.
+    /// The conflicts of the draft.
     pub conflicts: Vec<String>,
 }
 
@@ -188,6 +191,7 @@ impl From<&DraftView> for DraftResponse {
             created_at: Timestamp(draft.created_at.div_euclid(1000)),
             expires_at: Timestamp(view.expires_at.div_euclid(1000)),
             files: draft.edit().changes().map(file).collect(),
+            conflicts: draft.conflicts().iter().cloned().collect(),
         }
     }
 }
@@ -201,13 +205,14 @@ impl From<&DraftView> for WithVersion<DraftResponse> {
     }
 }
 
-impl From<RebasedDraft> for WithVersion<RebasedDraftResponse> {
-    fn from(rebased: RebasedDraft) -> Self {
+impl From<&DraftView> for WithVersion<RebasedDraftResponse> {
+    fn from(view: &DraftView) -> Self {
+        let draft = DraftResponse::from(view);
         Self {
-            version: rebased.view.draft.version,
+            version: draft.version,
             resource: RebasedDraftResponse {
-                draft: (&rebased.view).into(),
-                conflicts: rebased.conflicts,
+                conflicts: draft.conflicts.clone(),
+                draft,
             },
         }
     }

@@ -162,7 +162,7 @@ impl DraftsApi {
             .administration
             .rebase_draft(&credentials.0, draft_id.0)
             .await?;
-        Ok(rebased.into())
+        Ok((&rebased).into())
     }
 
     /// Delete draft of the policies

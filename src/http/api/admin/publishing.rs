@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use poem_openapi::param::Path;
+use poem_openapi::param::{Path, Query};
 use poem_openapi::registry::Registry;
 use poem_openapi::types::{ToJSON, Type};
 use poem_openapi::{Object, OpenApi};
@@ -96,11 +96,13 @@ impl ErrorStatuses for PublishStatuses {
         (404, "You have no such draft."),
         (
             409,
-            "This server publishes no drafts, or the policy folder cannot be written or has an edit that is not in force.",
+            "This server publishes no drafts, or the policy folder cannot be written or has an edit that is not in force, \
+             or the draft has conflicts that nobody has settled.",
         ),
         (
             412,
-            "Another edit came into force beneath the draft; `detail` says when and by whom. Rebase the draft.",
+            "Another edit came into force beneath the draft; `detail` says when and by whom. Rebase the draft. Or the draft \
+             has a newer version.",
         ),
     ];
 }
@@ -121,6 +123,8 @@ impl PublishingApi {
         &self,
         /// The id of the draft.
         draft_id: Path<DraftId>,
+        /// The version of the draft that is to be published: the one that you have looked at.
+        version: Query<u64>,
         /// The folder revision in force, in quotes.
         #[oai(name = "If-Match")]
         if_match: IfMatch,
@@ -133,8 +137,8 @@ impl PublishingApi {
                 if_match.require(MISSING_IF_MATCH)?;
                 if_match.check_version(in_force)
             };
-            let id = draft_id.0;
-            let publishing = administration.publish_draft(&credentials.0, id, &is_met, work);
+            let draft = (draft_id.0, version.0);
+            let publishing = administration.publish_draft(&credentials.0, draft, &is_met, work);
             publishing.await.map(PublishEvent::from)
         });
         Ok(stream.await?)

@@ -195,11 +195,13 @@ impl Administration {
                 .ok_or(ServiceError::PreconditionFailed)
         };
         let write = move |draft: &Draft| {
-            if is_added {
-                laid_over(draft.base().files(), draft.files(), &edit)
+            let files = if is_added {
+                laid_over(draft.base().files(), draft.files(), &edit)?
             } else {
-                Ok(draft.files().clone())
-            }
+                draft.files().clone()
+            };
+            // Another case says nothing of what a conflict is about.
+            Ok((files, draft.conflicts().clone()))
         };
         let next = self.next_version(operation, draft.id, &is_newest, write);
         Ok(AddedCase {

@@ -1,5 +1,6 @@
 //! Making, changing and removing drafts.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use crate::domain::action::Action;
@@ -14,12 +15,16 @@ use crate::service::policies::drafts::{
 };
 use crate::service::policies::patch::{FileChange, FileTexts};
 
+use super::opening::run_during;
 use super::origins::DraftOrigin;
 
 /// How often a change is begun again because another one came before it.
 pub(super) const MAX_ATTEMPTS: usize = 8;
 /// The most files that the record of a change names.
 const MAX_RECORDED_FILES: usize = 10;
+
+/// The files of the next version of a draft, and its conflicts.
+type EditedFiles = (FileTexts, BTreeSet<String>);
 
 /// A version of a draft, as its author sees it.
 #[derive(Clone, Debug)]
@@ -30,15 +35,6 @@ pub struct DraftView {
     pub is_current: bool,
     /// When it is dropped unless it is used before, in milliseconds since 1970 UTC.
     pub expires_at: i64,
-}
-
-/// A draft upon what is in force now.
-#[derive(Clone, Debug)]
-pub struct RebasedDraft {
-    /// The draft.
-    pub view: DraftView,
-    /// The files that both sides have changed, each differently.
-    pub conflicts: Vec<String>,
 }
 
 /// A file of a draft or of what it started from.
@@ -66,14 +62,16 @@ impl Administration {
             operation.set_summary("draft of the policies created");
             let owner = Self::authorize_drafts(&operation)?;
             let base = self.draft_base()?;
-            let files = self.original_files(&base, origin).await?;
+            // Nobody reads a folder out of turn: many at once would take much memory.
+            let turn = self.draft_turn(&operation).await?;
+            let (files, turn) = self.original_files(&base, origin, turn).await?;
             let (now, bundles) = (self.clock.unix_millis(), Arc::clone(&self.drafts.bundles));
             let work = move || {
                 let files = with_shared_texts(base.files(), files);
                 let files = laid_over(base.files(), &files, &edit)?;
                 Ok(hashed(Draft::new(owner, now, base, files, bundles)))
             };
-            let made: Result<Draft, DraftEditError> = self.run_draft_work(&operation, work).await?;
+            let made: Result<Draft, DraftEditError> = run_during(turn, work).await?.0;
             let draft = self.drafts.insert(made?, now)?;
             operation.set_summary(format!("draft {} of the policies created", draft.id));
             self.draft_view(draft)
@@ -144,12 +142,14 @@ impl Administration {
         self.audited(request, Action::ViewPolicies, async |operation| {
             operation.set_summary(format!("draft {id} changed: {}", file_list(&edit)));
             let edit = Arc::new(edit);
-            let view = self
-                .next_version(&operation, id, precondition, move |draft| {
-                    laid_over(draft.base().files(), draft.files(), &edit)
-                })
-                .await?;
-            Ok(view)
+            self.next_version(&operation, id, precondition, move |draft| {
+                let files = laid_over(draft.base().files(), draft.files(), &edit)?;
+                // Whoever writes a file has decided about it, even if it stays as it is.
+                let mut conflicts = draft.conflicts().clone();
+                conflicts.retain(|name| !edit.contains_key(name));
+                Ok((files, conflicts))
+            })
+            .await
         })
         .await
     }
@@ -159,30 +159,24 @@ impl Administration {
         &self,
         request: &RequestContext,
         id: DraftId,
-    ) -> Result<RebasedDraft, ServiceError> {
+    ) -> Result<DraftView, ServiceError> {
         self.audited(request, Action::ViewPolicies, async |operation| {
             operation.set_summary(format!("draft {id} rebased on what is in force"));
             for _ in 0..MAX_ATTEMPTS {
                 let draft = self.open_draft(&operation, id)?;
                 let base = self.draft_base()?;
                 if draft.base().folder_revision() == base.folder_revision() {
-                    let view = self.draft_view(draft)?;
-                    let conflicts = Vec::new();
-                    return Ok(RebasedDraft { view, conflicts });
+                    return self.draft_view(draft);
                 }
                 let rebase = move || {
                     let Rebase { files, conflicts } = rebased(&draft, base.files())?;
-                    Ok((hashed(draft.next(Some(base), files)), conflicts))
+                    Ok(hashed(draft.next(Some(base), files, conflicts)))
                 };
                 let next: Result<_, DraftEditError> =
                     self.run_draft_work(&operation, rebase).await?;
-                let (next, conflicts) = next?;
-                match self.drafts.replace(next, self.clock.unix_millis()) {
+                match self.drafts.replace(next?, self.clock.unix_millis()) {
                     Err(DraftsError::Changed) => {}
-                    kept => {
-                        let view = self.draft_view(kept?)?;
-                        return Ok(RebasedDraft { view, conflicts });
-                    }
+                    kept => return self.draft_view(kept?),
                 }
             }
             Err(too_many_changes())
@@ -204,22 +198,23 @@ impl Administration {
         .await
     }
 
-    /// Puts the next version of a draft in place, with the files that `edit` makes of those it has; the same version if
-    /// these are the same.
+    /// Puts the next version of a draft in place, with the files and conflicts that `edit` makes of those it has; the same
+    /// version if these are the same.
     pub(super) async fn next_version(
         &self,
         operation: &AdminOperation,
         id: DraftId,
         precondition: Precondition<'_, u64>,
-        edit: impl Fn(&Draft) -> Result<FileTexts, DraftEditError> + Clone + Send + 'static,
+        edit: impl Fn(&Draft) -> Result<EditedFiles, DraftEditError> + Clone + Send + 'static,
     ) -> Result<DraftView, ServiceError> {
         for _ in 0..MAX_ATTEMPTS {
             let draft = self.open_draft(operation, id)?;
             precondition(&draft.version)?;
             let (before, edit) = (Arc::clone(&draft), edit.clone());
             let work = move || {
-                let files = edit(&before)?;
-                Ok((files != *before.files()).then(|| hashed(before.next(None, files))))
+                let (files, conflicts) = edit(&before)?;
+                let is_changed = files != *before.files() || conflicts != *before.conflicts();
+                Ok(is_changed.then(|| hashed(before.next(None, files, conflicts))))
             };
             let made: Result<Option<Draft>, DraftEditError> =
                 self.run_draft_work(operation, work).await?;
@@ -261,7 +256,12 @@ fn with_shared_texts(base: &FileTexts, files: FileTexts) -> FileTexts {
 }
 
 fn file_list(edit: &DraftEdit) -> String {
-    let known = || edit.keys().filter(|name| check_file_name(name).is_ok());
+    list_of(edit.keys())
+}
+
+/// The names, in quotes; so many of them at most that a record or a message has room for it.
+pub(super) fn list_of<'a>(names: impl Iterator<Item = &'a String> + Clone) -> String {
+    let known = || names.clone().filter(|name| check_file_name(name).is_ok());
     let names = known().take(MAX_RECORDED_FILES);
     let mut names: Vec<String> = names.map(|name| format!("{name:?}")).collect();
     let more = known().count().saturating_sub(MAX_RECORDED_FILES);

@@ -24,7 +24,8 @@ mod visible_catalog;
 pub mod vocabulary;
 
 pub use checking::DraftCheck;
-pub use editing::{DraftFile, DraftView, RebasedDraft};
+pub use editing::{DraftFile, DraftView};
 pub use origins::{DraftOrigin, IN_FORCE, ON_DISK};
 pub use proving::DraftProof;
+pub(super) use publishing::PUBLISH_REFUSED;
 pub use publishing::PublishOutcome;

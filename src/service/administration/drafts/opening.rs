@@ -9,6 +9,7 @@ use crate::policy::{Bundle, BundleError};
 use crate::service::administration::Administration;
 use crate::service::administration::operation::{AdminOperation, no_policies_in_force};
 use crate::service::error::ServiceError;
+use crate::service::fair_turns::Turn;
 use crate::service::policies::drafts::{BuiltBundle, Draft, DraftEditError, DraftsError};
 use crate::service::policies::reload::run_on_policy_thread;
 
@@ -60,15 +61,26 @@ impl Administration {
         operation: &AdminOperation,
         work: impl FnOnce() -> T + Send + 'static,
     ) -> Result<T, ServiceError> {
-        let authorizer = operation.authorizer().ok_or_else(no_policies_in_force)?;
-        let turn = self.draft_turns.take(Some(&authorizer.caller)).await?;
-        let work = move || {
-            // Held by the thread: the request may be cancelled meanwhile.
-            let _turn = turn;
-            work()
-        };
-        run_on_policy_thread(work).await
+        let turn = self.draft_turn(operation).await?;
+        Ok(run_during(turn, work).await?.0)
     }
+
+    /// Waits for the caller's turn of work on a draft.
+    pub(super) async fn draft_turn(
+        &self,
+        operation: &AdminOperation,
+    ) -> Result<Turn, ServiceError> {
+        let authorizer = operation.authorizer().ok_or_else(no_policies_in_force)?;
+        self.draft_turns.take(Some(&authorizer.caller)).await
+    }
+}
+
+/// Runs blocking work in a turn, which goes on. The thread holds it: the request may be cancelled meanwhile.
+pub(super) async fn run_during<T: Send + 'static>(
+    turn: Turn,
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<(T, Turn), ServiceError> {
+    run_on_policy_thread(move || (work(), turn)).await
 }
 
 /// The conflict of an operation with the first problem of a draft.

@@ -5,8 +5,11 @@ use std::sync::Arc;
 
 use crate::service::administration::Administration;
 use crate::service::error::ServiceError;
+use crate::service::fair_turns::Turn;
 use crate::service::policies::drafts::{Draft, DraftBase};
 use crate::service::policies::patch::FileTexts;
+
+use super::opening::run_during;
 
 /// The name of the folder in force.
 pub const IN_FORCE: &str = "in_force";
@@ -58,30 +61,37 @@ impl Administration {
         Ok(in_force.fingerprint == draft.base().folder_revision())
     }
 
-    /// The files that a new draft upon `base` starts with.
+    /// The files that a new draft upon `base` starts with, read in a turn, which goes on.
     pub(super) async fn original_files(
         &self,
         base: &DraftBase,
         origin: &DraftOrigin,
-    ) -> Result<FileTexts, ServiceError> {
+        turn: Turn,
+    ) -> Result<(FileTexts, Turn), ServiceError> {
         match origin {
-            DraftOrigin::InForce => Ok(base.files().clone()),
-            DraftOrigin::OnDisk => self.files_on_disk().await,
+            DraftOrigin::InForce => Ok((base.files().clone(), turn)),
+            DraftOrigin::OnDisk => self.files_on_disk(turn).await,
             DraftOrigin::Revision(revision) if revision == base.folder_revision() => {
-                Ok(base.files().clone())
+                Ok((base.files().clone(), turn))
             }
-            DraftOrigin::Revision(revision) => self.files_of_revision(revision).await,
+            DraftOrigin::Revision(revision) => Ok((self.files_of_revision(revision).await?, turn)),
         }
     }
 
     /// The files of the policy folder; an error if one of them is no text.
-    async fn files_on_disk(&self) -> Result<FileTexts, ServiceError> {
-        let read = self.reloader()?.read_folder().await?;
-        let folder = read.map_err(|error| ServiceError::invalid("from", error.to_string()))?;
+    async fn files_on_disk(&self, turn: Turn) -> Result<(FileTexts, Turn), ServiceError> {
+        let reloader = Arc::clone(self.reloader()?);
+        let (read, turn) = run_during(turn, move || reloader.read_folder()).await?;
+        let folder = read.map_err(|error| {
+            tracing::warn!(%error, "the policy folder cannot be read for a draft");
+            // Where it is on the server is nobody's business.
+            let detail = "the policy folder cannot be read; the server's log has the details";
+            ServiceError::invalid("from", detail)
+        })?;
         if let Some(problem) = folder.unusable_files().next() {
             return Err(ServiceError::invalid("from", problem.to_string()));
         }
-        Ok(folder.texts())
+        Ok((folder.texts(), turn))
     }
 
     /// The files of a folder that was in force, as far as they are kept.

@@ -12,11 +12,16 @@ use crate::service::administration::operation::{AdminOperation, Precondition};
 use crate::service::error::ServiceError;
 use crate::service::identity::request_context::RequestContext;
 use crate::service::long_work::LongWork;
+use crate::service::policies::drafts::Draft;
 use crate::service::policies::reload::{
     CameIntoForce, EditOrigin, PublishError, PublishedDraft, RejectedBundle, ReloadReport,
 };
 
+use super::editing::list_of;
 use super::proving::take_turn;
+
+/// What is between a draft and why the policy gate refuses it, in audit records.
+pub(in crate::service::administration) const PUBLISH_REFUSED: &str = " not published: ";
 
 /// What became of a draft.
 #[derive(Clone, Debug)]
@@ -33,11 +38,12 @@ pub enum PublishOutcome {
 }
 
 impl Administration {
-    /// Publishes a draft of the caller in place of the folder revision in force, which `precondition` checks.
+    /// Publishes a version of a draft of the caller, if that is the newest one, in place of the folder revision in force,
+    /// which `precondition` checks.
     pub async fn publish_draft(
         &self,
         request: &RequestContext,
-        id: DraftId,
+        (id, version): (DraftId, u64),
         precondition: Precondition<'_, String>,
         work: LongWork,
     ) -> Result<PublishOutcome, ServiceError> {
@@ -45,11 +51,11 @@ impl Administration {
         let published = self
             .audited(request, Action::EditPolicies, async |operation| {
                 operation.set_summary(format!("draft {id} not published"));
-                let outcome = self.publish_admitted(&operation, id, precondition, &work);
+                let outcome = self.publish_admitted(&operation, (id, version), precondition, &work);
                 let outcome = outcome.await?;
                 if let PublishOutcome::Refused(rejected) = &outcome {
                     let summary = rejected.reason.summary();
-                    operation.set_summary(format!("draft {id} not published: {summary}"));
+                    operation.set_summary(format!("draft {id}{PUBLISH_REFUSED}{summary}"));
                     refused = Some(Arc::clone(rejected));
                     return Err(ServiceError::conflict(
                         "draft",
@@ -72,7 +78,7 @@ impl Administration {
     async fn publish_admitted(
         &self,
         operation: &AdminOperation,
-        id: DraftId,
+        (id, version): (DraftId, u64),
         precondition: Precondition<'_, String>,
         work: &LongWork,
     ) -> Result<PublishOutcome, ServiceError> {
@@ -92,8 +98,14 @@ impl Administration {
             }
             Err(other) => return Err(other),
         }
+        if draft.version != version {
+            return Err(ServiceError::PreconditionFailed);
+        }
+        require_settled(&draft)?;
         let replaces = draft.base().folder_revision().to_owned();
-        if let Err(error) = reloader.check_publishable(&replaces).await {
+        let (checking, base) = (Arc::clone(reloader), replaces.clone());
+        let check = move || checking.check_publishable(&base);
+        if let Err(error) = self.run_draft_work(operation, check).await? {
             return Err(self.publish_error(operation, error).await);
         }
         let _turn = take_turn(&self.publish_turns, operation, work).await?;
@@ -183,6 +195,20 @@ impl Administration {
             .is_permitted(Action::ViewUsers, &resource)
             .then_some(name)
     }
+}
+
+/// Refuses a draft that would undo what came into force beneath it without anybody having decided that.
+fn require_settled(draft: &Draft) -> Result<(), ServiceError> {
+    let conflicts = draft.conflicts();
+    if conflicts.is_empty() {
+        return Ok(());
+    }
+    let files = list_of(conflicts.iter());
+    let detail = format!(
+        "the draft and another edit changed the same files, each differently: {files}; write each of them as it is to \
+         be, and publish the draft then"
+    );
+    Err(ServiceError::conflict("conflicts", detail))
 }
 
 fn denied() -> ServiceError {

@@ -1,6 +1,7 @@
 //! One version of a draft: its files, and what they started from.
 
 use std::collections::BTreeSet;
+use std::fmt::{self, Write};
 use std::sync::{Arc, OnceLock};
 
 use parking_lot::Mutex;
@@ -13,6 +14,8 @@ use crate::service::policies::patch::{FileTexts, FolderEdit};
 
 use super::bundles::{BuiltBundle, DraftBundles};
 
+/// The largest proof that is kept with a draft, in bytes of its text for debugging.
+pub(super) const MAX_PROOF_SIZE: usize = 1024 * 1024;
 /// About what a file takes in memory beside its name and its text, in bytes.
 const FILE_SIZE: usize = 128;
 
@@ -37,6 +40,8 @@ pub struct Draft {
     pub created_at: i64,
     base: Arc<DraftBase>,
     files: Arc<FileTexts>,
+    /// The files that both sides of a rebase had changed, and about which nobody has decided since.
+    conflicts: BTreeSet<String>,
     folder_revision: OnceLock<String>,
     revision: OnceLock<Revision>,
     bundles: Arc<DraftBundles>,
@@ -96,6 +101,7 @@ impl Draft {
             created_at,
             base,
             files: Arc::new(files),
+            conflicts: BTreeSet::new(),
             folder_revision: OnceLock::new(),
             revision: OnceLock::new(),
             bundles,
@@ -103,9 +109,14 @@ impl Draft {
         }
     }
 
-    /// The next version, with other files; and another base, if there is one.
+    /// The next version, with other files and conflicts; and another base, if there is one.
     #[must_use]
-    pub fn next(&self, base: Option<Arc<DraftBase>>, files: FileTexts) -> Self {
+    pub fn next(
+        &self,
+        base: Option<Arc<DraftBase>>,
+        files: FileTexts,
+        conflicts: BTreeSet<String>,
+    ) -> Self {
         Self {
             id: self.id,
             owner: self.owner,
@@ -113,6 +124,7 @@ impl Draft {
             created_at: self.created_at,
             base: base.unwrap_or_else(|| Arc::clone(&self.base)),
             files: Arc::new(files),
+            conflicts,
             folder_revision: OnceLock::new(),
             revision: OnceLock::new(),
             bundles: Arc::clone(&self.bundles),
@@ -130,6 +142,13 @@ impl Draft {
     #[must_use]
     pub fn files(&self) -> &FileTexts {
         &self.files
+    }
+
+    /// The files that were changed both in it and in force, each differently, and about which nobody has decided since. It
+    /// has its own texts of them, or their removal.
+    #[must_use]
+    pub fn conflicts(&self) -> &BTreeSet<String> {
+        &self.conflicts
     }
 
     /// Its files as a policy folder, in whose messages they have their names within the folder.
@@ -166,9 +185,11 @@ impl Draft {
         }
     }
 
-    /// Keeps a proof of this version as the last one of the draft, for all its versions.
+    /// Keeps a proof of this version as the last one of the draft, for all its versions; not one that takes very much
+    /// memory.
     pub fn set_proof(&self, proof: Arc<Proof>) {
-        *self.last_proof.lock() = Some((self.version, proof));
+        let is_small = write!(RoomLeft(MAX_PROOF_SIZE), "{proof:?}").is_ok();
+        *self.last_proof.lock() = is_small.then_some((self.version, proof));
     }
 
     /// The last proof of a version of this draft, and of which.
@@ -183,16 +204,26 @@ impl Draft {
             let before = self.base.files.get(name);
             before.is_some_and(|before| Arc::ptr_eq(before, text))
         };
-        self.files
-            .iter()
-            .map(|(name, text)| {
-                if is_shared(name, text) {
-                    name.len() + FILE_SIZE
-                } else {
-                    file_size((name, text))
-                }
-            })
-            .sum()
+        let conflicts = self.conflicts.iter();
+        let conflicts: usize = conflicts.map(|name| name.len() + FILE_SIZE).sum();
+        let files = self.files.iter().map(|(name, text)| {
+            if is_shared(name, text) {
+                name.len() + FILE_SIZE
+            } else {
+                file_size((name, text))
+            }
+        });
+        conflicts + files.sum::<usize>()
+    }
+}
+
+/// How many bytes may still be written; they go nowhere.
+struct RoomLeft(usize);
+
+impl fmt::Write for RoomLeft {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        self.0 = self.0.checked_sub(text.len()).ok_or(fmt::Error)?;
+        Ok(())
     }
 }
 

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use crate::policy::bundle::{MAX_FILE_SIZE, MAX_FILES, MAX_FOLDER_SIZE};
 use crate::policy::file_name::{FileNameError, check_file_name};
+use crate::policy::folder::FolderPart;
 use crate::service::policies::patch::FileTexts;
 
 use super::draft::Draft;
@@ -39,11 +40,11 @@ pub enum DraftEditError {
         /// The file that would have to be a folder.
         file: String,
     },
-    /// The files are too large together.
-    #[error("the files together are larger than {} KiB", MAX_FOLDER_SIZE / 1024)]
+    /// The files of a part of the folder are too large together.
+    #[error("the files of one kind are larger than {} KiB together", MAX_FOLDER_SIZE / 1024)]
     FolderTooLarge,
-    /// There are too many files.
-    #[error("more than {MAX_FILES} files")]
+    /// There are too many files in a part of the folder.
+    #[error("more than {MAX_FILES} files of one kind")]
     TooManyFiles,
 }
 
@@ -52,8 +53,9 @@ pub enum DraftEditError {
 pub struct Rebase {
     /// The files.
     pub files: FileTexts,
-    /// The files that both sides have changed, each differently. The draft keeps its own text, or their removal.
-    pub conflicts: Vec<String>,
+    /// The files that both sides have changed, each differently, in this rebase or in one before about which nobody has
+    /// decided. The draft keeps its own text, or their removal.
+    pub conflicts: BTreeSet<String>,
 }
 
 /// The files with an edit laid over them. Texts that are those of `base` are shared with it.
@@ -64,7 +66,11 @@ pub fn laid_over(
 ) -> Result<FileTexts, DraftEditError> {
     let mut files = files.clone();
     for (name, text) in edit {
-        if let Err(source) = check_file_name(name) {
+        // What is in the folder already may be edited, whatever it is called.
+        let is_known = base.contains_key(name) || files.contains_key(name);
+        if let Err(source) = check_file_name(name)
+            && !is_known
+        {
             let name = name.clone();
             return Err(DraftEditError::Name { name, source });
         }
@@ -90,14 +96,15 @@ pub fn rebased(draft: &Draft, base: &FileTexts) -> Result<Rebase, DraftEditError
     let (before, own) = (draft.base().files(), draft.files());
     let names: BTreeSet<&String> = before.keys().chain(own.keys()).chain(base.keys()).collect();
     let mut files = FileTexts::new();
-    let mut conflicts = Vec::new();
+    let mut conflicts = BTreeSet::new();
     for name in names {
         let (before, own, new) = (before.get(name), own.get(name), base.get(name));
-        let taken = if own == before || own == new {
+        let is_open = draft.conflicts().contains(name);
+        let taken = if own == new || (own == before && !is_open) {
             new
         } else {
-            if new != before {
-                conflicts.push(name.clone());
+            if new != before || is_open {
+                conflicts.insert(name.clone());
             }
             own
         };
@@ -111,12 +118,17 @@ pub fn rebased(draft: &Draft, base: &FileTexts) -> Result<Rebase, DraftEditError
 
 /// Checks what is about all files together.
 fn check_folder(files: &FileTexts) -> Result<(), DraftEditError> {
-    if files.len() > MAX_FILES {
-        return Err(DraftEditError::TooManyFiles);
-    }
-    let size: u64 = files.values().map(|text| text.len() as u64).sum();
-    if size > MAX_FOLDER_SIZE {
-        return Err(DraftEditError::FolderTooLarge);
+    let mut parts: BTreeMap<FolderPart, (usize, u64)> = BTreeMap::new();
+    for (name, text) in files {
+        let (count, size) = parts.entry(FolderPart::of(name)).or_default();
+        *count += 1;
+        *size += text.len() as u64;
+        if *count > MAX_FILES {
+            return Err(DraftEditError::TooManyFiles);
+        }
+        if *size > MAX_FOLDER_SIZE {
+            return Err(DraftEditError::FolderTooLarge);
+        }
     }
     for name in files.keys() {
         let mut folders = name.match_indices('/').filter_map(|(at, _)| name.get(..at));
@@ -202,6 +214,14 @@ mod tests {
             laid_over(&base, &FileTexts::new(), &edit(&full)),
             Err(DraftEditError::FolderTooLarge)
         );
+        // Policies, cases and invariants are bounded each for itself, as in a folder that is read.
+        let halves = (0..9).flat_map(|n| [format!("{n}.cedar"), format!("invariants/{n}.cedar")]);
+        let names: Vec<String> = halves.collect();
+        let parts: Vec<_> = names
+            .iter()
+            .map(|name| (name.as_str(), Some(largest)))
+            .collect();
+        assert!(laid_over(&base, &FileTexts::new(), &edit(&parts)).is_ok());
         let names: Vec<String> = (0..MAX_FILES).map(|n| format!("{n}.cedar")).collect();
         let full: Vec<_> = names.iter().map(|name| (name.as_str(), Some(""))).collect();
         assert_eq!(
@@ -250,9 +270,14 @@ mod tests {
             ("theirs.cedar", "theirs"),
         ]);
         assert_eq!(rebase.files, expected);
-        assert_eq!(
-            rebase.conflicts,
-            ["added.cedar", "both.cedar", "removed.cedar"]
-        );
+        let conflicts = ["added.cedar", "both.cedar", "removed.cedar"].map(str::to_owned);
+        assert_eq!(rebase.conflicts, BTreeSet::from(conflicts.clone()));
+        // Nobody decides about them by rebasing again, unless what is in force is the same then.
+        let base = DraftBase::new(String::new(), &PolicyFolder::from_files("", new.clone()));
+        let next = draft.next(Some(Arc::new(base)), rebase.files, rebase.conflicts);
+        let same = files(&[("both.cedar", "mine")]);
+        let again = rebased(&next, &new.into_iter().chain(same).collect()).unwrap();
+        let [added, _, removed] = conflicts;
+        assert_eq!(again.conflicts, BTreeSet::from([added, removed]));
     }
 }

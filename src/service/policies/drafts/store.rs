@@ -12,7 +12,7 @@ use parking_lot::Mutex;
 use crate::domain::id::{DraftId, UserId};
 
 use super::bundles::DraftBundles;
-use super::draft::{Draft, DraftBase};
+use super::draft::{Draft, DraftBase, MAX_PROOF_SIZE};
 
 /// How long a draft is kept after its last change or read.
 const DRAFT_LIFETIME: Duration = Duration::from_hours(1);
@@ -20,8 +20,11 @@ const DRAFT_LIFETIME: Duration = Duration::from_hours(1);
 const MAX_DRAFTS_PER_USER: usize = 4;
 /// The most drafts of all users.
 const MAX_DRAFTS: usize = 64;
-/// The most bytes that all drafts take together; a folder that several drafts started from counts once.
-const MAX_DRAFTS_SIZE: usize = 256 * 1024 * 1024;
+/// The most bytes that all drafts take together with the largest proofs that are kept with them; a folder that several
+/// drafts started from counts once.
+const MAX_SIZE_WITH_PROOFS: usize = 256 * 1024 * 1024;
+/// The most bytes that all drafts take together without their proofs.
+const MAX_DRAFTS_SIZE: usize = MAX_SIZE_WITH_PROOFS - MAX_DRAFTS * MAX_PROOF_SIZE;
 
 /// Why a draft is not kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -174,6 +177,8 @@ fn lifetime_millis() -> i64 {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use crate::policy::folder::PolicyFolder;
     use crate::service::policies::patch::FileTexts;
 
@@ -228,7 +233,7 @@ mod tests {
         let small = drafts
             .insert(draft_of(owner, &base, base.files()), 0)
             .unwrap();
-        let next = small.next(None, large.clone());
+        let next = small.next(None, large.clone(), BTreeSet::new());
         assert_eq!(drafts.replace(next, 0).unwrap_err(), DraftsError::Full);
         assert_eq!(drafts.find(owner, small.id, 0).unwrap().version, 1);
         // Drafts that change nothing take hardly anything however large their base is.
@@ -251,7 +256,7 @@ mod tests {
             .unwrap();
         let next = |text: &str| {
             let files = FileTexts::from([("a.cedar".to_owned(), Arc::from(text))]);
-            first.next(None, files)
+            first.next(None, files, BTreeSet::new())
         };
         assert_eq!(drafts.replace(next("b"), 0).unwrap().version, 2);
         assert_eq!(

@@ -5,12 +5,10 @@ use std::sync::Arc;
 use crate::domain::diagnostic::SourceDiagnostic;
 use crate::policy::BundleError;
 use crate::policy::folder::PolicyFolder;
-use crate::service::error::ServiceError;
 
 use super::acceptance::EditReview;
 use super::folder_in_force::FolderInForce;
 use super::origin::CameIntoForce;
-use super::policy_thread::run_on_policy_thread;
 use super::reloader::PolicyReloader;
 
 impl PolicyReloader {
@@ -39,9 +37,8 @@ impl PolicyReloader {
         EditReview::by_gate(self.gate, &self.folder_in_force(), edit)
     }
 
-    /// Reads the policy folder as it is now, which may be in the middle of an edit.
-    pub async fn read_folder(&self) -> Result<Result<PolicyFolder, BundleError>, ServiceError> {
-        let source = self.source.clone();
-        run_on_policy_thread(move || source.load()).await
+    /// Reads the policy folder as it is now, which may be in the middle of an edit. Blocks.
+    pub fn read_folder(&self) -> Result<PolicyFolder, BundleError> {
+        self.source.read().folder
     }
 }

@@ -1,16 +1,22 @@
 //! The files of a policy folder, to be written: all beside their places first, and then renamed into them one right
 //! after the other, so that others who read the folder hardly ever see a part.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File, OpenOptions, Permissions, TryLockError};
-use std::io::{self, ErrorKind, Write};
-use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+use std::io::{self, ErrorKind, Read, Write};
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt, symlink};
 use std::path::{Component, Path, PathBuf};
 use std::time::{Duration, Instant};
+
+use rustix::fs::OFlags;
+use tempfile::TempPath;
+
+use crate::policy::bundle::MAX_FILE_SIZE;
 
 /// The permissions of a new policy file, less the umask: it holds no secret, and people edit it.
 const NEW_FILE_MODE: u32 = 0o644;
 /// What the name of a file begins with that is about to be put in its place; hidden, so that nobody reads it as a policy.
+/// The rest of the name is random: nobody can put anything there before.
 const STAGED_PREFIX: &str = ".cedargate-publish-";
 /// How often it is looked whether another server has written the folder.
 const LOCK_INTERVAL: Duration = Duration::from_millis(50);
@@ -26,7 +32,7 @@ pub enum FolderWriteError {
         /// The error of the operating system.
         source: io::Error,
     },
-    /// The journal cannot be written or removed.
+    /// The journal cannot be written, read or removed.
     #[error("the journal of published drafts in the data directory: {source}")]
     Journal {
         /// The error of the operating system.
@@ -38,6 +44,23 @@ pub enum FolderWriteError {
     /// The folder is not as it was expected to be.
     #[error("the policy folder is not as it was")]
     Changed,
+    /// The folder has something else than what was written; nothing was changed in the end.
+    #[error(
+        "the policy folder did not take what was written: two of its names are those of one file there, or somebody \
+         was editing it"
+    )]
+    NotTaken,
+    /// Writing failed, and so did putting everything back.
+    #[error(
+        "{failure}; what was written before could not be taken back, {source}: the policies in force stay, and the \
+         folder is not read until that is done"
+    )]
+    NotTakenBack {
+        /// Why writing failed.
+        failure: Box<Self>,
+        /// Why it was not taken back.
+        source: Box<Self>,
+    },
 }
 
 /// The files of one policy folder.
@@ -46,13 +69,40 @@ pub(super) struct FolderFiles {
     pub(super) folder: PathBuf,
 }
 
-/// A file with its content; without one, it is removed.
-pub(super) type NamedContent<'a> = (&'a str, Option<&'a [u8]>);
+/// What is put in the place of a file.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum FileContent<'a> {
+    Text(&'a str),
+    /// A link that leads there.
+    Link(&'a Path),
+    Nothing,
+}
 
-/// A file that is about to be renamed into its place, or removed.
-struct StagedFile {
-    staged: Option<PathBuf>,
+/// A file with what it is to be.
+pub(super) type NamedContent<'a> = (&'a str, FileContent<'a>);
+
+/// A file that is about to be put in its place, or removed.
+struct StagedFile<'a> {
+    /// Beside its place; it is removed unless it is put there.
+    staged: Option<TempPath>,
+    link: Option<&'a Path>,
     target: PathBuf,
+}
+
+impl<'a> FileContent<'a> {
+    pub(super) fn of(text: Option<&'a str>) -> Self {
+        text.map_or(Self::Nothing, Self::Text)
+    }
+}
+
+impl StagedFile<'_> {
+    fn put(self) -> io::Result<()> {
+        match (self.staged, self.link) {
+            (Some(staged), _) => Ok(staged.persist(&self.target)?),
+            (None, Some(link)) => symlink(link, &self.target),
+            (None, None) => fs::remove_file(&self.target),
+        }
+    }
 }
 
 impl FolderFiles {
@@ -80,43 +130,54 @@ impl FolderFiles {
         }
     }
 
-    /// A file as it is now; `None` if there is none.
+    /// A file as it is now; `None` if there is none. Nothing waits for what is no regular file.
     pub(super) fn read(&self, name: &str) -> Result<Option<Vec<u8>>, FolderWriteError> {
-        let path = self.resolve(name).map_err(unwritable_file(name))?;
-        match fs::read(path) {
+        let read = || {
+            let mut options = OpenOptions::new();
+            options
+                .read(true)
+                .custom_flags(OFlags::NONBLOCK.bits().cast_signed());
+            let file = options.open(self.resolve(name)?)?;
+            if !file.metadata()?.is_file() {
+                return Err(io::Error::new(
+                    ErrorKind::InvalidInput,
+                    "it is not a regular file",
+                ));
+            }
+            let mut bytes = Vec::new();
+            // Whatever is larger is none of the files that are written or expected here.
+            file.take(MAX_FILE_SIZE + 4).read_to_end(&mut bytes)?;
+            Ok(bytes)
+        };
+        match read() {
             Ok(bytes) => Ok(Some(bytes)),
             Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
             Err(error) => Err(unwritable_file(name)(error)),
         }
     }
 
-    /// Puts contents in their places; removes those without any.
+    /// Where a file leads that is a link itself.
+    pub(super) fn read_link(&self, name: &str) -> Option<PathBuf> {
+        fs::read_link(self.folder.join(name)).ok()
+    }
+
+    /// Puts contents in their places; removes those that are nothing.
     pub(super) fn put(&self, contents: &[NamedContent<'_>]) -> Result<(), FolderWriteError> {
         let root = self.folder.canonicalize();
         let root = root.map_err(unwritable_file("the folder itself"))?;
-        let mut staged: Vec<StagedFile> = Vec::new();
-        for (number, (name, content)) in contents.iter().enumerate() {
-            match self.stage(name, *content, number) {
-                Ok(file) => staged.push(file),
-                Err(error) => {
-                    for file in staged {
-                        file.staged.map(fs::remove_file);
-                    }
-                    return Err(unwritable_file(name)(error));
-                }
-            }
+        let mut staged = Vec::new();
+        for (name, content) in contents {
+            let file = self.stage(name, *content).map_err(unwritable_file(name))?;
+            staged.push((*name, file));
         }
         let mut folders: BTreeMap<PathBuf, &str> = BTreeMap::new();
-        for (file, (name, _)) in staged.iter().zip(contents) {
-            let moved = match &file.staged {
-                Some(staged) => fs::rename(staged, &file.target),
-                None => fs::remove_file(&file.target),
-            };
-            moved.map_err(unwritable_file(name))?;
+        for (name, file) in staged {
+            let folder = folder_of(&file.target).to_owned();
+            file.put().map_err(unwritable_file(name))?;
             // A folder that is new is an entry of the one around it.
-            let around = folder_of(&file.target).ancestors();
+            let around = folder.ancestors();
             let around = around.take_while(|folder| folder.starts_with(&root));
-            folders.extend(around.map(|folder| (folder.to_owned(), *name)));
+            folders.extend(around.map(|folder| (folder.to_owned(), name)));
         }
         for (folder, name) in folders {
             let synced = File::open(folder).and_then(|folder| folder.sync_all());
@@ -126,53 +187,54 @@ impl FolderFiles {
     }
 
     /// Writes a content beside its place, with the permissions of what is there.
-    fn stage(&self, name: &str, content: Option<&[u8]>, number: usize) -> io::Result<StagedFile> {
+    fn stage<'a>(&self, name: &str, content: FileContent<'a>) -> io::Result<StagedFile<'a>> {
         let target = self.resolve(name)?;
-        let Some(content) = content else {
-            return Ok(StagedFile {
+        // A link is put there or removed itself, and not what it leads to.
+        let itself = |link| {
+            let target = self.folder.canonicalize()?.join(name);
+            Ok(StagedFile {
                 staged: None,
-                target: self.folder.canonicalize()?.join(name),
-            });
+                link,
+                target,
+            })
+        };
+        let content = match content {
+            FileContent::Text(content) => content,
+            FileContent::Link(link) => return itself(Some(link)),
+            FileContent::Nothing => return itself(None),
         };
         let folder = folder_of(&target);
         fs::create_dir_all(folder)?;
-        let staged = folder.join(format!("{STAGED_PREFIX}{number}"));
         let permissions = fs::metadata(&target).map(|metadata| metadata.permissions());
-        let mut file = OpenOptions::new()
-            .write(true)
-            .create(true)
-            .truncate(true)
-            .mode(NEW_FILE_MODE)
-            .open(&staged)?;
+        let mut file = tempfile::Builder::new()
+            .prefix(STAGED_PREFIX)
+            .permissions(Permissions::from_mode(NEW_FILE_MODE))
+            .tempfile_in(folder)?;
         if let Ok(permissions) = permissions {
-            file.set_permissions(Permissions::from_mode(permissions.mode()))?;
+            let permissions = Permissions::from_mode(permissions.mode());
+            file.as_file().set_permissions(permissions)?;
         }
-        file.write_all(content)?;
-        file.sync_all()?;
+        file.write_all(content.as_bytes())?;
+        file.as_file().sync_all()?;
         Ok(StagedFile {
-            staged: Some(staged),
+            staged: Some(file.into_temp_path()),
+            link: None,
             target,
         })
     }
 
     /// Removes what was written beside the places of files and never put there.
-    pub(super) fn remove_staged<'n>(
-        &self,
-        names: impl Iterator<Item = &'n str>,
-    ) -> Result<(), FolderWriteError> {
-        let mut folders = BTreeMap::new();
-        for name in names {
-            let target = self.resolve(name).map_err(unwritable_file(name))?;
-            folders.insert(folder_of(&target).to_owned(), name);
-        }
-        for (folder, name) in folders {
+    pub(super) fn remove_staged<'n>(&self, names: impl Iterator<Item = &'n str>) {
+        let targets = names.filter_map(|name| self.resolve(name).ok());
+        let folders: BTreeSet<PathBuf> = targets.map(|file| folder_of(&file).to_owned()).collect();
+        for folder in folders {
             if let Err(error) = remove_staged_in(&folder)
                 && error.kind() != ErrorKind::NotFound
             {
-                return Err(unwritable_file(name)(error));
+                // Nobody reads hidden files.
+                tracing::warn!(%error, "what a publish left in the policy folder cannot be removed");
             }
         }
-        Ok(())
     }
 
     /// Where a file is, which may be behind a link; never outside of the folder.

@@ -213,6 +213,8 @@ impl PolicyGate {
                 return Err(RejectionReason::NotAccepted {
                     changes: Box::new(changes),
                     edit: Box::new(edit),
+                    // Somebody follows the check of a draft alone.
+                    is_draft: baseline.work.is_some(),
                 });
             }
         }

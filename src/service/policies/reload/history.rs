@@ -76,7 +76,6 @@ impl PolicyReloader {
     pub(super) async fn store_start(
         &self,
         folder_before: Option<String>,
-        origin: EditOrigin,
         record: Option<AuditRecord>,
     ) -> Result<(), ServiceError> {
         if self.live.is_closed() {
@@ -111,7 +110,7 @@ impl PolicyReloader {
             folder_before,
             folder,
             bundle: self.live.current(),
-            origin,
+            origin: EditOrigin::Start,
             notes: Vec::new(),
         };
         self.store_revision(edit, record).await

@@ -16,14 +16,14 @@ use crate::storage::{Database, PolicyEdit, StorageError};
 use super::catalog_check::check_catalog;
 use super::folder_files::FolderWriteError;
 use super::folder_in_force::FolderInForce;
-use super::folder_writer::{FinishedPublish, FolderWriter};
+use super::folder_writer::FolderWriter;
 use super::gate::{AcceptedBundle, GateBaseline, PolicyGate};
 use super::last_good::{LastGoodError, LastGoodFile, LastGoodPolicies};
-use super::origin::EditOrigin;
 use super::proof_file::ProofFile;
 use super::rejection::{RejectedBundle, RejectionReason};
-use super::snapshot::PolicySource;
+use super::snapshot::{FolderSnapshot, PolicySource};
 use super::status::ReloadStatus;
+use super::unfinished_publish::is_on_record;
 use super::warnings::FolderWarnings;
 
 /// Why the server cannot start with its policies.
@@ -40,9 +40,6 @@ pub enum PolicyStartError {
         /// Why the last good policies cannot be used, if there are any.
         last_good: Option<LastGoodError>,
     },
-    /// A publish was interrupted, and cannot be finished.
-    #[error("a draft was being published when the server ended, and that cannot be finished: {0}")]
-    Publish(#[from] FolderWriteError),
     /// The catalog that the policies are about cannot be read.
     #[error(transparent)]
     Storage(#[from] StorageError),
@@ -112,10 +109,6 @@ pub struct InitialPolicies {
     pub(super) proofs: Arc<ProofFile>,
     /// What has to be on record before the policies are in force.
     pub(super) record: Option<InitialRecord>,
-    /// How what is in force reached the folder.
-    pub(super) origin: EditOrigin,
-    /// A publish that this start has finished.
-    pub(super) finished: Option<FinishedPublish>,
 }
 
 /// An audit record about the start.
@@ -134,11 +127,6 @@ pub fn load_initial_policies(
     accepted: &[PolicyEdit],
 ) -> Result<InitialPolicies, PolicyStartError> {
     let source = PolicySource::from_settings(settings);
-    let finished = finish_publish(settings)?;
-    // A folder that is still being modified is checked as it is: the watcher checks it again.
-    let snapshot = source
-        .read_until_stable(source.read())
-        .unwrap_or_else(|| source.read());
     let last_good = LastGoodFile::in_data_dir(&settings.data_dir)
         .load_if_saved()
         .map(|saved| saved.map(LastGoodPolicies::without_origin));
@@ -147,6 +135,13 @@ pub fn load_initial_policies(
         Ok(None) | Err(_) => None,
     };
     let folder_before = before.as_ref().map(|before| before.fingerprint.clone());
+    let snapshot = match settle_publish(settings, database, folder_before.as_deref())? {
+        // A folder that is still being modified is checked as it is: the watcher checks it again.
+        Ok(()) => source
+            .read_until_stable(source.read())
+            .unwrap_or_else(|| source.read()),
+        Err(error) => FolderSnapshot::unsettled(&error),
+    };
     let gate = PolicyGate::from_settings(settings).for_start();
     let proofs = ProofFile::open(settings);
     let baseline = GateBaseline {
@@ -208,12 +203,6 @@ pub fn load_initial_policies(
         }
     };
     let (bundle, record, status) = start;
-    let publish = finished.as_ref().map(FinishedPublish::origin);
-    let origin = publish.unwrap_or(EditOrigin::Start);
-    let record = record.map(|record| InitialRecord {
-        reason: origin.add_to(record.reason),
-        ..record
-    });
     Ok(InitialPolicies {
         bundle,
         status: ReloadStatus {
@@ -231,18 +220,30 @@ pub fn load_initial_policies(
         warnings,
         proofs,
         record,
-        origin,
-        finished,
         fingerprint: checked.fingerprint,
         is_settled,
     })
 }
 
-/// Finishes a publish that was interrupted, before anybody reads the folder.
-fn finish_publish(settings: &Settings) -> Result<Option<FinishedPublish>, FolderWriteError> {
-    let folder = settings.policy_dir.as_deref();
-    let writer = folder.map(|folder| FolderWriter::new(folder, &settings.data_dir));
-    writer.map_or(Ok(None), |writer| writer.finish())
+/// Ends a publish that was interrupted, before anybody reads the folder: `before` is the folder revision of the last good
+/// policies. What cannot be ended leaves these in force.
+fn settle_publish(
+    settings: &Settings,
+    database: &Database,
+    before: Option<&str>,
+) -> Result<Result<(), FolderWriteError>, StorageError> {
+    let Some(folder) = settings.policy_dir.as_deref() else {
+        return Ok(Ok(()));
+    };
+    let writer = FolderWriter::new(folder, &settings.data_dir);
+    let unfinished = match writer.find_unfinished() {
+        Ok(Some(unfinished)) => unfinished,
+        Ok(None) => return Ok(Ok(())),
+        Err(error) => return Ok(Err(error)),
+    };
+    let is_on_record = is_on_record(database, unfinished.journal());
+    let is_on_record = Handle::current().block_on(is_on_record)?;
+    Ok(unfinished.settle(is_on_record, before))
 }
 
 /// What an auditor has to know of policies that changed while no server ran; nothing at the first start.

@@ -4,7 +4,8 @@
 //! - `initial`: the policies at the start, before any are in force.
 //! - `history` stores each revision that comes into force, `new_revision` says what it changes.
 //! - `warnings`: what the policies in force can never match.
-//! - `publishing`: a draft that is published, which `folder_writer` writes wholly or not at all.
+//! - `publishing`: a draft that is published, which `folder_writer` writes wholly or not at all; `unfinished_publish`
+//!   takes back what was interrupted.
 //! - `draft_proofs`: proofs of drafts.
 //! - `folder_access`: what is in force and what is on disk, for drafts.
 //! - `watcher` notices edits, `snapshot` reads the folder, `gate` checks it, `catalog_check` compares it with the
@@ -37,6 +38,7 @@ mod shared_run;
 mod snapshot;
 mod state;
 mod status;
+mod unfinished_publish;
 mod warnings;
 mod watcher;
 

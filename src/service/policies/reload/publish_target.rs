@@ -19,6 +19,11 @@ impl PublishTarget {
         }
     }
 
+    /// The writer of the folder, whether drafts are published or not.
+    pub(super) fn folder_writer(&self) -> Option<&FolderWriter> {
+        self.writer.as_ref()
+    }
+
     /// The writer of the folder, or why there is none.
     pub(super) fn writer(&self) -> Result<&FolderWriter, &'static str> {
         if !self.is_allowed {

@@ -1,8 +1,8 @@
 //! Publishing: brings a draft into force through the policy gate, and writes it to the policy folder.
 //!
 //! The draft is judged before anything is written. Then the folder is written wholly or not at all (`folder_writer`), and
-//! the draft is in force when [`PolicyReloader::publish`] returns. No reload runs meanwhile, so nobody takes a part of it
-//! for an edit.
+//! the draft is in force when [`PolicyReloader::publish`] returns. No reload runs from then on, so nobody takes a part of
+//! it for an edit.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -33,7 +33,7 @@ pub struct PublishedDraft {
     pub user: UserId,
 }
 
-/// Why a draft was not published. Nothing was changed.
+/// Why a draft was not published. Nothing was changed, unless `Folder` says that something could not be taken back.
 #[derive(Debug, thiserror::Error)]
 pub enum PublishError {
     /// This server publishes nothing.
@@ -70,7 +70,9 @@ impl From<FolderWriteError> for PublishError {
             FolderWriteError::Changed => Self::FolderDiffers,
             FolderWriteError::Unwritable { .. }
             | FolderWriteError::Journal { .. }
-            | FolderWriteError::Busy => Self::Folder(error),
+            | FolderWriteError::Busy
+            | FolderWriteError::NotTaken
+            | FolderWriteError::NotTakenBack { .. } => Self::Folder(error),
         }
     }
 }
@@ -99,12 +101,11 @@ impl PolicyReloader {
 
     /// Checks what can be told before the draft is judged: that this server publishes drafts, that the folder revision
     /// is in force, and that the folder has it.
-    pub async fn check_publishable(&self, replaces: &str) -> Result<(), PublishError> {
+    /// Blocks.
+    pub fn check_publishable(&self, replaces: &str) -> Result<(), PublishError> {
         self.writer()?;
         let in_force = self.require_in_force(replaces)?;
-        let source = self.source.clone();
-        let now = run_on_policy_thread(move || source.read()).await?;
-        if now.fingerprint == in_force.fingerprint {
+        if self.source.read().fingerprint == in_force.fingerprint {
             Ok(())
         } else {
             Err(PublishError::FolderDiffers)
@@ -131,10 +132,6 @@ impl PolicyReloader {
         work: &LongWork,
     ) -> Result<ReloadResult, PublishError> {
         let writer = self.writer()?.clone();
-        work.begin("waiting for the policy gate");
-        let exclusive = self.reloads.exclusive();
-        let exclusive = work.cancellation().run_until_cancelled(exclusive).await;
-        let _exclusive = exclusive.ok_or(PublishError::GivenUp)?;
         let in_force = self.require_in_force(&draft.replaces)?;
         // Messages name its files as those of the folder.
         let folder = PolicyFolder::from_files(&in_force.folder.label(), draft.files);
@@ -146,6 +143,7 @@ impl PolicyReloader {
             fingerprint: folder.fingerprint(),
             folder: Ok(folder.clone()),
         };
+        // Reloads go on meanwhile: an edit of the folder does not wait for somebody's draft.
         let checked = self.check(snapshot, Some(work.clone())).await?;
         if work.cancellation().is_cancelled() {
             return Err(PublishError::GivenUp);
@@ -162,34 +160,38 @@ impl PolicyReloader {
                 })));
             }
         };
+        work.begin("waiting for the policy gate");
+        let exclusive = self.reloads.exclusive();
+        let exclusive = work.cancellation().run_until_cancelled(exclusive).await;
+        let _exclusive = exclusive.ok_or(PublishError::GivenUp)?;
+        // What it was judged beside is still in force.
+        let in_force = self.require_in_force(&draft.replaces)?;
+        self.settle_publish().await??;
+        let newest = self.database.list_policy_revisions(None, 1).await;
+        let newest = newest.map_err(ServiceError::from)?;
+        let history = newest.first().map_or(0, |newest| newest.number);
         confirm.await?;
         work.begin("writing the policy folder");
         let user = draft.user;
         let written = run_on_policy_thread(move || {
             writer.write(&FolderRewrite {
                 user,
+                history,
                 from: &in_force.folder,
                 to: &folder,
             })
         });
         let written = written.await??;
         let origin = EditOrigin::Publish { user };
-        match self.activate(accepted, is_settled, origin).await {
-            Ok(is_changed) => {
-                finish(written, WrittenFolder::keep).await?;
-                Ok(Ok(self.report(is_changed)))
-            }
-            Err(error) => {
-                finish(written, WrittenFolder::take_back).await?;
-                Err(error.into())
-            }
+        let activated = self.activate(accepted, is_settled, origin).await;
+        let end = match activated {
+            Ok(_) => WrittenFolder::keep,
+            Err(_) => WrittenFolder::take_back,
+        };
+        if let Err(error) = run_on_policy_thread(move || end(written)).await? {
+            // The journal stays, and leads nowhere if the draft is in force: the next reload ends it.
+            tracing::error!(%error, "the journal of a publish could not be ended; trying again");
         }
+        Ok(Ok(self.report(activated?)))
     }
-}
-
-async fn finish(
-    written: WrittenFolder,
-    end: impl FnOnce(WrittenFolder) + Send + 'static,
-) -> Result<(), ServiceError> {
-    run_on_policy_thread(move || end(written)).await
 }

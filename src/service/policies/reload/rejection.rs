@@ -46,6 +46,8 @@ pub enum RejectionReason {
         changes: Box<SafeguardChanges>,
         /// What would have to be accepted.
         edit: Box<PolicyEdit>,
+        /// Whether it is a draft: only an edit in the policy folder can be accepted.
+        is_draft: bool,
     },
     /// Invariants are violated or unproven, or a policy can fail to evaluate.
     FailedProof(Box<Proof>),
@@ -103,11 +105,19 @@ impl RejectionReason {
             Self::Invalid(error) => error.lines(),
             Self::FailedCases(cases) => cases.iter().map(CaseFailureGroup::line).collect(),
             Self::UncoveredPolicies(policies) => policies.iter().map(describe_policy).collect(),
-            Self::NotAccepted { changes, edit } => {
-                let hint = format!(
-                    "review it, and accept it with `cedargate policy accept {}`",
-                    edit.to
-                );
+            Self::NotAccepted {
+                changes,
+                edit,
+                is_draft,
+            } => {
+                let hint = if *is_draft {
+                    "such a draft cannot be published: apply its patch to the policy folder, and accept the edit there \
+                     with `cedargate policy accept`"
+                        .to_owned()
+                } else {
+                    let to = &edit.to;
+                    format!("review it, and accept it with `cedargate policy accept {to}`")
+                };
                 changes.lines().into_iter().chain([hint]).collect()
             }
             Self::FailedProof(proof) => proof.failure_lines(),

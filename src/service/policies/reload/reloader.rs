@@ -86,14 +86,9 @@ impl PolicyReloader {
         let record = initial.record.map(|record| {
             reloader.open_reload_record(record.outcome, record.revision, record.reason)
         });
-        reloader
-            .store_start(initial.folder_before, initial.origin, record)
-            .await?;
+        reloader.store_start(initial.folder_before, record).await?;
         if reloader.status().rejected.is_none() {
             reloader.persist().await;
-        }
-        if let Some(finished) = initial.finished {
-            finished.keep();
         }
         reloader.update_metrics();
         reloader.log_warnings().await;
@@ -213,6 +208,10 @@ impl PolicyReloader {
             let must_check = may_pass_now || (is_forced && !state.is_settled);
             state.known_folders(must_check)
         };
+        if let Err(error) = self.settle_publish().await? {
+            let snapshot = FolderSnapshot::unsettled(&error);
+            return Ok(folders.change_to(snapshot));
+        }
         let source = self.source.clone();
         run_on_policy_thread(move || find_folder_change(&source, &folders)).await?
     }

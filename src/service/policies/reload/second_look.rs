@@ -18,29 +18,37 @@ pub(super) enum FolderChange {
     Edited(Box<FolderSnapshot>),
 }
 
+impl KnownFolders {
+    fn is_checked(&self, snapshot: &FolderSnapshot) -> bool {
+        self.checked.as_ref() == Some(&snapshot.fingerprint)
+    }
+
+    /// What a snapshot is beside what is known.
+    pub(super) fn change_to(&self, snapshot: FolderSnapshot) -> FolderChange {
+        if self.is_checked(&snapshot) {
+            FolderChange::None
+        } else if self.proved.as_ref() == Some(&snapshot.fingerprint) {
+            FolderChange::Restored
+        } else {
+            FolderChange::Edited(Box::new(snapshot))
+        }
+    }
+}
+
 /// Takes a snapshot of the folder, unless its check would have the result that is known. Blocks.
 pub(super) fn find_folder_change(
     source: &PolicySource,
     folders: &KnownFolders,
 ) -> Result<FolderChange, ServiceError> {
-    let known = |snapshot: &FolderSnapshot| {
-        if folders.checked.as_ref() == Some(&snapshot.fingerprint) {
-            Some(FolderChange::None)
-        } else if folders.proved.as_ref() == Some(&snapshot.fingerprint) {
-            Some(FolderChange::Restored)
-        } else {
-            None
-        }
-    };
     let first = source.read();
-    if let Some(FolderChange::None) = known(&first) {
+    if folders.is_checked(&first) {
         return Ok(FolderChange::None);
     }
     let stable = source.read_until_stable(first).ok_or_else(|| {
         let source = "the folder is still being modified";
         ServiceError::unavailable("the policy folder", source)
     })?;
-    Ok(known(&stable).unwrap_or_else(|| FolderChange::Edited(Box::new(stable))))
+    Ok(folders.change_to(stable))
 }
 
 /// Whether an operator has accepted the edit that was refused for want of that, or the catalog has changed so that it

@@ -7,6 +7,8 @@ use crate::config::Settings;
 use crate::policy::BundleError;
 use crate::policy::folder::PolicyFolder;
 
+use super::folder_files::FolderWriteError;
+
 /// The time between two reads of the folder, which must be equal.
 const READ_INTERVAL: Duration = Duration::from_millis(100);
 /// How often the folder is read again before it counts as still being modified.
@@ -45,15 +47,7 @@ impl PolicySource {
     /// Reads it for the gate, whose messages name files within the folder: callers read them, who cannot know where
     /// it is.
     pub(super) fn read(&self) -> FolderSnapshot {
-        let folder = self.load().map(PolicyFolder::without_origin);
-        let fingerprint = match &folder {
-            Ok(folder) => folder.fingerprint(),
-            Err(error) => error.lines().join("\n"),
-        };
-        FolderSnapshot {
-            folder,
-            fingerprint,
-        }
+        FolderSnapshot::new(self.load().map(PolicyFolder::without_origin))
     }
 
     /// Reads again until two reads in a row are equal; `None` if the folder is still being modified.
@@ -79,4 +73,24 @@ impl PolicySource {
 pub(super) struct FolderSnapshot {
     pub(super) folder: Result<PolicyFolder, BundleError>,
     pub(super) fingerprint: String,
+}
+
+impl FolderSnapshot {
+    fn new(folder: Result<PolicyFolder, BundleError>) -> Self {
+        let fingerprint = match &folder {
+            Ok(folder) => folder.fingerprint(),
+            Err(error) => error.lines().join("\n"),
+        };
+        Self {
+            folder,
+            fingerprint,
+        }
+    }
+
+    /// A folder that nobody may read, because it may have a part of a publish that is neither kept nor taken back.
+    pub(super) fn unsettled(error: &FolderWriteError) -> Self {
+        Self::new(Err(BundleError::of_folder(format!(
+            "a publish was interrupted and cannot be taken back: {error}"
+        ))))
+    }
 }

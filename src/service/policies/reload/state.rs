@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::folder_in_force::FolderInForce;
 use super::initial::InitialPolicies;
-use super::origin::CameIntoForce;
+use super::origin::{CameIntoForce, EditOrigin};
 use super::rejection::{RejectedBundle, RejectionReason};
 use super::status::ReloadStatus;
 use super::warnings::FolderWarnings;
@@ -56,7 +56,7 @@ impl ReloadState {
             is_first: initial.is_first,
             came: CameIntoForce {
                 unix_millis,
-                origin: initial.origin,
+                origin: EditOrigin::Start,
             },
             status: initial.status.clone(),
         }
@@ -140,7 +140,6 @@ mod tests {
     use crate::policy::uncovered::UncoveredPolicies;
 
     use super::*;
-    use crate::service::policies::reload::origin::EditOrigin;
 
     #[test]
     fn a_proof_without_enough_time_is_attempted_again_as_long_as_no_policies_are_in_force() {

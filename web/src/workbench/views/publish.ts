@@ -169,7 +169,7 @@ class PublishView {
     this.#progress.start("Asking the server…");
     try {
       await draft.reread();
-      const { id, base_revision: base } = draft.response ?? {};
+      const { id, version, base_revision: base } = draft.response ?? {};
       const texts = draft.texts();
       const { name, data } = await draft.stream<PublishedEvent | RefusedEdit>(
         "publish",
@@ -177,7 +177,7 @@ class PublishView {
         (event) => {
           if (event.name === "progress") this.#progress.update(event.data as Progress);
         },
-        { signal: running.signal, headers: { "if-match": `"${base ?? ""}"` } },
+        { signal: running.signal, query: { version }, headers: { "if-match": `"${base ?? ""}"` } },
       );
       if (name === "published") await this.#published(base, () => draft.published(id ?? "", texts));
       else fill(this.#verdict, refused(this.#bench, data as RefusedEdit));
