@@ -30,10 +30,19 @@ pub fn join_or(names: &[String]) -> String {
     if names.len() > MAX_ALTERNATIVES {
         return join_shown(names.iter().map(String::as_str), MAX_ALTERNATIVES);
     }
+    join_last(names, "or")
+}
+
+/// Joins names with commas and a final `and`.
+pub fn join_and(names: &[String]) -> String {
+    join_last(names, "and")
+}
+
+fn join_last(names: &[String], word: &str) -> String {
     match names {
         [] => String::new(),
         [one] => one.clone(),
-        [before @ .., last] => format!("{} or {last}", before.join(", ")),
+        [before @ .., last] => format!("{} {word} {last}", before.join(", ")),
     }
 }
 

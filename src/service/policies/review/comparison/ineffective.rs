@@ -92,11 +92,10 @@ fn try_all(
         is_permit: info.is_some_and(|info| info.is_permit),
         ..Applied::default()
     };
-    let contexts: Vec<_> = decider.asked.iter().collect();
     for (principal, dataset) in &decider.pairs {
         let resource = Resource::Dataset(dataset.clone());
-        for (address, second, caller) in &contexts {
-            let context = caller.context(principal, dataset, (*address, *second));
+        for (_, place) in decider.asked.of_principal(principal) {
+            let context = decider.asked.context(place, principal, dataset);
             for action in decider.actions.iter().copied() {
                 if applied.tried >= budget {
                     return applied;

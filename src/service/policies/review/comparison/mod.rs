@@ -29,6 +29,7 @@ use crate::storage::Catalog;
 use super::asked_contexts::names::name_contexts;
 use super::asked_contexts::{ContextScope, ContextSet};
 use super::bundle_pair::BundlePair;
+use super::catalog_question::CatalogQuestion;
 use super::pair_classes::{DatasetShape, PairClasses, PairDecider, PairQuestion};
 use super::shared_datasets::shared_at;
 use affected::{AffectedPrincipals, ChangeKey, UserDigests, group_changes};
@@ -120,10 +121,12 @@ fn classes_of<'a>(
     let BundlePair { from, to } = bundles;
     let question = PairQuestion {
         actions: &ACTIONS,
-        users,
-        datasets,
-        literals: literals_of(from, to, scope),
-        references: from.references().union(to.references()),
+        catalog: CatalogQuestion {
+            users,
+            datasets,
+            literals: literals_of(from, to, scope),
+            references: from.references().union(to.references()),
+        },
     };
     PairClasses::new(bundles, question, scope)
 }

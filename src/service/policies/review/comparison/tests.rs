@@ -11,7 +11,7 @@ use crate::domain::attributes::Attributes;
 use crate::domain::dataset::{RecordStatus, Visibility};
 use crate::domain::id::{DatasetId, UserId};
 use crate::domain::principal::Tags;
-use crate::service::policies::review::generated::{some_catalog, two_bundles};
+use crate::service::policies::review::generated::{bundle_of, some_catalog, two_bundles};
 
 fn scope() -> ContextScope {
     ContextScope {
@@ -50,16 +50,13 @@ fn pairs_of(comparison: &BundleComparison) -> Vec<Pair> {
 }
 
 fn decided_one_by_one(from: &Bundle, to: &Bundle, catalog: &Catalog) -> Vec<Pair> {
-    let mut run = classes_of(BundlePair { from, to }, &[], &[], &scope());
+    let ComparedCatalog { users, datasets } = compared(catalog);
+    let mut run = classes_of(BundlePair { from, to }, &users, &datasets, &scope());
     let mut pairs = Vec::new();
-    let users = catalog.users.iter().map(|record| &record.user);
-    let principals = users
-        .filter(|user| !user.is_disabled)
-        .map(|user| Principal::User(Arc::new(user.clone())))
-        .chain([Principal::Anonymous]);
-    for principal in principals {
-        for dataset in &catalog.datasets {
-            let outcomes = run.decider.decide(&principal, &Arc::new(dataset.clone()));
+    let principals = users.iter().cloned().map(Principal::User);
+    for principal in principals.chain([Principal::Anonymous]) {
+        for dataset in &datasets {
+            let outcomes = run.decider.decide(&principal, dataset);
             for (action, change, contexts) in changes_of(&outcomes) {
                 let action = ACTIONS[action];
                 pairs.push((principal.user_id(), action, change, dataset.id, contexts));
@@ -70,14 +67,18 @@ fn decided_one_by_one(from: &Bundle, to: &Bundle, catalog: &Catalog) -> Vec<Pair
     pairs
 }
 
-/// A comparison of which little is listed.
-fn compare_briefly(from: &Bundle, to: &Bundle, catalog: &Catalog) -> BundleComparison {
+fn compared(catalog: &Catalog) -> ComparedCatalog {
     let users = catalog.users.iter().map(|record| &record.user);
     let users = users.filter(|user| !user.is_disabled);
-    let compared = ComparedCatalog {
+    ComparedCatalog {
         users: users.map(|user| Arc::new(user.clone())).collect(),
         datasets: catalog.datasets.iter().cloned().map(Arc::new).collect(),
-    };
+    }
+}
+
+/// A comparison of which little is listed.
+fn compare_briefly(from: &Bundle, to: &Bundle, catalog: &Catalog) -> BundleComparison {
+    let compared = compared(catalog);
     let limits = ComparisonLimits {
         groups: 2,
         users: 5,
@@ -127,13 +128,13 @@ proptest! {
     }
 }
 
-#[test]
-fn a_comparison_renders_as_text() {
-    let dataset = |number: u128, record_status| Dataset {
+/// A private dataset that nobody owns.
+fn dataset(number: u128) -> Dataset {
+    Dataset {
         id: DatasetId(Uuid::from_u128(number)),
         title: format!("Dataset {number}"),
-        visibility: Visibility::Public,
-        record_status,
+        visibility: Visibility::Private,
+        record_status: RecordStatus::Published,
         owner: None,
         reader_users: BTreeSet::new(),
         reader_roles: BTreeSet::new(),
@@ -141,15 +142,105 @@ fn a_comparison_renders_as_text() {
         tags: Tags::new(),
         attributes: Attributes::new(),
         file: None,
+    }
+}
+
+/// A catalog of one user and these datasets.
+fn catalog_of(datasets: Vec<Dataset>) -> Catalog {
+    let user = crate::domain::principal::User {
+        id: UserId(Uuid::from_u128(1)),
+        username: "ada".parse().unwrap(),
+        issuer: None,
+        roles: BTreeSet::new(),
+        claims: Tags::new(),
+        attributes: Attributes::new(),
+        display_name: None,
+        is_disabled: false,
     };
-    let catalog = Catalog {
+    let user = crate::storage::UserRecord {
+        user,
+        password_hash: None,
+    };
+    Catalog {
         version: 1,
         roles: BTreeSet::new(),
+        users: vec![user],
+        datasets,
+    }
+}
+
+/// A policy that permits users to read under a condition.
+fn reading(condition: &str) -> Bundle {
+    bundle_of(&format!(
+        "@id(\"a\") @reason(\"x\") permit (principal is User, action == Action::\"read\", resource)\n\
+         when {{ {condition} }};"
+    ))
+}
+
+#[test]
+fn a_span_after_a_time_in_an_attribute_is_compared() {
+    let until = |at: &str| Dataset {
+        attributes: [("until".to_owned(), serde_json::json!(at))].into(),
+        ..dataset(2)
+    };
+    let [before, after] = ["1d", "30d"].map(|span| {
+        let moved = format!("resource.until.offset(duration(\"{span}\"))");
+        reading(&format!("resource has until && context.time < {moved}"))
+    });
+    let catalog = catalog_of(vec![until("2027-01-01")]);
+    let comparison = compare(&before, &after, catalog, &scope(), || {});
+    assert_eq!(comparison.changed, 1);
+    assert_eq!(
+        comparison.groups[0].when,
+        ["from 2027-01-02T00:00:00Z until 2027-01-31T00:00:00Z"]
+    );
+}
+
+#[test]
+fn datasets_whose_ids_are_numbers_of_something_else_are_compared_like_others() {
+    let catalog = catalog_of([1, 16, 30, 0xabc].map(dataset).to_vec());
+    let from = reading("false");
+    let to = reading("context has key && context.key has datasets");
+    let comparison = compare(&from, &to, catalog, &scope(), || {});
+    assert_eq!(comparison.changed, 4);
+}
+
+#[test]
+fn datasets_that_are_named_in_tags_are_told_apart_if_keys_are_compared_with_tags() {
+    let tagged = |number| {
+        let twin = DatasetId(Uuid::from_u128(3)).to_string();
+        Dataset {
+            tags: [("twin".to_owned(), BTreeSet::from([twin]))].into(),
+            ..dataset(number)
+        }
+    };
+    let from = reading("false");
+    // A key for the dataset alone, and not for one more.
+    let to = reading(
+        "context has key && context.key has datasets && resource.hasTag(\"twin\")\
+         && context.key.datasets == resource.getTag(\"twin\")",
+    );
+    for numbers in [[2, 3], [3, 4]] {
+        let catalog = catalog_of(numbers.map(tagged).to_vec());
+        let comparison = compare(&from, &to, catalog, &scope(), || {});
+        assert_eq!(comparison.changed, 1, "{numbers:?}");
+        assert_eq!(comparison.groups[0].datasets[0].id, dataset(3).id);
+    }
+}
+
+#[test]
+fn a_comparison_renders_as_text() {
+    let public = |number, record_status| Dataset {
+        visibility: Visibility::Public,
+        record_status,
+        ..dataset(number)
+    };
+    let catalog = Catalog {
         users: Vec::new(),
-        datasets: vec![
-            dataset(1, RecordStatus::Published),
-            dataset(2, RecordStatus::Draft),
-        ],
+        ..catalog_of(vec![
+            public(1, RecordStatus::Published),
+            public(2, RecordStatus::Draft),
+        ])
     };
     let folder = tempfile::tempdir().unwrap();
     let schema = include_str!("../../../../../policies/schema.cedarschema");

@@ -15,7 +15,6 @@ use crate::domain::id::{DatasetId, UserId};
 use crate::domain::principal::{Principal, User};
 use crate::policy::Bundle;
 use crate::policy::context_literals::ContextLiterals;
-use crate::service::policies::review::asked_contexts::ContextScope;
 use crate::service::policies::review::budget::ReviewStopped;
 use crate::service::policies::review::generated::{some_catalog, two_bundles};
 use crate::service::policies::review::pair_classes::ActionOutcome;
@@ -86,24 +85,20 @@ impl Asked<'_> {
 
     /// What is decided about every pair, one by one, and the contexts in which the action can be asked for.
     fn decided(&self) -> (Vec<Decided>, ContextSet) {
-        let (BundlePair { from, to }, actions) = (self.bundles, [self.query.action]);
-        let literals = to
-            .context_literals_for(&actions)
-            .and(from.context_literals_for(&actions));
-        let asked = AskedContexts::new(&literals, &self.query.scope);
-        let askable = askable(&asked, self.query.action);
-        let mut decider = crate::service::policies::review::pair_classes::PairDecider::new(
-            from, to, &actions, asked,
-        );
+        let actions = [self.query.action];
+        let datasets = &self.catalog.compared.datasets;
+        let asked = (&actions[..], &self.query.scope);
+        let mut run = classes_of(self.bundles, self.catalog, datasets, asked);
+        let askable = run.decider.asked.askable(self.query.action);
         let users = self.catalog.compared.users.iter().cloned().map(Some);
         let mut all = Vec::new();
         for user in users.chain([None]) {
             let principal = user.clone().map_or(Principal::Anonymous, Principal::User);
-            for dataset in &self.catalog.compared.datasets {
+            for dataset in datasets {
                 all.push(Decided {
                     user: user.clone(),
                     dataset: Arc::clone(dataset),
-                    outcome: decider.decide(&principal, dataset)[0],
+                    outcome: run.decider.decide(&principal, dataset)[0],
                 });
             }
         }

@@ -76,16 +76,8 @@ impl<'a> PairDecider<'a> {
         }
         let resource = Resource::Dataset(Arc::clone(dataset));
         let mut outcomes = vec![ActionOutcome::default(); self.actions.len()];
-        let contexts: Vec<_> = self.asked.iter().enumerate().collect();
-        let callers = self.asked.callers.len();
-        for (index, (address, second, caller)) in contexts {
-            // Nobody who did not sign in calls with a key: all callers are the same one.
-            let same = if principal.is_anonymous() { callers } else { 1 };
-            if same > 1 && !self.asked.stands_for_anonymous(caller) {
-                continue;
-            }
-            let set = (0..same).fold(0, |set, more| set | 1 << (index + more));
-            let context = caller.context(principal, dataset, (address, second));
+        for (set, place) in self.asked.of_principal(principal) {
+            let context = self.asked.context(place, principal, dataset);
             for (action, outcome) in self.actions.iter().copied().zip(&mut outcomes) {
                 let key = context.key.as_ref();
                 let is_beyond =
