@@ -1,5 +1,7 @@
 //! Lists for people: the first few, and how many more there are.
 
+use std::borrow::Borrow;
+
 /// Joins the first texts with commas, and says how many are left off.
 pub fn join_shown<'a>(
     texts: impl IntoIterator<Item = &'a str, IntoIter: ExactSizeIterator>,
@@ -34,15 +36,15 @@ pub fn join_or(names: &[String]) -> String {
 }
 
 /// Joins names with commas and a final `and`.
-pub fn join_and(names: &[String]) -> String {
+pub fn join_and<T: Borrow<str>>(names: &[T]) -> String {
     join_last(names, "and")
 }
 
-fn join_last(names: &[String], word: &str) -> String {
+fn join_last<T: Borrow<str>>(names: &[T], word: &str) -> String {
     match names {
         [] => String::new(),
-        [one] => one.clone(),
-        [before @ .., last] => format!("{} {word} {last}", before.join(", ")),
+        [one] => one.borrow().to_owned(),
+        [before @ .., last] => format!("{} {word} {}", before.join(", "), last.borrow()),
     }
 }
 

@@ -1,5 +1,5 @@
-//! Literals in the catalog: the times and networks in attributes, which policies may compare the context with, and the ids
-//! of datasets, which they may compare with what an API key is restricted to.
+//! Literals in the catalog: the times and networks in attributes, which policies may compare the context with, and the
+//! ids of datasets, which they may compare with what an API key is restricted to.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 

@@ -12,6 +12,9 @@ use super::asked_contexts::{AskedContexts, ContextScope};
 use super::named_attributes::named_by_attributes;
 use super::projection::AttributeViews;
 
+/// The most evaluation errors that a review lists.
+pub(super) const MAX_ERRORS: usize = 20;
+
 /// A catalog, and what policies say themselves.
 pub(super) struct CatalogQuestion<'a> {
     /// All users.

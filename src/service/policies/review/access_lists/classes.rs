@@ -16,15 +16,14 @@ use crate::policy::references::PolicyReferences;
 use crate::service::policies::review::asked_contexts::{
     AskedContexts, AskedPlace, ContextScope, ContextSet,
 };
-use crate::service::policies::review::catalog_question::{AskedOfCatalog, CatalogQuestion};
+use crate::service::policies::review::catalog_question::{
+    AskedOfCatalog, CatalogQuestion, MAX_ERRORS,
+};
 use crate::service::policies::review::projection::{
     AttributeViews, PrincipalProjection, ResourceProjection, is_reader_by_other_role,
 };
 
 use super::relation::{ClassRelation, find_relations};
-
-/// The most evaluation errors that are listed.
-const MAX_ERRORS: usize = 20;
 
 /// What a policy permits to the pairs of one class.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -187,6 +187,12 @@ impl AskedContexts {
         places.fold(0, |set, (place, _)| set | 1 << place)
     }
 
+    /// Whether a principal can be in any of the contexts.
+    pub(in crate::service::policies::review) fn is_possible(&self, principal: &Principal) -> bool {
+        let mut callers = self.callers.iter();
+        callers.any(|caller| caller.may_be(principal))
+    }
+
     /// The contexts that a principal can be in, each with those in which it is decided alike.
     ///
     /// Nobody who did not sign in calls with a key: all callers are the same one.

@@ -14,6 +14,8 @@ mod rows;
 
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod told_tests;
 
 use std::sync::Arc;
 
@@ -90,6 +92,8 @@ pub fn access_matrix(
         people: people.count(),
         datasets: chosen.count(),
         is_cut: run.decider.asked.is_cut,
+        errors: run.decider.errors.iter().cloned().collect(),
+        changes_token_lives: counter.changes_lives(&cells.totals),
         columns: columns
             .iter()
             .map(|column| column.column(run.users))
