@@ -136,14 +136,14 @@ fn some_policy(conditions: Vec<&'static str>) -> impl Strategy<Value = String> {
 
 /// Two bundles about a few things, so that many catalogs have what distinguishes them.
 pub(super) fn two_bundles() -> impl Strategy<Value = (Bundle, Bundle)> {
-    two_bundles_of(CONDITIONS.to_vec())
+    two_bundles_of(CONDITIONS.to_vec(), 4)
 }
 
-/// Two bundles with a few of some conditions.
+/// Two bundles with a few of some conditions, at most so many.
 pub(super) fn two_bundles_of(
     conditions: Vec<&'static str>,
+    most: usize,
 ) -> impl Strategy<Value = (Bundle, Bundle)> {
-    let most = conditions.len().min(4);
     proptest::sample::subsequence(conditions, 1..=most)
         .prop_flat_map(|conditions| (some_bundle(conditions.clone()), some_bundle(conditions)))
 }
