@@ -6,6 +6,9 @@ use std::str::FromStr;
 use super::id::UserId;
 use super::name::{NameError, Username};
 
+/// The name of a caller who did not sign in, wherever principals are named.
+pub const ANONYMOUS: &str = "anonymous";
+
 /// A principal as people write it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum PrincipalName {
@@ -51,7 +54,7 @@ impl FromStr for PrincipalName {
             .map_err(|source| PrincipalNameError::Name { source })?;
         // In its normal form too it may be what is not taken for a name.
         Ok(match name.as_str() {
-            "anonymous" => Self::Anonymous,
+            ANONYMOUS => Self::Anonymous,
             normal => normal.parse().map_or(Self::Username(name), Self::Id),
         })
     }
@@ -60,7 +63,7 @@ impl FromStr for PrincipalName {
 impl fmt::Display for PrincipalName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Anonymous => f.write_str("anonymous"),
+            Self::Anonymous => f.write_str(ANONYMOUS),
             Self::Id(id) => write!(f, "User::\"{id}\""),
             Self::Username(name) => write!(f, "{name}"),
         }

@@ -1,5 +1,7 @@
 //! Lists for people: the first few, and how many more there are.
 
+use std::borrow::Borrow;
+
 /// Joins the first texts with commas, and says how many are left off.
 pub fn join_shown<'a>(
     texts: impl IntoIterator<Item = &'a str, IntoIter: ExactSizeIterator>,
@@ -30,10 +32,19 @@ pub fn join_or(names: &[String]) -> String {
     if names.len() > MAX_ALTERNATIVES {
         return join_shown(names.iter().map(String::as_str), MAX_ALTERNATIVES);
     }
+    join_last(names, "or")
+}
+
+/// Joins names with commas and a final `and`.
+pub fn join_and<T: Borrow<str>>(names: &[T]) -> String {
+    join_last(names, "and")
+}
+
+fn join_last<T: Borrow<str>>(names: &[T], word: &str) -> String {
     match names {
         [] => String::new(),
-        [one] => one.clone(),
-        [before @ .., last] => format!("{} or {last}", before.join(", ")),
+        [one] => one.borrow().to_owned(),
+        [before @ .., last] => format!("{} {word} {}", before.join(", "), last.borrow()),
     }
 }
 

@@ -2,19 +2,20 @@
 //!
 //! A decision can change only where a request crosses one of them, so whoever wants to know everything that policies
 //! may answer asks on both sides of each. What is computed from several literals (`datetime("2026-01-01").offset(
-//! duration("30d"))`) is found as far as one policy says it; a literal of an unknown form is none.
+//! duration("30d"))`) is found as far as one comparison says it ([`super::time_comparisons`]); a literal of an unknown
+//! form is none.
 
 use cedar_policy::{Entities, EntityUid, EvalResult, Expression, Policy, Request, eval_expression};
-use cedar_policy_core::ast::{Expr, ExprKind, Literal, Var};
+use cedar_policy_core::ast::{Expr, ExprKind, Var};
 use ipnet::IpNet;
 
 use super::address::{ADDRESS, NETWORKS, context_attribute};
+use super::key_literals::KeyLiterals;
 use super::reach::string_literals;
+use super::time_comparisons::{ComparedValues, TimeComparison, TimeEdges};
 
 /// The most literals of a kind.
 pub(super) const MAX_LITERALS: usize = 1_000;
-/// The seconds of a day.
-const DAY: i64 = 86_400;
 /// The networks that the functions without a network ask for.
 const NAMED_NETWORKS: [(&str, &[&str]); 4] = [
     ("isIpv4", &["0.0.0.0/0"]),
@@ -22,15 +23,6 @@ const NAMED_NETWORKS: [(&str, &[&str]); 4] = [
     ("isLoopback", &["127.0.0.0/8", "::1/128"]),
     ("isMulticast", &["224.0.0.0/4", "ff00::/8"]),
 ];
-/// The functions that turn a duration into a number, and the milliseconds of one.
-const UNITS: [(&str, i64); 5] = [
-    ("toDays", DAY * 1_000),
-    ("toHours", 3_600_000),
-    ("toMinutes", 60_000),
-    ("toSeconds", 1_000),
-    ("toMilliseconds", 1),
-];
-
 /// What some policies compare the context with, in the order of the policies and without repetitions.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[allow(
@@ -50,10 +42,12 @@ pub struct ContextLiterals {
     pub reads_time: bool,
     /// Whether `context.authentication` is read.
     pub reads_authentication: bool,
-    /// Whether `context.key` is read.
-    pub reads_key: bool,
-    /// The texts that are compared with anything, of policies that read `context.key`.
-    pub key_texts: Vec<String>,
+    /// The comparisons with `context.time` that read attributes.
+    pub(super) time_comparisons: Vec<TimeComparison>,
+    /// Whether a time counts by itself, as with `==`, and not what is before and after it alone.
+    pub is_time_exact: bool,
+    /// What is read of `context.key`.
+    pub key: KeyLiterals,
     /// Whether there are more literals than are kept.
     pub is_cut: bool,
 }
@@ -77,61 +71,71 @@ impl ContextLiterals {
             | push_all(&mut self.networks, others.networks)
             | push_all(&mut self.instants, others.instants)
             | push_all(&mut self.times_of_day, others.times_of_day)
-            | push_all(&mut self.key_texts, others.key_texts);
+            | push_all(&mut self.time_comparisons, others.time_comparisons);
+        self.is_time_exact |= others.is_time_exact;
         self.reads_address |= others.reads_address;
         self.reads_time |= others.reads_time;
         self.reads_authentication |= others.reads_authentication;
-        self.reads_key |= others.reads_key;
+        self.is_cut |= self.key.add(others.key);
         self
     }
 
     fn add(&mut self, condition: &Expr) {
         let mut found = ConditionLiterals::default();
-        let mut reads_key = false;
-        let mut texts = Vec::new();
         let (mut variables, mut attributes) = (0, 0);
         for expression in condition.subexpressions() {
             if let Some(name) = context_attribute(expression) {
                 attributes += 1;
-                reads_key |= self.add_attribute(name);
+                self.add_attribute(name);
             }
             match expression.expr_kind() {
                 ExprKind::Var(Var::Context) => variables += 1,
-                ExprKind::Lit(Literal::Long(number)) => found.numbers.push(*number),
-                ExprKind::Lit(Literal::String(text)) => texts.push(text.to_string()),
-                // Words may be enumerated entities: `KeyAction::"read"`.
-                ExprKind::Lit(Literal::EntityUID(uid)) => {
-                    texts.push(AsRef::<str>::as_ref(uid.eid()).to_owned());
-                }
                 ExprKind::ExtensionFunctionApp { fn_name, args } => {
                     found.add_function(&fn_name.to_string(), args);
                 }
                 _ => {}
             }
         }
+        self.is_cut |= push_all(&mut self.networks, found.networks);
+        self.is_cut |= push_all(&mut self.instants, found.instants);
+        for comparison in TimeComparison::all_of(condition) {
+            self.add_comparison(comparison);
+        }
+        let mut key = KeyLiterals::of_condition(condition);
         // The context as a whole: `context == context`.
         if variables > attributes {
             (self.reads_address, self.reads_time) = (true, true);
-            (self.reads_authentication, reads_key) = (true, true);
+            self.reads_authentication = true;
+            key = KeyLiterals::EVERYTHING;
+            self.is_cut = true;
         }
-        self.reads_key |= reads_key;
-        self.is_cut |= push_all(&mut self.networks, found.networks.iter().copied());
-        self.is_cut |= push_all(&mut self.instants, found.instants());
-        self.is_cut |= push_all(&mut self.times_of_day, found.times_of_day());
-        if reads_key {
-            self.is_cut |= push_all(&mut self.key_texts, texts);
+        self.is_cut |= self.key.add(key);
+    }
+
+    fn add_comparison(&mut self, comparison: TimeComparison) {
+        self.is_cut |= comparison.is_cut;
+        self.is_time_exact |= comparison.is_exact;
+        self.add_edges(comparison.edges(&ComparedValues::default()));
+        if !comparison.attributes.is_empty() {
+            self.is_cut |= push_all(&mut self.time_comparisons, [comparison]);
         }
     }
 
-    /// Notes that an attribute of the context is read; whether it is the key.
-    fn add_attribute(&mut self, name: &str) -> bool {
+    /// Adds where the result of a comparison can change.
+    pub(super) fn add_edges(&mut self, edges: TimeEdges) {
+        self.is_cut |= edges.is_cut
+            | push_all(&mut self.instants, edges.instants)
+            | push_all(&mut self.times_of_day, edges.times_of_day);
+    }
+
+    /// Notes that an attribute of the context is read.
+    fn add_attribute(&mut self, name: &str) {
         match name {
             ADDRESS | NETWORKS => self.reads_address = true,
             "time" => self.reads_time = true,
             "authentication" => self.reads_authentication = true,
             _ => {}
         }
-        name == "key"
     }
 }
 
@@ -151,19 +155,12 @@ pub(super) fn push_all<T: PartialEq>(all: &mut Vec<T>, more: impl IntoIterator<I
     is_cut
 }
 
-/// The literals of one policy, and the functions that it calls.
+/// The literals of one policy.
 #[derive(Default)]
 struct ConditionLiterals {
     networks: Vec<IpNet>,
-    /// In milliseconds.
-    datetimes: Vec<i64>,
-    durations: Vec<i64>,
-    numbers: Vec<i64>,
-    /// The milliseconds of the units that durations are counted in.
-    units: Vec<i64>,
-    has_time_of_day: bool,
-    has_date: bool,
-    has_distance: bool,
+    /// In seconds.
+    instants: Vec<i64>,
 }
 
 impl ConditionLiterals {
@@ -176,62 +173,15 @@ impl ConditionLiterals {
             }
             "datetime" => {
                 let moment = text().and_then(|(text, _)| milliseconds_of_datetime(text));
-                self.datetimes.extend(moment);
+                self.instants.extend(moment.map(whole_seconds));
             }
-            "duration" => {
-                let span = text().and_then(|(text, _)| milliseconds_of_duration(text));
-                self.durations.extend(span);
-            }
-            "toTime" => self.has_time_of_day = true,
-            "toDate" => self.has_date = true,
-            "offset" | "durationSince" => self.has_distance = true,
             _ => {
                 let networks = NAMED_NETWORKS.iter().filter(|(of, _)| *of == name);
                 let networks = networks.flat_map(|(_, networks)| networks.iter());
                 self.networks
                     .extend(networks.filter_map(|text| parse_network(text)));
-                let units = UNITS.iter().filter(|(of, _)| *of == name);
-                self.units.extend(units.map(|(_, unit)| *unit));
             }
         }
-    }
-
-    /// The durations that are compared with, in milliseconds: what is counted in units begins and ends at two of them.
-    fn spans(&self) -> Vec<i64> {
-        let counted = self.units.iter().flat_map(|unit| {
-            let numbers = self.numbers.iter();
-            let ends = numbers.flat_map(|number| [Some(*number), number.checked_add(1)]);
-            ends.filter_map(|number| number?.checked_mul(*unit))
-        });
-        self.durations.iter().copied().chain(counted).collect()
-    }
-
-    fn instants(&self) -> Vec<i64> {
-        let mut all = self.datetimes.clone();
-        if self.has_date {
-            let next = self.datetimes.iter();
-            all.extend(next.filter_map(|moment| moment.checked_add(DAY * 1_000)));
-        }
-        if self.has_distance {
-            for span in self.spans() {
-                for moment in &self.datetimes {
-                    all.extend(moment.checked_add(span));
-                    all.extend(moment.checked_sub(span));
-                }
-                if all.len() > MAX_LITERALS {
-                    break;
-                }
-            }
-        }
-        all.into_iter().map(whole_seconds).collect()
-    }
-
-    fn times_of_day(&self) -> Vec<i64> {
-        if !self.has_time_of_day {
-            return Vec::new();
-        }
-        let spans = self.spans().into_iter().map(whole_seconds);
-        spans.filter(|second| (0..DAY).contains(second)).collect()
     }
 }
 
@@ -252,7 +202,7 @@ pub(super) fn milliseconds_of_datetime(text: &str) -> Option<i64> {
     ))
 }
 
-fn milliseconds_of_duration(text: &str) -> Option<i64> {
+pub(super) fn milliseconds_of_duration(text: &str) -> Option<i64> {
     evaluate_number(&format!("duration({text:?}).toMilliseconds()"))
 }
 
@@ -300,7 +250,7 @@ mod tests {
 
     #[test]
     fn times_are_found_in_whatever_form() {
-        let day = |day: i64| 1_767_225_600 + day * DAY;
+        let day = |day: i64| 1_767_225_600 + day * 86_400;
         for (condition, instants) in [
             (r#"context.time < datetime("2026-01-02")"#, vec![day(1)]),
             (
@@ -319,6 +269,26 @@ mod tests {
                 r#"context.time.durationSince(datetime("2026-01-02")).toDays() < 1"#,
                 vec![day(1), day(2), day(0), day(3), day(-1)],
             ),
+            (
+                r#"context.time.toDate() < datetime("2026-01-02T12:00:00Z")"#,
+                vec![day(1) + 43_200, day(1), day(2)],
+            ),
+            (
+                r#"context.time.offset(duration("5h")).toDate() == datetime("2026-01-02")"#,
+                vec![
+                    day(1),
+                    day(1) + 18_000,
+                    day(1) - 18_000,
+                    day(2),
+                    day(0),
+                    day(1) + 36_000,
+                    day(2) + 18_000,
+                    day(0) + 18_000,
+                    day(1) - 36_000,
+                    day(2) - 18_000,
+                    day(0) - 18_000,
+                ],
+            ),
         ] {
             let found = literals(&format!("when {{ {condition} }}"));
             assert!(found.reads_time);
@@ -334,6 +304,15 @@ mod tests {
             (r#"context.time.toTime() < duration("1h30m")"#, vec![5_400]),
             ("context.time.toTime().toHours() == 9", vec![32_400, 36_000]),
             (r#"context.time.toTime() < duration("25h")"#, vec![]),
+            // Nine in the morning, an hour east.
+            (
+                r#"context.time.offset(duration("1h")).toTime() < duration("9h")"#,
+                vec![32_400, 0, 36_000, 3_600, 28_800, 82_800],
+            ),
+            (
+                r#"context.time.toTime() < datetime("2026-01-01T09:00:00Z").toTime()"#,
+                vec![32_400],
+            ),
             (
                 r#"context.time < datetime("2026-01-01").offset(duration("9h"))"#,
                 vec![],
@@ -345,16 +324,60 @@ mod tests {
     }
 
     #[test]
+    fn a_comparison_that_computes_otherwise_is_said_to_be_cut() {
+        for (condition, is_cut) in [
+            (r#"context.time < datetime("2026-01-01")"#, false),
+            (
+                r#"context.time.offset(duration("1h")).offset(duration("1d")) < datetime("2026-01-01")"#,
+                false,
+            ),
+            ("context.time.durationSince(resource.a) < resource.b", false),
+            (
+                "context.time.durationSince(context.time.toDate()) < resource.a",
+                true,
+            ),
+            (
+                "context.time.durationSince(resource.a) < resource.b.durationSince(resource.c)",
+                true,
+            ),
+            (
+                "context.time.durationSince(resource.a).toDays() * 2 < 9",
+                true,
+            ),
+            ("context == {time: context.time}", true),
+        ] {
+            let found = literals(&format!("when {{ {condition} }}"));
+            assert_eq!(found.is_cut, is_cut, "{condition}");
+        }
+    }
+
+    #[test]
+    fn a_time_counts_by_itself_if_it_is_neither_before_nor_after() {
+        for (condition, is_exact) in [
+            ("context.time < resource.a", false),
+            ("context.time >= resource.a", false),
+            ("context.time <= resource.a", true),
+            ("resource.a < context.time", true),
+            ("resource.a <= context.time", false),
+            ("context.time == resource.a", true),
+            ("[resource.a].contains(context.time)", true),
+            (
+                r#"resource.a.durationSince(context.time) < duration("1d")"#,
+                true,
+            ),
+            ("context.time.durationSince(resource.a).toDays() < 2", true),
+            (r#"context.time.toTime() <= duration("9h")"#, false),
+        ] {
+            let found = literals(&format!("when {{ {condition} }}"));
+            assert_eq!(found.is_time_exact, is_exact, "{condition}");
+        }
+    }
+
+    #[test]
     fn what_is_read_of_the_caller_is_found() {
-        let found = literals(
-            r#"when { context has key && context.key has actions && context.key.actions == [KeyAction::"read"] }"#,
-        );
-        assert!(found.reads_key && !found.reads_authentication);
-        assert_eq!(found.key_texts, ["read"]);
-        assert!(
-            literals(r#"unless { context.authentication == Authentication::"password" }"#)
-                .reads_authentication
-        );
+        let found = literals(r#"unless { context.authentication == Authentication::"password" }"#);
+        assert!(found.reads_authentication && !found.key.is_read);
+        assert!(literals("when { context has key }").key.is_read);
         assert_eq!(
             literals(r#"when { resource.title == "x" }"#),
             ContextLiterals::default()

@@ -22,6 +22,7 @@ use super::decision_classes::DecisionClass;
 use super::entities::{DatasetAt, Facts};
 use super::entity_file::EntityFileFacts;
 use super::index::{MatchedAction, may_be_kept};
+use super::policy_id::id_text;
 use super::schema_check::is_applicable;
 
 impl Bundle {
@@ -229,11 +230,8 @@ impl Bundle {
             .map(|error| error_chain(error))
             .collect();
         errors.sort();
-        let mut determining_policies: Vec<String> = combined
-            .determining
-            .iter()
-            .map(|id| AsRef::<str>::as_ref(id).to_owned())
-            .collect();
+        let mut determining_policies: Vec<String> =
+            combined.determining.iter().map(id_text).collect();
         determining_policies.sort();
         let max_ttl = determining_policies
             .iter()

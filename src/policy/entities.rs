@@ -4,8 +4,8 @@
 //! find the entity by the address of the shared value. The cache holds the value, so that its address is
 //! not reused. A dataset has another entity whenever a share of it ends: the number of shares that
 //! have ended by the time of the decision is part of what is looked up, so that no clock has to run and nothing has to be
-//! dropped at that time. Each cache is bounded in bytes, and holds nothing that came with a request. Roles, owners and readers need no entities of their own: policies may read attributes
-//! only one level deep, and a role has none.
+//! dropped at that time. Each cache is bounded in bytes, and holds nothing that came with a request. Roles, owners and
+//! readers need no entities of their own: policies may read attributes only one level deep, and a role has none.
 
 use std::sync::{Arc, OnceLock};
 
@@ -31,6 +31,7 @@ const MAX_USERS_SIZE: u64 = 24 * 1024 * 1024;
 const MAX_DATASETS_SIZE: u64 = 32 * 1024 * 1024;
 /// The most bytes of cached pairs of a principal and a dataset.
 const MAX_PAIRS_SIZE: u64 = 64 * 1024 * 1024;
+
 /// The entities for one schema, bounded in bytes.
 pub(super) struct EntityCache {
     schema: Schema,

@@ -22,7 +22,8 @@
 //! - [`explain`]: which policies led to a decision, and how. [`entity_file`]: entities of a file to explain.
 //! - [`safeguards`]: what an edit takes away from invariants and cases.
 //! - [`references`]: the entities and attributes that policies refer to. [`context_literals`]: what they compare the
-//!   context with, `attribute_literals` what attributes of the catalog add.
+//!   context with, `attribute_literals` what attributes of the catalog add. `time_comparisons` and [`key_literals`] have
+//!   what times and API keys are compared with.
 //! - [`complexity`]: limits on the complexity of policies and schemas.
 //! - [`mod@format`]: the layout of policy files.
 //! - Cases: `case_file` parses them, `short_case` those that name entities of a `situation`, with
@@ -66,6 +67,7 @@ pub mod explain;
 pub mod file_name;
 pub mod folder;
 pub mod format;
+pub mod key_literals;
 pub mod live;
 pub mod mentions;
 pub mod new_case;
@@ -119,6 +121,7 @@ mod source_form;
 mod source_policy;
 mod source_reader;
 mod sources;
+mod time_comparisons;
 mod typed_json;
 mod unknown_address;
 mod validation;

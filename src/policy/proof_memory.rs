@@ -14,7 +14,7 @@ use super::proof_progress::ProofProgress;
 
 /// The most bytes of memory that it takes.
 const MAX_MEMORY: usize = 64 * 1024 * 1024;
-/// The most that a memory of drafts takes.
+/// The most bytes that the answers in a memory of drafts take; its questions without a general answer come on top.
 const MAX_DRAFT_MEMORY: usize = 8 * 1024 * 1024;
 /// About what an entry takes besides the policies that it names, in bytes.
 const ENTRY_SIZE: usize = 80;

@@ -12,6 +12,9 @@ use super::bundle::Bundle;
 use super::policies::TELL;
 use super::prove::EXCEPT;
 
+/// Between the types of a member that actions declare differently.
+const OR: &str = " or ";
+
 /// The annotations, each with what it does.
 const ANNOTATIONS: [(&str, &str); 7] = [
     ("id", "The name of the policy, required and unique."),
@@ -193,7 +196,9 @@ fn names<T: ToString>(types: impl Iterator<Item = T>) -> Vec<String> {
 
 /// What some action has in its context; optional unless every action with a context has it.
 fn context(schema: &Schema) -> Vec<AttributeWords> {
-    let contexts = schema.actions().filter_map(|uid| {
+    let mut actions: Vec<_> = schema.actions().collect();
+    actions.sort_by_cached_key(ToString::to_string);
+    let contexts = actions.into_iter().filter_map(|uid| {
         // A group applies to nothing.
         schema.principals_for_action(uid)?.next()?;
         match schema.as_ref().context_type(uid.as_ref())? {
@@ -208,6 +213,14 @@ fn context(schema: &Schema) -> Vec<AttributeWords> {
             .entry(member.name.clone())
             .or_insert_with(|| (member.clone(), 0));
         entry.0.is_optional |= member.is_optional;
+        if !entry
+            .0
+            .type_name
+            .split(OR)
+            .any(|known| known == member.type_name)
+        {
+            entry.0.type_name.extend([OR, &member.type_name]);
+        }
         entry.1 += 1;
     }
     let members = found.into_values().map(|(member, count)| AttributeWords {
@@ -272,6 +285,23 @@ mod tests {
         );
         let address = words.context.iter().find(|one| one.name == "address");
         assert!(address.is_some_and(|one| one.type_name == "ipaddr" && !one.is_optional));
+    }
+
+    #[test]
+    fn a_member_of_two_types_has_both_whatever_the_order_of_the_actions() {
+        let schema = |first: &str, second: &str| {
+            let of = |action: &str, kind: &str| {
+                format!(
+                    "action {action} appliesTo {{ principal: U, resource: U, context: {{ x: {kind} }} }};"
+                )
+            };
+            let text = format!("entity U; {} {}", of("a", first), of("b", second));
+            Schema::from_cedarschema_str(&text).unwrap().0
+        };
+        let type_of = |schema: &Schema| context(schema)[0].type_name.clone();
+        assert_eq!(type_of(&schema("Long", "String")), "Long or String");
+        assert_eq!(type_of(&schema("String", "Long")), "String or Long");
+        assert_eq!(type_of(&schema("Long", "Long")), "Long");
     }
 
     #[test]

@@ -58,40 +58,55 @@ fn ids_from(text: &str) -> Option<(Uuid, Uuid)> {
 }
 
 impl Database {
-    /// The users that a search finds, disabled or not, at most `limit`: those whose names begin with it first, then by
-    /// name.
+    /// The users that a search finds, disabled or not, at most `limit` after the first ones: those whose names begin with
+    /// it first, then by name.
     pub async fn search_usernames(
         &self,
         search: &NameSearch,
         limit: u32,
+        after: u32,
     ) -> Result<Vec<(UserId, Username)>, StorageError> {
         const SQL: &str = "SELECT id, username FROM users_with_roles
             WHERE username LIKE $1 ESCAPE '!' OR (id >= $2 AND id <= $3)
-            ORDER BY CASE WHEN username LIKE $4 ESCAPE '!' THEN 0 ELSE 1 END, username LIMIT $5";
+            ORDER BY CASE WHEN username LIKE $4 ESCAPE '!' THEN 0 ELSE 1 END, username
+            LIMIT $5 OFFSET $6";
         let (anywhere, beginning) = patterns(&normalize_name(&search.typed));
         let (first, last) = search.ids;
         let rows: Vec<(Uuid, String)> = select!(
             self,
             "search users",
             "users",
-            fetch_all(SQL, anywhere, first, last, beginning, i64::from(limit))
+            fetch_all(
+                SQL,
+                anywhere,
+                first,
+                last,
+                beginning,
+                i64::from(limit),
+                i64::from(after)
+            )
         )
         .await?;
         rows.into_iter().map(parse_user).collect()
     }
 
-    /// The datasets that a search finds with their titles, at most `limit`: those whose titles begin with it first, then
-    /// by title. The case of the letters `A` to `Z` does not count, and other letters are as typed or of lower case.
+    /// The datasets that a search finds with their titles, at most `limit` after the first ones: those whose titles begin
+    /// with it first, then by title.
+    ///
+    /// The case of the letters `A` to `Z` does not count. That of others does on SQLite, whose `lower` leaves them as they
+    /// are, so that they are found as typed or of lower case; on PostgreSQL it counts if the locale of the database does
+    /// not know the letter.
     pub async fn search_titles(
         &self,
         search: &NameSearch,
         limit: u32,
+        after: u32,
     ) -> Result<Vec<(DatasetId, String)>, StorageError> {
         const SQL: &str = "SELECT id, title FROM datasets_with_readers
             WHERE lower(title) LIKE lower($1) ESCAPE '!'
                 OR ($2 <> '' AND lower(title) LIKE $2 ESCAPE '!') OR (id >= $3 AND id <= $4)
             ORDER BY CASE WHEN lower(title) LIKE lower($5) ESCAPE '!' THEN 0 ELSE 1 END, title, id
-            LIMIT $6";
+            LIMIT $6 OFFSET $7";
         let (typed, beginning) = patterns(&search.typed);
         // The database has the other case of letters `A` to `Z` itself.
         let lower = if search.typed.is_ascii() {
@@ -104,7 +119,16 @@ impl Database {
             self,
             "search datasets",
             "datasets",
-            fetch_all(SQL, typed, lower, first, last, beginning, i64::from(limit))
+            fetch_all(
+                SQL,
+                typed,
+                lower,
+                first,
+                last,
+                beginning,
+                i64::from(limit),
+                i64::from(after)
+            )
         )
         .await?;
         let found = rows.into_iter().map(|(id, title)| (DatasetId(id), title));

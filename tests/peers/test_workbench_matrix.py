@@ -279,6 +279,8 @@ def large_answer(request):
         "people": 1000,
         "datasets": 100_000,
         "is_cut": False,
+        "errors": [],
+        "changes_token_lives": False,
         "columns": [
             {"key": f"user:{i}", "label": f"user-{i}", "people": 1, "is_anonymous": False}
             for i in range(200)

@@ -20,7 +20,7 @@ use crate::policy::safeguards::SafeguardChanges;
 use crate::service::policies::reload::{CatalogFit, EditReview, load_active_folder};
 use crate::service::policies::review::asked_contexts::ContextScope;
 use crate::service::policies::review::catalog_names::find_catalog_names;
-use crate::service::policies::review::comparison::{BundleComparison, compare};
+use crate::service::policies::review::comparison::{BundleComparison, ComparisonHints, compare};
 
 use super::print_warnings;
 use super::save_cases::{check_case_file_name, save_cases};
@@ -133,7 +133,7 @@ pub(in crate::cli) async fn run(settings: &Settings, arguments: DiffArguments) -
         for line in review.changes.lines().into_iter().chain(entities.line()) {
             print_data(line)?;
         }
-        print_data(comparison.render().trim_end())?;
+        print_data(comparison.render(ComparisonHints::COMMAND_LINE).trim_end())?;
     }
     Ok(ExitStatus::from_check(is_passed))
 }

@@ -41,13 +41,9 @@ impl Deadline {
 
     /// The same end, or an earlier one after `limit`.
     pub(super) fn at_most(&self, limit: Duration) -> Self {
-        let at = Instant::now() + limit;
-        if at < self.at {
-            Self {
-                at,
-                limit,
-                ..self.clone()
-            }
+        let other = self.moved(limit);
+        if other.at < self.at {
+            other
         } else {
             self.clone()
         }
@@ -55,15 +51,20 @@ impl Deadline {
 
     /// The same end, or a later one after `limit`.
     pub(super) fn at_least(&self, limit: Duration) -> Self {
-        let at = Instant::now() + limit;
-        if at > self.at {
-            Self {
-                at,
-                limit,
-                ..self.clone()
-            }
+        let other = self.moved(limit);
+        if other.at > self.at {
+            other
         } else {
             self.clone()
+        }
+    }
+
+    /// An end of the same proof after `limit`.
+    fn moved(&self, limit: Duration) -> Self {
+        Self {
+            at: Instant::now() + limit,
+            limit,
+            ..self.clone()
         }
     }
 

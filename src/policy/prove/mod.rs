@@ -10,13 +10,14 @@
 //!   found by `way_search` with `narrowing` for the conditions that a policy may lack. `contradiction`: which parts
 //!   of a policy that never applies contradict each other. `follow_up` asks for both. `source_text`: parts of a
 //!   policy as they are written.
-//! - `verdicts` sums up what was found in all environments. `statement` turns an invariant into two policy sets to compare, `subject` has what is to be proved of them and of
-//!   the policies, `environment` proves it in one request environment, `compiled` for the solver, policy by policy as
+//! - `verdicts` sums up what was found in all environments. `statement` turns an invariant into two policy sets to
+//!   compare, `subject` has what is to be proved of them and of the policies, `environment` proves it in one request environment, `compiled` for the solver, policy by policy as
 //!   `separate` says, and `remembered` keeps what holds in all. `effects` searches an environment for what has no
 //!   effect, which `idle` combines. `solver` runs cvc5, once for all questions of one `shape`;
 //!   `adapted` has examples of questions of a shape for others of it;
-//!   `scheduler` spreads the environments over threads until the `deadline`, as the `options` say, of very many policies in `parts`, and `concretize` makes counterexamples look like real requests: `reduce` removes what does not matter, and `realistic`
-//!   has times and addresses that people can read.
+//!   `scheduler` spreads the environments over threads until the `deadline`, as the `options` say, of very many policies
+//!   in `parts`, and `concretize` makes counterexamples look like real requests: `reduce` removes what does not matter,
+//!   and `realistic` has times and addresses that people can read.
 
 pub mod counterexample;
 pub mod exceptions;

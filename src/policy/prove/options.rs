@@ -11,7 +11,8 @@ use crate::policy::proof_precedence::ProofPrecedence;
 /// How a proof is made.
 #[derive(Clone, Debug)]
 pub struct ProofOptions {
-    /// How long it may take; what is not known by then is unproven.
+    /// How long it may take; what is not known by then is unproven. A thorough proof takes up to 8 seconds more to look
+    /// for what has no effect.
     pub time_limit: Duration,
     /// Whether to look for policies and invariants without effect too.
     pub is_thorough: bool,

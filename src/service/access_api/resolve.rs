@@ -6,16 +6,13 @@ use crate::domain::access_question::AskedEntity;
 use crate::domain::id::{DatasetId, UserId};
 use crate::domain::name::RoleName;
 use crate::domain::principal::Principal;
-use crate::domain::principal_name::PrincipalName;
+use crate::domain::principal_name::{ANONYMOUS, PrincipalName};
 use crate::policy::Bundle;
 use crate::policy::access_types::AccessType;
 use crate::policy::questions::QuestionEntity;
 use crate::service::error::ServiceError;
 
 use super::AccessApi;
-
-/// The id of the anonymous principal.
-pub(super) const ANONYMOUS: &str = "anonymous";
 
 /// One side of a question, as far as it is known.
 #[derive(Clone, Debug)]

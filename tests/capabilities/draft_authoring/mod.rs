@@ -65,6 +65,11 @@ impl<'a> TestDraft<'a> {
 
 /// A server with an author, `of-author`, and a user that it may see, `of-shown`.
 async fn server_with_authors() -> Server {
+    server_with_authors_and("").await
+}
+
+/// The same with more in its catalog.
+async fn server_with_authors_and(more: &str) -> Server {
     let of_role = |role| {
         format!(
             "[[roles]]\nname = \"{role}\"\n[[users]]\nusername = \"of-{role}\"\n\
@@ -73,7 +78,7 @@ async fn server_with_authors() -> Server {
     };
     let added = ["author", "shown"].map(of_role).concat();
     Server::start_with(ServerOptions {
-        catalog: Some([CATALOG, &added].concat()),
+        catalog: Some([CATALOG, &added, more].concat()),
         policies: Some(POLICIES),
         ..ServerOptions::default()
     })

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{TestDraft, server_with_authors};
+use super::{TestDraft, server_with_authors, server_with_authors_and};
 use crate::support::admin_client::AdminClient;
 use crate::support::records::records;
 use crate::support::server::{INTERNAL, PRIVATE, PUBLIC, RESTRICTED, Server};
@@ -80,6 +80,27 @@ async fn an_author_finds_what_it_may_see_alone() {
     let vocabulary = author.get(&draft.path("vocabulary")).await;
     assert_eq!(vocabulary.status, 200, "{}", vocabulary.text());
     assert!(found_names(&author, "otto").await.is_empty());
+}
+
+#[tokio::test]
+async fn an_author_finds_a_dataset_behind_very_many_that_it_may_not_see() {
+    let of = |number: usize| {
+        let visibility = if number < 450 { "private" } else { "public" };
+        format!(
+            "[[datasets]]\nid = \"{}\"\ntitle = \"Many {number}\"\nvisibility = \"{visibility}\"\n",
+            uuid::Uuid::from_u128(u128::try_from(number).unwrap())
+        )
+    };
+    let many: Vec<String> = (100..=450).map(of).collect();
+    let server = server_with_authors_and(&many.concat()).await;
+    let author = AdminClient::sign_in(&server, "of-author").await;
+    let found = author.get(&format!("{NAMES}?text=many")).await.json();
+    assert_eq!(found["items"].as_array().unwrap().len(), 1);
+    assert_eq!(found["items"][0]["name"], "Many 450");
+    assert_eq!(found["is_cut"], false);
+    let ada = AdminClient::sign_in(&server, "ada").await;
+    let found = ada.get(&format!("{NAMES}?text=many")).await.json();
+    assert_eq!(found["is_cut"], true);
 }
 
 #[tokio::test]

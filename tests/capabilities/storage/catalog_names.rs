@@ -70,7 +70,9 @@ async fn users_and_datasets_are_found_by_parts_of_their_names_and_ids(db: TestDa
     let database = &db.database;
 
     let search = async |text: &str, limit| -> Vec<String> {
-        let found = database.search_titles(&NameSearch::new(text), limit).await;
+        let found = database
+            .search_titles(&NameSearch::new(text), limit, 0)
+            .await;
         found.unwrap().into_iter().map(|(_, title)| title).collect()
     };
     assert_eq!(
@@ -86,7 +88,9 @@ async fn users_and_datasets_are_found_by_parts_of_their_names_and_ids(db: TestDa
 
     let ada = &change.users_put[0].user;
     let found = async |text: &str| {
-        let found = database.search_usernames(&NameSearch::new(text), 9).await;
+        let found = database
+            .search_usernames(&NameSearch::new(text), 9, 0)
+            .await;
         found.unwrap().contains(&(ada.id, ada.username.clone()))
     };
     let name = ada.username.as_str();

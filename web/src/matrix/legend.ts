@@ -29,8 +29,25 @@ export function legend(): HTMLElement {
   );
 }
 
-/** The numbers of the whole picture. */
+/** The numbers of the whole picture, and what no cell says. */
 export function summary(matrix: MatrixResponse): HTMLElement {
+  return h(
+    "div",
+    { class: "stack" },
+    numbers(matrix),
+    matrix.changes_token_lives &&
+      h("p", { class: "callout" }, "The draft changes how long tokens live where access stays. No cell says so: see Effect."),
+    matrix.errors.length > 0 &&
+      h(
+        "div",
+        { class: "callout callout-warn" },
+        h("p", {}, "Policies of the draft fail for some requests, and a policy that fails does not apply:"),
+        h("ul", {}, ...matrix.errors.map((error) => h("li", {}, error))),
+      ),
+  );
+}
+
+function numbers(matrix: MatrixResponse): HTMLElement {
   const { gained, lost } = matrix.totals;
   return h(
     "div",

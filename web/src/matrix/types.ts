@@ -78,6 +78,8 @@ export interface MatrixResponse {
   readonly people: number;
   readonly datasets: number;
   readonly is_cut: boolean;
+  readonly errors: readonly string[];
+  readonly changes_token_lives: boolean;
   readonly columns: readonly Column[];
   readonly rows: readonly Row[];
   readonly cells: readonly (readonly Cell[])[];

@@ -16,7 +16,8 @@ use crate::http::reply::responses::{ErrorResponse, JsonOk};
 use crate::http::reply::timestamp::Timestamp;
 use crate::service::administration::Administration;
 use crate::service::policies::review::comparison::{
-    BundleComparison, ChangeExample, ChangeGroup, DecisionChange, IneffectivePolicy,
+    BundleComparison, ChangeExample, ChangeGroup, ComparisonHints, DecisionChange,
+    IneffectivePolicy,
 };
 
 use super::access_lists::{DatasetReference, UserReference};
@@ -73,11 +74,11 @@ pub struct EffectResponse {
     pub from: String,
     /// The revision of the draft.
     pub to: String,
-    /// How many decisions change: principals times datasets, for each action.
+    /// How many decisions change, in one context or in several: pairs of a principal and a dataset, for each action.
     pub changed: u64,
     /// How many decisions were made to find out.
     pub decided: u64,
-    /// All of it as text, as `cedargate policy diff` prints it.
+    /// The most of it as text, much as `cedargate policy diff` prints it.
     pub text: String,
     /// The changes in groups, the largest first.
     pub groups: Vec<EffectGroupResponse>,
@@ -85,7 +86,8 @@ pub struct EffectResponse {
     pub ineffective: Vec<IneffectivePolicyResponse>,
     /// Errors in evaluating the draft's policies, each of which denies; the first few.
     pub errors: Vec<String>,
-    /// Whether there are more groups than are listed, or the policies tell more contexts apart than were asked in.
+    /// Whether there are more groups or policies that change nothing than are listed, or the policies tell more contexts
+    /// apart than were asked in.
     pub is_cut: bool,
 }
 
@@ -147,7 +149,7 @@ pub struct IneffectivePolicyResponse {
 
 impl EffectResponse {
     fn new(version: u64, comparison: BundleComparison) -> Self {
-        let text = comparison.render();
+        let text = comparison.render(ComparisonHints::HTTP);
         let reads_context = comparison.is_context_read;
         let groups = comparison.groups.iter();
         let groups = groups.map(|group| EffectGroupResponse::new(group, reads_context));
@@ -158,7 +160,9 @@ impl EffectResponse {
             changed: comparison.changed,
             decided: comparison.decided,
             text,
-            is_cut: comparison.is_cut || comparison.unlisted.groups > 0,
+            is_cut: comparison.is_cut
+                || comparison.unlisted.groups > 0
+                || comparison.more_ineffective > 0,
             groups: groups.collect(),
             ineffective: comparison.ineffective.into_iter().map(Into::into).collect(),
             errors: comparison.errors,
@@ -169,7 +173,7 @@ impl EffectResponse {
 impl From<IneffectivePolicy> for IneffectivePolicyResponse {
     fn from(policy: IneffectivePolicy) -> Self {
         Self {
-            sentence: policy.sentence(),
+            sentence: policy.sentence(ComparisonHints::HTTP),
             id: policy.policy,
         }
     }

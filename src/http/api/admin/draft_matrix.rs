@@ -66,11 +66,11 @@ pub enum MatrixDatasetsBy {
     Dataset,
 }
 
-/// How users authenticate.
+/// How people authenticate. Only those who can do so take part.
 #[derive(Clone, Copy, Enum)]
 #[oai(rename_all = "snake_case")]
 pub enum MatrixAuthentication {
-    /// Not at all.
+    /// Not at all: callers who did not sign in alone.
     None,
     /// As each of them signs in, without an API key.
     SignedIn,

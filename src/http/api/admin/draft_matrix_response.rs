@@ -5,6 +5,7 @@ use poem_openapi::Object;
 use crate::domain::caller::Authentication;
 use crate::domain::id::{DatasetId, UserId};
 use crate::domain::name::Username;
+use crate::domain::principal_name::ANONYMOUS;
 use crate::http::reply::timestamp::Timestamp;
 use crate::service::policies::review::asked_contexts::AskedAuthentication;
 use crate::service::policies::review::matrix::keys::PeopleKey;
@@ -13,8 +14,6 @@ use crate::service::policies::review::matrix::{
     PairExample,
 };
 
-/// The principal that did not sign in.
-const ANONYMOUS: &str = "anonymous";
 /// The name of the one context, if the policies tell none apart.
 const EVERY_CONTEXT: &str = "in every context";
 
@@ -35,6 +34,11 @@ pub struct MatrixResponse {
     pub datasets: u64,
     /// Whether the policies tell more contexts apart than were asked in.
     pub is_cut: bool,
+    /// Errors in evaluating the draft's policies, each of which denies; the first few.
+    pub errors: Vec<String>,
+    /// Whether tokens of pairs that stay permitted would live shorter or longer: no cell says so, the effect of the draft
+    /// does.
+    pub changes_token_lives: bool,
     /// The columns: callers who did not sign in first. A user with several roles is in the column of each.
     pub columns: Vec<MatrixColumnResponse>,
     /// The rows. A dataset with several values of a tag is in the row of each.
@@ -183,6 +187,8 @@ impl MatrixResponse {
             people: number(matrix.people),
             datasets: number(matrix.datasets),
             is_cut: matrix.is_cut,
+            errors: matrix.errors,
+            changes_token_lives: matrix.changes_token_lives,
             columns: matrix.columns.into_iter().map(Into::into).collect(),
             rows: matrix.rows.into_iter().map(Into::into).collect(),
             cells: cells

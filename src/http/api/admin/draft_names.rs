@@ -124,6 +124,8 @@ pub struct MentionedNameResponse {
 pub struct FoundNamesResponse {
     /// What is found, those whose name begins with the text first.
     pub items: Vec<FoundNameResponse>,
+    /// Whether there may be more: a longer text finds them.
+    pub is_cut: bool,
 }
 
 /// A user, a role or a dataset that a search finds.
@@ -253,9 +255,9 @@ impl DraftNamesApi {
     /// Search names
     ///
     /// Returns users, roles and datasets whose name contains a text or whose id begins with it, and how a policy names
-    /// them. Case does not count. Requires `view_policies`; found are users on whom you have `view_users`, datasets that
-    /// you may administer or discover, and roles if you have `view_users` on the server. A search decides about a
-    /// bounded number of each, so a longer text may find more.
+    /// them. The case of the letters `A` to `Z` does not count. Requires `view_policies`; found are users on whom you have `view_users`, datasets that
+    /// you may administer or discover, and roles if you have `view_users` on the server. A search decides about at most
+    /// 2,000 users and 2,000 datasets, so a longer text may find more.
     #[oai(
         path = "/admin/policies/names",
         method = "get",
@@ -276,7 +278,8 @@ impl DraftNamesApi {
             .search_names(&credentials.0, &text.0, limit)
             .await?;
         Ok(JsonOk(FoundNamesResponse {
-            items: converted(found),
+            items: converted(found.names),
+            is_cut: found.is_cut,
         }))
     }
 }

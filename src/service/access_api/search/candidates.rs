@@ -4,12 +4,12 @@ use std::sync::Arc;
 
 use crate::domain::id::{DatasetId, UserId};
 use crate::domain::principal::Principal;
+use crate::domain::principal_name::ANONYMOUS;
 use crate::policy::Bundle;
 use crate::policy::access_types::AccessType;
 use crate::policy::bundle_entities::EntityClass;
 use crate::policy::questions::QuestionEntity;
 use crate::service::access_api::AccessApi;
-use crate::service::access_api::resolve::ANONYMOUS;
 use crate::service::error::ServiceError;
 use crate::storage::UserFilter;
 

@@ -26,8 +26,10 @@ use crate::storage::NameSearch;
 pub const MIN_SEARCH_LENGTH: usize = 2;
 /// The most characters that are searched for.
 pub const MAX_SEARCH_LENGTH: usize = 100;
-/// The most users, and the most datasets, that a search decides about.
-const MAX_CANDIDATES: u32 = 200;
+/// How many users, or datasets, a search decides about at once.
+const PAGE_LENGTH: u32 = 200;
+/// The most times that it does, for users and for datasets.
+const MAX_PAGES: u32 = 10;
 /// The most ids in a draft that are looked up.
 const MAX_MENTIONED_IDS: usize = 2_000;
 /// The most users, and the most datasets, of a draft that are named.
@@ -55,6 +57,15 @@ pub struct NamedEntity {
     pub id: String,
     /// The name of a user or a role, or the title of a dataset.
     pub name: String,
+}
+
+/// What a search finds.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct FoundNames {
+    /// Those whose names begin with the text first.
+    pub names: Vec<NamedEntity>,
+    /// Whether there may be more.
+    pub is_cut: bool,
 }
 
 impl NamedEntity {
@@ -103,7 +114,7 @@ impl Administration {
         request: &RequestContext,
         text: &str,
         limit: usize,
-    ) -> Result<Vec<NamedEntity>, ServiceError> {
+    ) -> Result<FoundNames, ServiceError> {
         let length = text.chars().count();
         if !(MIN_SEARCH_LENGTH..=MAX_SEARCH_LENGTH).contains(&length) {
             let detail =
@@ -118,27 +129,63 @@ impl Administration {
         self.audited(request, Action::ViewPolicies, async |operation| {
             operation.authorize(Action::ViewPolicies, &Resource::Server)?;
             operation.set_summary(format!("searched names for {text:?}"));
-            let mut found = self.search_users(&operation, &search).await?;
-            found.extend(self.search_roles(&operation, &search).await?);
-            found.extend(self.search_datasets(&operation, &search).await?);
-            found.sort_by_cached_key(|one| {
+            let mut found = FoundNames::default();
+            for kind in [NamedKind::User, NamedKind::Role, NamedKind::Dataset] {
+                let of_kind = self.search_kind(&operation, &search, kind, limit).await?;
+                found.names.extend(of_kind.names);
+                found.is_cut |= of_kind.is_cut;
+            }
+            found.names.sort_by_cached_key(|one| {
                 (!search.begins(&one.name), one.kind, one.name.to_lowercase())
             });
-            found.truncate(limit);
+            found.is_cut |= found.names.len() > limit;
+            found.names.truncate(limit);
             Ok(found)
         })
         .await
     }
 
+    /// What a search finds of one kind: whoever sees little is looked for among more than are shown.
+    async fn search_kind(
+        &self,
+        operation: &AdminOperation,
+        search: &NameSearch,
+        kind: NamedKind,
+        limit: usize,
+    ) -> Result<FoundNames, ServiceError> {
+        let mut found = FoundNames::default();
+        for page in 0..MAX_PAGES {
+            let after = page * PAGE_LENGTH;
+            let (candidates, visible) = match kind {
+                NamedKind::Role => {
+                    found.names = self.search_roles(operation, search).await?;
+                    return Ok(found);
+                }
+                NamedKind::User => self.search_users(operation, search, after).await?,
+                NamedKind::Dataset => self.search_datasets(operation, search, after).await?,
+            };
+            found.names.extend(visible);
+            found.is_cut = u32::try_from(candidates).is_ok_and(|count| count >= PAGE_LENGTH);
+            if !found.is_cut || found.names.len() >= limit {
+                break;
+            }
+        }
+        Ok(found)
+    }
+
+    /// How many users are in a page of candidates, and those whom the caller may see.
     async fn search_users(
         &self,
         operation: &AdminOperation,
         search: &NameSearch,
-    ) -> Result<Vec<NamedEntity>, ServiceError> {
+        after: u32,
+    ) -> Result<(usize, Vec<NamedEntity>), ServiceError> {
         let turn = operation.list_turn().await?;
-        let found = self.database.search_usernames(search, MAX_CANDIDATES);
-        let ids = found.await?.into_iter().map(|(id, _)| id);
-        self.name_users(operation, turn, ids).await
+        let found = self.database.search_usernames(search, PAGE_LENGTH, after);
+        let found = found.await?;
+        let count = found.len();
+        let ids = found.into_iter().map(|(id, _)| id);
+        Ok((count, self.name_users(operation, turn, ids).await?))
     }
 
     /// Roles as `GET /admin/roles` lists them, and so for who may.
@@ -157,15 +204,19 @@ impl Administration {
         Ok(found.map(NamedEntity::role).collect())
     }
 
+    /// How many datasets are in a page of candidates, and those that the caller may see.
     async fn search_datasets(
         &self,
         operation: &AdminOperation,
         search: &NameSearch,
-    ) -> Result<Vec<NamedEntity>, ServiceError> {
+        after: u32,
+    ) -> Result<(usize, Vec<NamedEntity>), ServiceError> {
         let turn = operation.list_turn().await?;
-        let found = self.database.search_titles(search, MAX_CANDIDATES);
-        let ids = found.await?.into_iter().map(|(id, _)| id);
-        self.name_datasets(operation, turn, ids).await
+        let found = self.database.search_titles(search, PAGE_LENGTH, after);
+        let found = found.await?;
+        let count = found.len();
+        let ids = found.into_iter().map(|(id, _)| id);
+        Ok((count, self.name_datasets(operation, turn, ids).await?))
     }
 
     /// The users and datasets with some ids that the caller may see.

@@ -66,27 +66,35 @@ impl Administration {
             let (caller, bundle) = (&authorizer.caller, authorizer.bundle());
             let second = authorizer.context().unix_millis.div_euclid(1_000);
             let known = snapshots.view(&snapshot, caller, bundle, second);
-            let view = known.unwrap_or_else(|| {
-                let view = Arc::new(visible(&authorizer, &snapshot));
-                let key = ViewKey {
-                    caller: caller.clone(),
-                    bundle: Arc::clone(bundle),
-                    seconds: (second, seen_until(&authorizer, &snapshot, second)),
-                };
-                snapshots.keep_view(&snapshot, key, &view);
-                view
-            });
-            review(&authorizer, &view, &budget)
+            let view = match known {
+                Some(view) => view,
+                None => {
+                    let view = Arc::new(visible(&authorizer, &snapshot, &budget)?);
+                    let key = ViewKey {
+                        caller: caller.clone(),
+                        bundle: Arc::clone(bundle),
+                        seconds: (second, seen_until(&authorizer, &snapshot, second)),
+                    };
+                    snapshots.keep_view(&snapshot, key, &view);
+                    view
+                }
+            };
+            review(&authorizer, &view, &budget).map_err(Into::into)
         };
-        run_on_policy_thread(work).await?.map_err(Into::into)
+        run_on_policy_thread(work).await?
     }
 }
 
-/// The users and datasets that the caller may see.
-fn visible(authorizer: &Authorizer, snapshot: &CatalogSnapshot) -> MatrixCatalog {
+/// The users and datasets that the caller may see. Finding out takes of the time of the review.
+fn visible(
+    authorizer: &Authorizer,
+    snapshot: &CatalogSnapshot,
+    budget: &ReviewBudget,
+) -> Result<MatrixCatalog, ReviewStopped> {
     let Principal::User(user) = &authorizer.caller.principal else {
-        return MatrixCatalog::default();
+        return Ok(MatrixCatalog::default());
     };
+    let keep_on = |decided| budget.check(decided);
     let key = authorizer.caller.key.as_ref();
     let viewer = Viewer {
         user,
@@ -95,15 +103,19 @@ fn visible(authorizer: &Authorizer, snapshot: &CatalogSnapshot) -> MatrixCatalog
         unix_seconds: authorizer.context().unix_millis.div_euclid(1_000),
     };
     let may = |action, resource| authorizer.decide(action, &resource).is_permitted;
-    let users = viewer.users(Action::ViewUsers, &snapshot.users, |user: &Arc<User>| {
-        may(Action::ViewUsers, Resource::User(Arc::clone(user)))
-    });
+    let users = viewer.users(
+        Action::ViewUsers,
+        &snapshot.users,
+        |user: &Arc<User>| may(Action::ViewUsers, Resource::User(Arc::clone(user))),
+        keep_on,
+    )?;
     let datasets = viewer.datasets(
         Action::Administer,
         &snapshot.datasets,
         |dataset: &Arc<Dataset>| may(Action::Administer, Resource::Dataset(Arc::clone(dataset))),
-    );
-    MatrixCatalog::new(&users, datasets)
+        keep_on,
+    )?;
+    Ok(MatrixCatalog::new(&users, datasets))
 }
 
 /// Until when that is so: until the next second if the policies look at the time or at anything else of the request,

@@ -1,6 +1,7 @@
 //! Two bundles, before and after an edit.
 
 use crate::policy::Bundle;
+use crate::policy::attributes::DeclaredAttributes;
 use crate::policy::references::PolicyReferences;
 
 use super::projection::AttributeViews;
@@ -15,16 +16,21 @@ pub struct BundlePair<'a> {
 }
 
 impl<'a> BundlePair<'a> {
+    /// The attributes that each of them declares.
+    pub(super) fn schemas(self) -> Vec<&'a DeclaredAttributes> {
+        vec![
+            self.from.declared_attributes(),
+            self.to.declared_attributes(),
+        ]
+    }
+
     /// What both can observe of attributes.
     pub(super) fn views<'r>(self, references: &'r PolicyReferences) -> AttributeViews<'r>
     where
         'a: 'r,
     {
         AttributeViews {
-            schemas: vec![
-                self.from.declared_attributes(),
-                self.to.declared_attributes(),
-            ],
+            schemas: self.schemas(),
             references,
         }
     }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use uuid::Uuid;
+use sha2::{Digest, Sha256};
 
 use crate::domain::api_key::{ApiKey, KeyName, KeyPrefix, KeyScope};
 use crate::domain::caller::{Authentication, DecisionContext};
@@ -20,8 +20,8 @@ pub struct AssumedCaller {
     pub key: Option<Arc<ApiKey>>,
 }
 
-/// The id of a key that is assumed to be restricted to nothing.
-const UNLIMITED_KEY: u128 = 1;
+/// What the ids of assumed keys are computed from, besides their scopes.
+const KEY_ID_CONTEXT: &[u8] = b"cedargate assumed API key";
 
 impl AssumedCaller {
     /// A principal that authenticates in a way, with an API key one that is restricted to nothing; or, in words, why it
@@ -40,10 +40,7 @@ impl AssumedCaller {
             (Authentication::None, None)
             | (Authentication::Password | Authentication::Issuer, Some(_)) => None,
             (_, None) => return Err("anonymous callers do not authenticate"),
-            (Authentication::ApiKey, Some(user)) => {
-                let id = ApiKeyId(Uuid::from_u128(UNLIMITED_KEY));
-                Self::assumed_key(id, user, KeyScope::default())
-            }
+            (Authentication::ApiKey, Some(user)) => Self::assumed_key(user, KeyScope::default()),
         };
         Ok(Self {
             authentication: Some(authentication),
@@ -52,12 +49,10 @@ impl AssumedCaller {
     }
 
     /// A key of a user that nobody has, to ask what one with this scope would be permitted.
-    ///
-    /// Contexts are cached by the id of the key, so keys of different scopes need different ids.
     #[must_use]
-    pub fn assumed_key(id: ApiKeyId, user_id: UserId, scope: KeyScope) -> Option<Arc<ApiKey>> {
+    pub fn assumed_key(user_id: UserId, scope: KeyScope) -> Option<Arc<ApiKey>> {
         Some(Arc::new(ApiKey {
-            id,
+            id: assumed_key_id(&scope),
             user_id,
             name: KeyName::new("assumed").ok()?,
             prefix: KeyPrefix::parse("assumed000")?,
@@ -67,6 +62,31 @@ impl AssumedCaller {
             last_used: None,
         }))
     }
+}
+
+/// The id of an assumed key: a `UUIDv8` of the SHA-256 of its scope (RFC 9562 section 5.8).
+///
+/// Contexts are cached by the id of the key, so that keys of different scopes need different ids, which no key has.
+fn assumed_key_id(scope: &KeyScope) -> ApiKeyId {
+    let mut digest = Sha256::new();
+    digest.update(KEY_ID_CONTEXT);
+    for action in scope.actions().into_iter().flatten() {
+        digest.update(action.to_string().as_bytes());
+        digest.update([0]);
+    }
+    // An absent part differs from every one that is there.
+    digest.update([
+        u8::from(scope.actions().is_some()),
+        u8::from(scope.datasets().is_some()),
+    ]);
+    for dataset in scope.datasets().into_iter().flatten() {
+        digest.update(dataset.0.as_bytes());
+    }
+    let mut bytes = [0; 16];
+    for (to, from) in bytes.iter_mut().zip(digest.finalize()) {
+        *to = from;
+    }
+    ApiKeyId(uuid::Builder::from_custom_bytes(bytes).into_uuid())
 }
 
 /// The client address, the time and the caller that are assumed.
@@ -104,5 +124,41 @@ impl ReviewContext {
             }),
             key: self.caller.key.clone(),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use uuid::Uuid;
+
+    use super::*;
+    use crate::domain::action::Action;
+    use crate::domain::id::DatasetId;
+
+    #[test]
+    fn assumed_keys_of_different_scopes_have_different_ids() {
+        let dataset = |number| DatasetId(Uuid::from_u128(number));
+        let actions = [
+            None,
+            Some(vec![Action::Read]),
+            Some(Action::DATASET_ACTIONS.to_vec()),
+        ];
+        let datasets = [
+            None,
+            Some(vec![dataset(1)]),
+            Some(vec![dataset(1), dataset(16)]),
+        ];
+        let mut ids = BTreeSet::new();
+        for actions in &actions {
+            for datasets in &datasets {
+                let actions = actions.clone().map(|all| all.into_iter().collect());
+                let datasets = datasets.clone().map(|all| all.into_iter().collect());
+                ids.insert(assumed_key_id(&KeyScope::new(actions, datasets).unwrap()));
+            }
+        }
+        assert_eq!(ids.len(), actions.len() * datasets.len());
+        assert!(!ids.contains(&ApiKeyId(Uuid::from_u128(1))));
     }
 }

@@ -15,7 +15,7 @@ use crate::policy::Bundle;
 use crate::storage::{Catalog, UserRecord};
 
 /// Conditions that read all there is to read: names, attributes, sets and tags.
-pub(super) const CONDITIONS: [&str; 35] = [
+pub(super) const CONDITIONS: [&str; 45] = [
     r#"resource.visibility == Visibility::"public""#,
     r#"resource.record_status == RecordStatus::"published""#,
     "resource has owner && resource.owner == principal",
@@ -51,10 +51,34 @@ pub(super) const CONDITIONS: [&str; 35] = [
     "resource has steward && resource.reader_users.contains(resource.steward)",
     "resource has unit && principal in resource.unit",
     "resource has unit && resource.reader_roles.contains(resource.unit)",
+    "resource has until && context.time < resource.until",
+    r#"resource has until && context.time < resource.until.offset(duration("1d"))"#,
+    r#"resource has until && context.time.durationSince(resource.until).toDays() <= 2"#,
+    r#"resource has until && context.time.toDate() == resource.until.toDate()"#,
+    r#"context.time.offset(duration("-5h")).toTime() < duration("4h")"#,
+    r#"context.time <= datetime("2026-06-02T04:00:00Z")"#,
+    "context has key && context.key has datasets",
+    r#"context has key && context.key has actions && context.key.actions.contains(KeyAction::"discover")"#,
+    r#"context has key && context.key has datasets && resource.hasTag("twin") && context.key.datasets.containsAny(resource.getTag("twin"))"#,
+    r#"context has key && context.key has datasets && principal.hasTag("twin") && principal.getTag("twin").containsAny(context.key.datasets)"#,
+];
+
+/// Those that read the context.
+pub(super) fn context_conditions() -> Vec<&'static str> {
+    let all = CONDITIONS.into_iter();
+    all.filter(|condition| condition.contains("context"))
+        .collect()
+}
+
+/// The times in attributes, as they are written and in seconds since 1970 UTC.
+pub(super) const UNTIL: [(&str, i64); 2] = [
+    ("2026-03-10", 1_773_100_800),
+    ("2026-03-20T09:30:00Z", 1_773_999_000),
 ];
 
 /// Attributes that the shipped schema does not have.
-const OF_DATASETS: &str = "  \"level\"?: Long,\n  \"steward\"?: User,\n  \"unit\"?: Role,\n";
+const OF_DATASETS: &str =
+    "  \"level\"?: Long,\n  \"steward\"?: User,\n  \"unit\"?: Role,\n  \"until\"?: datetime,\n";
 const OF_USERS: &str = "  \"clearance\"?: Long,\n";
 
 /// The shipped schema with these attributes.
@@ -112,8 +136,24 @@ fn some_policy(conditions: Vec<&'static str>) -> impl Strategy<Value = String> {
 
 /// Two bundles about a few things, so that many catalogs have what distinguishes them.
 pub(super) fn two_bundles() -> impl Strategy<Value = (Bundle, Bundle)> {
-    proptest::sample::subsequence(&CONDITIONS[..], 1..=4)
+    two_bundles_of(CONDITIONS.to_vec(), 4)
+}
+
+/// Two bundles with a few of some conditions, at most so many.
+pub(super) fn two_bundles_of(
+    conditions: Vec<&'static str>,
+    most: usize,
+) -> impl Strategy<Value = (Bundle, Bundle)> {
+    proptest::sample::subsequence(conditions, 1..=most)
         .prop_flat_map(|conditions| (some_bundle(conditions.clone()), some_bundle(conditions)))
+}
+
+/// A bundle with the schema of the others and these policies.
+pub(super) fn bundle_of(policies: &str) -> Bundle {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("schema.cedarschema"), schema()).unwrap();
+    std::fs::write(folder.path().join("all.cedar"), policies).unwrap();
+    Bundle::load(folder.path()).unwrap()
 }
 
 pub(super) fn some_bundle(conditions: Vec<&'static str>) -> impl Strategy<Value = Bundle> {
@@ -157,10 +197,20 @@ fn rarely<T: Clone + std::fmt::Debug>(usual: T, other: T) -> impl Strategy<Value
 }
 
 fn some_tags() -> impl Strategy<Value = Tags> {
-    proptest::bool::weighted(0.2).prop_map(|is_tagged| {
+    let twin = proptest::option::weighted(0.3, 0..3_usize);
+    (proptest::bool::weighted(0.2), twin).prop_map(|(is_tagged, twin)| {
         let tag = ("x".to_owned(), BTreeSet::from(["y".to_owned()]));
-        is_tagged.then_some(tag).into_iter().collect()
+        let twin = twin.map(|place| dataset_id(place).to_string());
+        let twin = twin.map(|id| ("twin".to_owned(), BTreeSet::from([id])));
+        is_tagged.then_some(tag).into_iter().chain(twin).collect()
     })
+}
+
+/// The id of a dataset by its place: those first that policies name, and that other things had as their numbers.
+fn dataset_id(place: usize) -> DatasetId {
+    let number = [1, 16, 3, 4].get(place).copied();
+    let number = number.unwrap_or(100 + u128::try_from(place).unwrap());
+    DatasetId(Uuid::from_u128(number))
 }
 
 /// Attributes; one of them may have a value that is not of its type.
@@ -179,6 +229,8 @@ fn dataset_attributes() -> impl Strategy<Value = Attributes> {
         ("level", vec![json!(1), json!(2), json!("high")]),
         ("steward", (0..4).map(steward).collect()),
         ("unit", vec![json!("a"), json!("c")]),
+        ("until", UNTIL.map(|(text, _)| json!(text)).to_vec()),
+        ("until", UNTIL.map(|(text, _)| json!(text)).to_vec()),
     ])
 }
 
@@ -219,56 +271,64 @@ pub(super) fn some_catalog() -> impl Strategy<Value = Catalog> {
         ),
         1..24,
     );
-    (users, datasets).prop_map(|(users, datasets)| Catalog {
-        version: 1,
-        roles: ["admin", "a", "b", "c", "d"]
-            .map(|role| role.parse().unwrap())
-            .into(),
-        users: users
-            .into_iter()
-            .zip(0_u128..)
-            .map(
-                |((roles, claims, chance, issuer, attributes), number)| UserRecord {
-                    user: User {
-                        id: UserId(Uuid::from_u128(number)),
-                        username: format!("u{number}").parse().unwrap(),
-                        issuer: issuer.map(str::to_owned),
-                        roles,
-                        claims,
-                        attributes,
-                        display_name: None,
-                        is_disabled: chance < 20,
+    (users, datasets).prop_map(|(users, datasets)| {
+        sorted(Catalog {
+            version: 1,
+            roles: ["admin", "a", "b", "c", "d"]
+                .map(|role| role.parse().unwrap())
+                .into(),
+            users: users
+                .into_iter()
+                .zip(0_u128..)
+                .map(
+                    |((roles, claims, chance, issuer, attributes), number)| UserRecord {
+                        user: User {
+                            id: UserId(Uuid::from_u128(number)),
+                            username: format!("u{number}").parse().unwrap(),
+                            issuer: issuer.map(str::to_owned),
+                            roles,
+                            claims,
+                            attributes,
+                            display_name: None,
+                            is_disabled: chance < 20,
+                        },
+                        password_hash: None,
                     },
-                    password_hash: None,
-                },
-            )
-            .collect(),
-        datasets: datasets
-            .into_iter()
-            .zip(0_u128..)
-            .map(
-                |(
-                    (visibility, record_status, owner, readers, reader_roles, tags, attributes),
-                    number,
-                )| {
-                    Dataset {
-                        id: DatasetId(Uuid::from_u128(number)),
-                        title: format!("Dataset {number}"),
-                        visibility,
-                        record_status,
-                        owner: owner.map(|id| UserId(Uuid::from_u128(id))),
-                        reader_users: readers
-                            .into_iter()
-                            .map(|id| UserId(Uuid::from_u128(id)))
-                            .collect(),
-                        reader_roles,
-                        share_ends: crate::domain::share_ends::ShareEnds::default(),
-                        tags,
-                        attributes,
-                        file: None,
-                    }
-                },
-            )
-            .collect(),
+                )
+                .collect(),
+            datasets: datasets
+                .into_iter()
+                .zip(0..)
+                .map(
+                    |(
+                        (visibility, record_status, owner, readers, reader_roles, tags, attributes),
+                        number,
+                    )| {
+                        Dataset {
+                            id: dataset_id(number),
+                            title: format!("Dataset {number}"),
+                            visibility,
+                            record_status,
+                            owner: owner.map(|id| UserId(Uuid::from_u128(id))),
+                            reader_users: readers
+                                .into_iter()
+                                .map(|id| UserId(Uuid::from_u128(id)))
+                                .collect(),
+                            reader_roles,
+                            share_ends: crate::domain::share_ends::ShareEnds::default(),
+                            tags,
+                            attributes,
+                            file: None,
+                        }
+                    },
+                )
+                .collect(),
+        })
     })
+}
+
+/// A catalog with its datasets by id.
+fn sorted(mut catalog: Catalog) -> Catalog {
+    catalog.datasets.sort_by_key(|dataset| dataset.id);
+    catalog
 }

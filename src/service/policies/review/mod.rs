@@ -5,6 +5,7 @@ pub mod asked_contexts;
 pub mod budget;
 pub mod bundle_pair;
 pub mod catalog_names;
+mod catalog_question;
 pub mod comparison;
 pub mod context;
 pub mod explanation;
@@ -14,5 +15,7 @@ pub mod matrix;
 mod named_attributes;
 mod pair_classes;
 mod projection;
+#[cfg(test)]
+mod random_requests;
 mod shared_datasets;
 pub mod visible;

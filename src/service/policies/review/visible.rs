@@ -57,58 +57,75 @@ impl Viewer<'_> {
         }
     }
 
-    /// The users on whom the viewer is permitted an action.
-    pub fn users(
+    /// The users on whom the viewer is permitted an action; an error of `keep_on`, which is told how many decisions were
+    /// made, ends it.
+    pub fn users<E>(
         &self,
         action: Action,
         users: &[Arc<User>],
         is_permitted: impl Fn(&Arc<User>) -> bool,
-    ) -> Vec<Arc<User>> {
+        keep_on: impl Fn(u64) -> Result<(), E>,
+    ) -> Result<Vec<Arc<User>>, E> {
         let references = self.references(action, users, &[]);
         let views = self.views(&references);
         let mut known: HashMap<PrincipalProjection, bool> = HashMap::new();
-        let visible = users.iter().filter(|user| {
-            if user.id == self.user.id {
-                return is_permitted(user);
-            }
-            let projection = PrincipalProjection::new(user, &views);
-            *known
-                .entry(projection)
-                .or_insert_with(|| is_permitted(user))
-        });
-        visible.cloned().collect()
+        let mut visible = Vec::new();
+        for user in users {
+            keep_on(count(known.len()))?;
+            let is_visible = if user.id == self.user.id {
+                is_permitted(user)
+            } else {
+                let projection = PrincipalProjection::new(user, &views);
+                let known = known.entry(projection);
+                *known.or_insert_with(|| is_permitted(user))
+            };
+            visible.extend(is_visible.then(|| Arc::clone(user)));
+        }
+        Ok(visible)
     }
 
-    /// The datasets on which the viewer is permitted an action.
-    pub fn datasets(
+    /// The datasets on which the viewer is permitted an action; an error of `keep_on` ends it.
+    pub fn datasets<E>(
         &self,
         action: Action,
         datasets: &[Arc<Dataset>],
         is_permitted: impl Fn(&Arc<Dataset>) -> bool,
-    ) -> Vec<Arc<Dataset>> {
+        keep_on: impl Fn(u64) -> Result<(), E>,
+    ) -> Result<Vec<Arc<Dataset>>, E> {
         let references = self.references(action, &[], datasets);
         let views = self.views(&references);
         let (id, roles) = (Some(self.user.id), &self.user.roles);
         let mut known: HashMap<ResourceProjection, bool> = HashMap::new();
-        let visible = datasets.iter().filter(|dataset| {
+        let mut visible = Vec::new();
+        for dataset in datasets {
+            keep_on(count(known.len()))?;
             let shared = shared_at(dataset, self.unix_seconds);
             let projection = ResourceProjection::new(&shared, id, roles, &views);
-            *known
-                .entry(projection)
-                .or_insert_with(|| is_permitted(dataset))
-        });
-        visible.cloned().collect()
+            let known = known.entry(projection);
+            let is_visible = *known.or_insert_with(|| is_permitted(dataset));
+            visible.extend(is_visible.then(|| Arc::clone(dataset)));
+        }
+        Ok(visible)
     }
+}
+
+fn count(decided: usize) -> u64 {
+    u64::try_from(decided).unwrap_or(u64::MAX)
 }
 
 #[cfg(test)]
 mod tests {
+    use std::convert::Infallible;
+    use std::time::Duration;
+
     use proptest::prelude::*;
+    use proptest::strategy::ValueTree;
 
     use super::*;
     use crate::domain::caller::{Authentication, DecisionContext};
     use crate::domain::principal::Principal;
     use crate::domain::resource::Resource;
+    use crate::service::policies::review::budget::{ReviewBudget, ReviewStopped};
     use crate::service::policies::review::generated::{CONDITIONS, some_bundle, some_catalog};
 
     const SECOND: i64 = 1_772_366_400;
@@ -153,7 +170,9 @@ mod tests {
                         bundle.decide(&principal, Action::Administer, &resource, &context());
                     decision.is_permitted
                 };
-                let visible = viewer(&user, &bundle).datasets(Action::Administer, &datasets, may);
+                let viewer = viewer(&user, &bundle);
+                let Ok(visible) =
+                    viewer.datasets(Action::Administer, &datasets, may, |_| Ok::<(), Infallible>(()));
                 let expected: Vec<_> = datasets.iter().filter(|one| may(one)).cloned().collect();
                 prop_assert_eq!(visible, expected);
             }
@@ -190,10 +209,37 @@ mod tests {
                         bundle.decide(&principal, Action::ViewUsers, &resource, &context());
                     decision.is_permitted
                 };
-                let visible = viewer(user, &bundle).users(Action::ViewUsers, &users, may);
+                let viewer = viewer(user, &bundle);
+                let Ok(visible) =
+                    viewer.users(Action::ViewUsers, &users, may, |_| Ok::<(), Infallible>(()));
                 let expected: Vec<_> = users.iter().filter(|one| may(one)).cloned().collect();
                 prop_assert_eq!(visible, expected);
             }
+        }
+    }
+
+    #[test]
+    fn finding_out_what_is_visible_ends_when_it_is_given_up_or_takes_too_long() {
+        let mut runner = proptest::test_runner::TestRunner::deterministic();
+        let catalog = some_catalog().new_tree(&mut runner).unwrap().current();
+        let datasets: Vec<_> = catalog.datasets.into_iter().map(Arc::new).collect();
+        let users = catalog.users.into_iter();
+        let users: Vec<_> = users.map(|record| Arc::new(record.user)).collect();
+        let bundle = Bundle::embedded().unwrap();
+        let viewer = viewer(&users[0], &bundle);
+        let given_up = ReviewBudget::new(u64::MAX, Duration::MAX);
+        let is_given_up = &given_up.is_given_up;
+        is_given_up.store(true, std::sync::atomic::Ordering::Relaxed);
+        let late = ReviewBudget::new(u64::MAX, Duration::ZERO);
+        for (budget, stopped) in [
+            (given_up, ReviewStopped::GivenUp),
+            (late, ReviewStopped::TooMuch),
+        ] {
+            let keep_on = |decided| budget.check(decided);
+            let found = viewer.users(Action::ViewUsers, &users, |_| true, keep_on);
+            assert_eq!(found.err(), Some(stopped));
+            let found = viewer.datasets(Action::Administer, &datasets, |_| true, keep_on);
+            assert_eq!(found.err(), Some(stopped));
         }
     }
 }

@@ -6,26 +6,24 @@ use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use crate::domain::action::Action;
-use crate::domain::attributes::AttributeOwner;
-use crate::domain::client_address::AssumedAddress;
 use crate::domain::dataset::Dataset;
 use crate::domain::decision::Decision;
-use crate::domain::id::{DatasetId, UserId};
+use crate::domain::id::UserId;
 use crate::domain::principal::{Principal, User};
 use crate::domain::resource::Resource;
 use crate::policy::Bundle;
 use crate::policy::references::PolicyReferences;
 use crate::service::policies::review::asked_contexts::{
-    AskedContexts, CallerKind, ContextScope, ContextSet,
+    AskedContexts, AskedPlace, ContextScope, ContextSet,
+};
+use crate::service::policies::review::catalog_question::{
+    AskedOfCatalog, CatalogQuestion, MAX_ERRORS,
 };
 use crate::service::policies::review::projection::{
     AttributeViews, PrincipalProjection, ResourceProjection, is_reader_by_other_role,
 };
 
 use super::relation::{ClassRelation, find_relations};
-
-/// The most evaluation errors that are listed.
-const MAX_ERRORS: usize = 20;
 
 /// What a policy permits to the pairs of one class.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -50,23 +48,11 @@ pub(super) struct AccessClasses<'a> {
     pub(super) actions: &'a [Action],
     pub(super) references: PolicyReferences,
     pub(super) asked: AskedContexts,
-    /// Every context that is asked in, by its place.
-    contexts: Vec<ContextAt>,
-    /// For each action the contexts in which it can be asked for: a key denies what is beyond it, whatever policies say.
-    askable: Vec<ContextSet>,
     /// Errors in evaluating policies; the first few.
     pub(super) errors: BTreeSet<String>,
     principals: HashMap<PrincipalProjection, usize>,
     resources: HashMap<ResourceProjection, usize>,
     decided: HashMap<ClassKey, ClassAccess>,
-}
-
-/// One context, as it is asked in.
-#[derive(Clone, Copy)]
-struct ContextAt {
-    address: AssumedAddress,
-    second: i64,
-    caller: CallerKind,
 }
 
 impl<'a> AccessClasses<'a> {
@@ -78,44 +64,20 @@ impl<'a> AccessClasses<'a> {
         datasets: &[Arc<Dataset>],
         scope: &ContextScope,
     ) -> Self {
-        let mut references = bundle.references_for(actions);
-        let of_users = users.iter().map(|user| &user.attributes);
-        let of_datasets = datasets.iter().map(|dataset| &dataset.attributes);
-        let literals = bundle
-            .context_literals_for(actions)
-            .and(scope.literals.clone())
-            .and_attributes(&references, of_users.chain(of_datasets));
-        // A key for a dataset has the id of the dataset as a text.
-        let texts = literals.key_texts.iter();
-        let in_texts = texts.filter_map(|text| text.parse().ok());
-        references.datasets.extend(in_texts.map(DatasetId));
-        let views = views(bundle, &references);
-        let of_users = users
-            .iter()
-            .flat_map(|user| views.named_by(AttributeOwner::User, &user.attributes));
-        let of_datasets = datasets
-            .iter()
-            .flat_map(|dataset| views.named_by(AttributeOwner::Dataset, &dataset.attributes));
-        let named = of_users.chain(of_datasets).collect();
-        references.add_referred(named);
-        let asked = AskedContexts::new(&literals, scope);
-        let contexts = asked.iter().map(|(address, second, caller)| ContextAt {
-            address,
-            second,
-            caller,
-        });
-        let contexts: Vec<ContextAt> = contexts.collect();
-        let askable = actions.iter().map(|action| {
-            let may_ask = contexts.iter().map(|at| at.caller.may_ask(*action));
-            let places = may_ask.enumerate().filter(|(_, may_ask)| *may_ask);
-            places.fold(0, |set, (place, _)| set | 1 << place)
-        });
+        let question = CatalogQuestion {
+            users,
+            datasets,
+            literals: bundle
+                .context_literals_for(actions)
+                .and(scope.literals.clone()),
+            references: bundle.references_for(actions),
+        };
+        let schemas = vec![bundle.declared_attributes()];
+        let AskedOfCatalog { references, asked } = question.asked(&schemas, scope);
         Self {
             bundle,
             actions,
             references,
-            askable: askable.collect(),
-            contexts,
             asked,
             errors: BTreeSet::new(),
             principals: HashMap::new(),
@@ -168,15 +130,12 @@ impl<'a> AccessClasses<'a> {
         dataset: &Arc<Dataset>,
     ) -> Vec<ClassGrant> {
         let mut grants: Vec<ClassGrant> = Vec::new();
-        let callers = self.asked.callers.len();
-        for (place, at) in self.contexts.iter().enumerate() {
-            // Nobody who did not sign in calls with a key: all callers are the same one.
-            let same = if principal.is_anonymous() { callers } else { 1 };
-            if same > 1 && !self.asked.stands_for_anonymous(at.caller) {
-                continue;
-            }
-            let contexts = (0..same).fold(0, |set, more| set | 1 << (place + more));
-            let Some(decision) = at.decide(self.bundle, principal, action, dataset) else {
+        let (bundle, asked) = (self.bundle, &self.asked);
+        for (contexts, place) in asked.of_principal(principal) {
+            let ask = |principal: &Principal, dataset: &Arc<Dataset>| {
+                decide_at((bundle, asked), place, principal, (action, dataset))
+            };
+            let Some(decision) = ask(principal, dataset) else {
                 continue;
             };
             if self.errors.len() < MAX_ERRORS {
@@ -187,8 +146,7 @@ impl<'a> AccessClasses<'a> {
             }
             for policy in decision.determining_policies {
                 let is_met = |principal: &Principal, dataset: &Arc<Dataset>| {
-                    let decision = at.decide(self.bundle, principal, action, dataset);
-                    decision.is_some_and(|it| {
+                    ask(principal, dataset).is_some_and(|it| {
                         it.is_permitted && it.determining_policies.contains(&policy)
                     })
                 };
@@ -208,7 +166,7 @@ impl<'a> AccessClasses<'a> {
                 }
             }
         }
-        let askable = self.askable(action);
+        let askable = self.asked.askable(action);
         for grant in &mut grants {
             // Where a key denies by itself, no policy is asked: that is no context to tell of.
             if grant.contexts & askable == askable {
@@ -217,38 +175,28 @@ impl<'a> AccessClasses<'a> {
         }
         grants
     }
+}
 
-    /// The contexts in which an action can be asked for.
-    pub(super) fn askable(&self, action: Action) -> ContextSet {
-        let mut of_actions = self.actions.iter().zip(&self.askable);
-        let found = of_actions.find(|(one, _)| **one == action);
-        found.map_or_else(|| self.asked.all(), |(_, askable)| *askable)
+/// The decision in a context; none if the caller's key denies.
+fn decide_at(
+    (bundle, asked): (&Bundle, &AskedContexts),
+    place: AskedPlace,
+    principal: &Principal,
+    (action, dataset): (Action, &Arc<Dataset>),
+) -> Option<Decision> {
+    let (_, _, caller) = place;
+    if !principal.is_anonymous() && !caller.may_ask(action) {
+        return None;
     }
+    let context = asked.context(place, principal, dataset);
+    let resource = Resource::Dataset(Arc::clone(dataset));
+    Some(bundle.decide(principal, action, &resource, &context))
 }
 
 fn views<'a>(bundle: &'a Bundle, references: &'a PolicyReferences) -> AttributeViews<'a> {
     AttributeViews {
         schemas: vec![bundle.declared_attributes()],
         references,
-    }
-}
-
-impl ContextAt {
-    /// The decision in this context; none if the caller's key denies.
-    fn decide(
-        self,
-        bundle: &Bundle,
-        principal: &Principal,
-        action: Action,
-        dataset: &Arc<Dataset>,
-    ) -> Option<Decision> {
-        if !principal.is_anonymous() && !self.caller.may_ask(action) {
-            return None;
-        }
-        let place = (self.address, self.second);
-        let context = self.caller.context(principal, dataset, place);
-        let resource = Resource::Dataset(Arc::clone(dataset));
-        Some(bundle.decide(principal, action, &resource, &context))
     }
 }
 

@@ -218,7 +218,7 @@ impl AccessClasses<'_> {
     /// The grants of an action as they are told.
     pub(super) fn tell(&self, action: Action, grants: Vec<PairGrant>) -> PairAccess {
         let contexts = grants.iter().fold(0, |all, grant| all | grant.contexts);
-        let askable = self.askable(action);
+        let askable = self.asked.askable(action);
         let grants = grants.into_iter().map(|grant| AccessGrant {
             reason: reason(self.bundle, &grant.policy),
             policy: grant.policy.to_string(),
@@ -239,7 +239,7 @@ impl AccessClasses<'_> {
         action: Action,
         permitted: impl Iterator<Item = ContextSet>,
     ) -> (usize, usize) {
-        let askable = self.askable(action);
+        let askable = self.asked.askable(action);
         permitted
             .filter(|contexts| *contexts != 0)
             .fold((0, 0), |(some, always), contexts| {

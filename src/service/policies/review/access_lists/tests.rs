@@ -51,8 +51,8 @@ fn decided(
     dataset: &Arc<Dataset>,
 ) -> BTreeMap<String, ContextSet> {
     let mut permitted: BTreeMap<String, ContextSet> = BTreeMap::new();
-    for (index, (address, second, caller)) in classes.asked.iter().enumerate() {
-        let context = caller.context(principal, dataset, (address, second));
+    for (index, place) in classes.asked.iter().enumerate() {
+        let context = classes.asked.context(place, principal, dataset);
         let key = context.key.as_ref();
         if key.is_some_and(|key| key.scope.violation(action, Some(dataset.id)).is_some()) {
             continue;
@@ -91,7 +91,7 @@ fn check_pair(
 ) -> Result<(), TestCaseError> {
     let grants = &access.grants;
     let expected = decided(classes, action, principal, dataset);
-    let askable = classes.askable(action);
+    let askable = classes.asked.askable(action);
     let contexts = expected.values().fold(0, |all, contexts| all | contexts);
     prop_assert_eq!(access.is_always, contexts & askable == askable);
     let told = told(grants);

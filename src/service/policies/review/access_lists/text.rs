@@ -187,7 +187,7 @@ fn write_end(text: &mut String, is_cut: bool, errors: &[String]) -> std::fmt::Re
     if is_cut {
         writeln!(
             text,
-            "the policies compare with more addresses and times than were asked about: --address and --time ask elsewhere"
+            "the policies tell more addresses, times and API keys apart than were asked about: --address and --time ask elsewhere"
         )?;
     }
     for error in errors {

@@ -6,29 +6,31 @@
 //! names of sets of them.
 
 mod address_regions;
+mod caller_kind;
 pub(super) mod names;
 mod time_regions;
 
 use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv4Addr};
-use std::sync::Arc;
 
 use ipnet::IpNet;
 use serde::Serialize;
 
 use crate::domain::action::Action;
-use crate::domain::api_key::{ApiKey, KeyScope};
-use crate::domain::caller::{Authentication, DecisionContext};
+use crate::domain::caller::DecisionContext;
 use crate::domain::client_address::AssumedAddress;
 use crate::domain::dataset::Dataset;
-use crate::domain::id::{ApiKeyId, UserId};
+use crate::domain::id::DatasetId;
 use crate::domain::principal::Principal;
 use crate::domain::rfc3339::format_seconds;
 use crate::policy::context_literals::ContextLiterals;
-use crate::service::policies::review::context::AssumedCaller;
 
 use address_regions::{AddressRegion, address_regions};
+use caller_kind::AskedCallers;
 use time_regions::{TimeRegion, instant_regions, time_of_day_regions};
+
+pub use caller_kind::AskedAuthentication;
+pub(super) use caller_kind::CallerKind;
 
 /// The most contexts that a review asks in: the bits of a [`ContextSet`].
 pub(in crate::service::policies::review) const MAX_CONTEXTS: usize = 128;
@@ -38,6 +40,9 @@ const LOOPBACK: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 
 /// A time like any other, 2026-01-01T12:00:00Z, in seconds since 1970 UTC.
 const ORDINARY_TIME: i64 = 1_767_268_800;
+
+/// The address, the time in seconds since 1970 UTC and the caller of a context.
+pub(in crate::service::policies::review) type AskedPlace = (AssumedAddress, i64, CallerKind);
 
 /// Some of the contexts, a bit for each.
 pub(in crate::service::policies::review) type ContextSet = u128;
@@ -57,32 +62,6 @@ pub struct ContextScope {
     pub literals: ContextLiterals,
 }
 
-/// How users authenticate.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum AskedAuthentication {
-    /// As each of them signs in, without an API key.
-    SignedIn,
-    /// With an API key, of each kind that policies can tell apart.
-    ApiKey,
-    /// All of them so, without an API key.
-    As(Authentication),
-}
-
-/// How a user calls.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::service::policies::review) enum CallerKind {
-    /// Signed in with a password, or with a token of an identity provider.
-    SignedIn,
-    /// With an API key that is restricted to nothing.
-    UnlimitedKey,
-    /// With an API key that is restricted to these actions, in the order of `Action::DATASET_ACTIONS`.
-    KeyForActions([bool; 3]),
-    /// With an API key that is restricted to the dataset that is asked about.
-    KeyForDataset,
-    /// Signed in so, whoever it is.
-    As(Authentication),
-}
-
 /// The contexts, as the product of addresses, times and callers.
 pub(in crate::service::policies::review) struct AskedContexts {
     pub(in crate::service::policies::review) addresses: Vec<AddressRegion>,
@@ -90,6 +69,8 @@ pub(in crate::service::policies::review) struct AskedContexts {
     pub(in crate::service::policies::review) instants: Vec<TimeRegion>,
     pub(in crate::service::policies::review) times_of_day: Vec<TimeRegion>,
     pub(in crate::service::policies::review) callers: Vec<CallerKind>,
+    /// The datasets that API keys have beside the one that is asked about.
+    key_datasets: BTreeSet<DatasetId>,
     /// Whether something was left out because it was too much.
     pub(in crate::service::policies::review) is_cut: bool,
     now: i64,
@@ -105,7 +86,7 @@ pub struct AskedContext {
     /// The time, of RFC 3339.
     pub time: String,
     /// How users call.
-    pub caller: &'static str,
+    pub caller: String,
 }
 
 impl AskedContexts {
@@ -120,7 +101,10 @@ impl AskedContexts {
         loop {
             let asked = Self::of_all(literals, scope, (&networks, &instants, &times_of_day));
             if asked.len() <= MAX_CONTEXTS {
-                return Self { is_cut, ..asked };
+                return Self {
+                    is_cut: is_cut || asked.is_cut,
+                    ..asked
+                };
             }
             // The last literal of the longest list is the least important.
             is_cut = true;
@@ -150,20 +134,26 @@ impl AskedContexts {
         let (instants, times_of_day) = if scope.time.is_some() {
             (vec![TimeRegion::ALWAYS], vec![TimeRegion::ALWAYS])
         } else {
-            // With times of day, a second by itself is at one of them only.
-            let is_at_asked = times_of_day.is_empty();
+            // With times of day, a second by itself is at one of them only: asked at each, it is the same question.
+            let is_at_asked = times_of_day.is_empty() || literals.is_time_exact;
             (
                 instant_regions(instants, is_at_asked),
                 time_of_day_regions(times_of_day),
             )
         };
+        let callers = AskedCallers::new(
+            &literals.key,
+            literals.reads_authentication,
+            scope.authentication,
+        );
         Self {
             addresses,
             networks: networks.to_vec(),
             instants,
             times_of_day,
-            callers: callers(literals, scope.authentication),
-            is_cut: false,
+            callers: callers.kinds,
+            key_datasets: callers.named,
+            is_cut: callers.is_cut,
             now: scope.time.unwrap_or(scope.now),
             example_now: scope.time.unwrap_or(ORDINARY_TIME),
         }
@@ -188,12 +178,55 @@ impl AskedContexts {
         self.instants.len() > 1 || self.times_of_day.len() > 1
     }
 
-    /// Whether a kind of caller is the one that stands for all if nobody signed in: such callers have no keys.
-    pub(in crate::service::policies::review) fn stands_for_anonymous(
+    /// The contexts in which an action can be asked for: a key denies what is beyond it, whatever policies say.
+    pub(in crate::service::policies::review) fn askable(&self, action: Action) -> ContextSet {
+        let may_ask = self.callers.iter().map(|caller| caller.may_ask(action));
+        let may_ask: Vec<bool> = may_ask.collect();
+        let places = (0..self.len()).zip(may_ask.iter().cycle());
+        let places = places.filter(|(_, may_ask)| **may_ask);
+        places.fold(0, |set, (place, _)| set | 1 << place)
+    }
+
+    /// Whether a principal can be in any of the contexts.
+    pub(in crate::service::policies::review) fn is_possible(&self, principal: &Principal) -> bool {
+        let mut callers = self.callers.iter();
+        callers.any(|caller| caller.may_be(principal))
+    }
+
+    /// The contexts that a principal can be in, each with those in which it is decided alike.
+    ///
+    /// Nobody who did not sign in calls with a key: all callers are the same one.
+    pub(in crate::service::policies::review) fn of_principal(
         &self,
-        caller: CallerKind,
-    ) -> bool {
-        self.callers.first() == Some(&caller)
+        principal: &Principal,
+    ) -> impl Iterator<Item = (ContextSet, AskedPlace)> {
+        let is_anonymous = principal.is_anonymous();
+        let callers = self.callers.len();
+        let same = if is_anonymous { callers } else { 1 };
+        let all = self.iter().enumerate();
+        let chosen = all.filter(move |(place, _)| !is_anonymous || place % callers.max(1) == 0);
+        let possible = chosen.filter(|(_, (_, _, caller))| caller.may_be(principal));
+        possible.map(move |(place, asked)| {
+            let set = (0..same).fold(0, |set, more| set | 1 << (place + more));
+            (set, asked)
+        })
+    }
+
+    /// The context of a principal that asks about a dataset so.
+    pub(in crate::service::policies::review) fn context(
+        &self,
+        (address, second, caller): AskedPlace,
+        principal: &Principal,
+        dataset: &Dataset,
+    ) -> DecisionContext {
+        let user = principal.user_id();
+        let key = user.and_then(|user| caller.key(user, dataset, &self.key_datasets));
+        DecisionContext {
+            address: address.0,
+            unix_millis: second.saturating_mul(1_000),
+            authentication: caller.authentication(principal, key.is_some()),
+            key,
+        }
     }
 
     /// All contexts.
@@ -205,20 +238,18 @@ impl AskedContexts {
     }
 
     /// The address, time and caller of each context, in the order of the bits.
-    pub(in crate::service::policies::review) fn iter(
-        &self,
-    ) -> impl Iterator<Item = (AssumedAddress, i64, CallerKind)> {
+    pub(in crate::service::policies::review) fn iter(&self) -> impl Iterator<Item = AskedPlace> {
         self.at(self.now)
     }
 
     /// The same with times that do not depend on the time now.
     pub(in crate::service::policies::review) fn examples(
         &self,
-    ) -> impl Iterator<Item = (AssumedAddress, i64, CallerKind)> {
+    ) -> impl Iterator<Item = AskedPlace> {
         self.at(self.example_now)
     }
 
-    fn at(&self, now: i64) -> impl Iterator<Item = (AssumedAddress, i64, CallerKind)> {
+    fn at(&self, now: i64) -> impl Iterator<Item = AskedPlace> {
         self.addresses.iter().flat_map(move |address| {
             self.instants.iter().flat_map(move |instant| {
                 self.times_of_day.iter().flat_map(move |of_day| {
@@ -239,118 +270,4 @@ impl AskedContexts {
         });
         asked.collect()
     }
-}
-
-/// The kinds of callers that policies tell apart, as far as they read how callers authenticate.
-fn callers(
-    literals: &ContextLiterals,
-    authentication: Option<AskedAuthentication>,
-) -> Vec<CallerKind> {
-    let mut callers = vec![CallerKind::SignedIn];
-    if literals.reads_authentication || literals.reads_key {
-        callers.push(CallerKind::UnlimitedKey);
-    }
-    if literals.reads_key {
-        let named = Action::DATASET_ACTIONS.map(|action| {
-            literals
-                .key_texts
-                .iter()
-                .any(|text| *text == action.to_string())
-        });
-        let reads_only = [true, false, false];
-        callers.push(CallerKind::KeyForActions(reads_only));
-        callers.push(CallerKind::KeyForActions(match named {
-            [_, false, false] => [true, true, false],
-            others => others,
-        }));
-        callers.push(CallerKind::KeyForDataset);
-    }
-    match authentication {
-        None => callers,
-        Some(AskedAuthentication::SignedIn) => vec![CallerKind::SignedIn],
-        Some(AskedAuthentication::As(authentication)) => vec![CallerKind::As(authentication)],
-        Some(AskedAuthentication::ApiKey) => {
-            callers.retain(|caller| *caller != CallerKind::SignedIn);
-            if callers.is_empty() {
-                callers.push(CallerKind::UnlimitedKey);
-            }
-            callers
-        }
-    }
-}
-
-impl CallerKind {
-    /// The kind in words that follow "calling" or "as".
-    pub(in crate::service::policies::review) fn words(self) -> &'static str {
-        match self {
-            Self::SignedIn => "without an API key",
-            Self::UnlimitedKey => "with an unrestricted API key",
-            Self::KeyForActions([true, false, false]) => "with an API key for read",
-            Self::KeyForActions(_) => "with an API key for other actions",
-            Self::KeyForDataset => "with an API key for the dataset",
-            Self::As(Authentication::Password) => "signed in with a password",
-            Self::As(Authentication::Issuer) => "signed in with an identity provider",
-            Self::As(_) => "not signed in",
-        }
-    }
-
-    /// Whether the scope of the caller's key, if it has one, contains an action on the dataset that is asked about.
-    pub(in crate::service::policies::review) fn may_ask(self, action: Action) -> bool {
-        match self {
-            Self::SignedIn | Self::UnlimitedKey | Self::KeyForDataset | Self::As(_) => true,
-            Self::KeyForActions(chosen) => KeyScope::new(Some(chosen_actions(chosen)), None)
-                .is_ok_and(|scope| scope.violation(action, None).is_none()),
-        }
-    }
-
-    /// The context of a principal that calls so.
-    pub(in crate::service::policies::review) fn context(
-        self,
-        principal: &Principal,
-        dataset: &Dataset,
-        (address, second): (AssumedAddress, i64),
-    ) -> DecisionContext {
-        let key = principal.user_id().and_then(|user| self.key(user, dataset));
-        let is_external = matches!(principal, Principal::User(user) if user.issuer.is_some());
-        let authentication = match (principal.is_anonymous(), &key, self) {
-            (true, _, _) => Authentication::None,
-            (false, Some(_), _) => Authentication::ApiKey,
-            (false, None, Self::As(authentication)) => authentication,
-            (false, None, _) if is_external => Authentication::Issuer,
-            (false, None, _) => Authentication::Password,
-        };
-        DecisionContext {
-            address: address.0,
-            unix_millis: second.saturating_mul(1_000),
-            authentication,
-            key,
-        }
-    }
-
-    /// The key that is called with. Contexts are cached by the id of the key, so keys of different scopes have
-    /// different ids.
-    fn key(self, user_id: UserId, dataset: &Dataset) -> Option<Arc<ApiKey>> {
-        let (number, actions, datasets) = match self {
-            Self::SignedIn | Self::As(_) => return None,
-            Self::UnlimitedKey => (1, None, None),
-            Self::KeyForActions(chosen) => {
-                let bits = chosen
-                    .iter()
-                    .fold(1, |bits, bit| bits * 2 + u128::from(*bit));
-                (bits * 2, Some(chosen_actions(chosen)), None)
-            }
-            Self::KeyForDataset => (dataset.id.0.as_u128(), None, Some([dataset.id].into())),
-        };
-        let scope = KeyScope::new(actions, datasets).ok()?;
-        let id = ApiKeyId(uuid::Uuid::from_u128(number));
-        AssumedCaller::assumed_key(id, user_id, scope)
-    }
-}
-
-/// The chosen ones of the actions on datasets.
-fn chosen_actions(chosen: [bool; 3]) -> BTreeSet<Action> {
-    let all = Action::DATASET_ACTIONS.into_iter().zip(chosen);
-    all.filter(|(_, is_chosen)| *is_chosen)
-        .map(|(action, _)| action)
-        .collect()
 }

@@ -84,7 +84,7 @@ fn name_callers(callers: &[CallerKind], chosen: &[usize]) -> Option<String> {
         return Some("with an API key".to_owned());
     }
     let words = chosen.iter().filter_map(|index| callers.get(*index));
-    let words: Vec<String> = words.map(|caller| caller.words().to_owned()).collect();
+    let words: Vec<String> = words.map(|caller| caller.words()).collect();
     Some(join_or(&words))
 }
 

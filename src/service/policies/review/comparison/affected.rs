@@ -124,6 +124,8 @@ pub(super) struct SignatureChanges<'r, 'a> {
     signature: usize,
     /// The changes for whoever is not related to a dataset.
     unrelated: BTreeMap<ChangeKey, AffectedPrincipals>,
+    /// How many decisions change for them, on one dataset.
+    changed: u64,
 }
 
 impl<'r, 'a> SignatureChanges<'r, 'a> {
@@ -133,11 +135,16 @@ impl<'r, 'a> SignatureChanges<'r, 'a> {
         signature: usize,
     ) -> Self {
         let mut unrelated: BTreeMap<ChangeKey, AffectedPrincipals> = BTreeMap::new();
-        for change in changes_of(run.outcomes(run.of_anonymous(signature))) {
+        let of_anonymous = run.outcomes(run.of_anonymous(signature));
+        for change in changes_of(of_anonymous) {
             unrelated.entry(change).or_default().is_anonymous = true;
         }
-        for class in 0..run.classes.len() {
-            for change in changes_of(run.outcomes(run.of_class(signature, class))) {
+        let mut changed = count_changed(of_anonymous);
+        for (class, equivalent) in run.classes.iter().enumerate() {
+            let of_class = run.outcomes(run.of_class(signature, class));
+            let members = u64::try_from(equivalent.members.len()).unwrap_or(u64::MAX);
+            changed += count_changed(of_class).saturating_mul(members);
+            for change in changes_of(of_class) {
                 unrelated
                     .entry(change)
                     .or_default()
@@ -149,7 +156,22 @@ impl<'r, 'a> SignatureChanges<'r, 'a> {
             digests,
             signature,
             unrelated,
+            changed,
         }
+    }
+
+    /// How many decisions change on the datasets of a shape.
+    pub(super) fn count_changed(&self, shape: &DatasetShape) -> u64 {
+        let related = shape.related.iter();
+        let (mut gone, mut come) = (0, 0);
+        for related in related {
+            let of_class = self.run.of_class(self.signature, related.class);
+            gone += count_changed(self.run.outcomes(of_class));
+            come += count_changed(self.run.outcomes(related.outcome));
+        }
+        let datasets = u64::try_from(shape.datasets.len()).unwrap_or(u64::MAX);
+        let of_one = (self.changed + come).saturating_sub(gone);
+        of_one.saturating_mul(datasets)
     }
 
     /// The signature.
@@ -193,16 +215,27 @@ pub(super) fn changes_of(outcomes: &[ActionOutcome]) -> impl Iterator<Item = Cha
     })
 }
 
+/// For how many actions an outcome changes, in whatever contexts.
+fn count_changed(outcomes: &[ActionOutcome]) -> u64 {
+    let is_changed = |outcome: &&ActionOutcome| {
+        let mut kinds = DecisionChange::ALL.into_iter();
+        kinds.any(|change| change.contexts(**outcome) != 0)
+    };
+    let count = outcomes.iter().filter(is_changed).count();
+    u64::try_from(count).unwrap_or(u64::MAX)
+}
+
 /// The groups of one change for the same principals, with the places of their datasets.
 pub(super) type AffectedGroups =
     HashMap<(ChangeKey, bool, UserSetDigest), (AffectedPrincipals, Vec<usize>)>;
 
-/// Groups the changes of all shapes.
+/// Groups the changes of all shapes, and counts the decisions that change.
 pub(super) fn group_changes(
     run: &PairClasses<'_>,
     digests: &UserDigests,
     mut shapes: Vec<DatasetShape>,
-) -> AffectedGroups {
+) -> (AffectedGroups, u64) {
+    let mut changed = 0_u64;
     shapes.sort_by_key(|shape| (shape.signature, shape.sample()));
     let mut groups = AffectedGroups::new();
     let mut changes: Option<SignatureChanges<'_, '_>> = None;
@@ -211,6 +244,7 @@ pub(super) fn group_changes(
             Some(known) if known.signature() == shape.signature => known,
             Some(_) | None => SignatureChanges::new(run, digests, shape.signature),
         };
+        changed = changed.saturating_add(of_signature.count_changed(&shape));
         for (change, principals) in of_signature.of_shape(&shape) {
             let key = (change, principals.is_anonymous, principals.users);
             let (_, datasets) = groups
@@ -223,5 +257,5 @@ pub(super) fn group_changes(
     for (_, datasets) in groups.values_mut() {
         datasets.sort_unstable();
     }
-    groups
+    (groups, changed)
 }

@@ -61,9 +61,9 @@ impl ChangeExample {
     ) -> Option<Self> {
         let mut all = asked.examples().enumerate();
         let chosen = all.find(|(index, _)| contexts >> index & 1 == 1);
-        let (_, (address, second, caller)) = chosen?;
+        let (_, place) = chosen?;
         Some(Self {
-            context: caller.context(&principal, dataset, (address, second)),
+            context: asked.context(place, &principal, dataset),
             principal,
             dataset: Arc::clone(dataset),
         })

@@ -29,6 +29,7 @@ use crate::storage::Catalog;
 use super::asked_contexts::names::name_contexts;
 use super::asked_contexts::{ContextScope, ContextSet};
 use super::bundle_pair::BundlePair;
+use super::catalog_question::CatalogQuestion;
 use super::pair_classes::{DatasetShape, PairClasses, PairDecider, PairQuestion};
 use super::shared_datasets::shared_at;
 use affected::{AffectedPrincipals, ChangeKey, UserDigests, group_changes};
@@ -40,6 +41,7 @@ pub use change::{ChangeExample, DecisionChange};
 pub use ineffective::IneffectivePolicy;
 pub use limits::{ComparedCatalog, ComparisonLimits};
 pub use report::{BundleComparison, ChangeGroup, UnlistedChanges};
+pub use text::ComparisonHints;
 
 /// The actions that are compared.
 const ACTIONS: [Action; 3] = Action::DATASET_ACTIONS;
@@ -120,10 +122,12 @@ fn classes_of<'a>(
     let BundlePair { from, to } = bundles;
     let question = PairQuestion {
         actions: &ACTIONS,
-        users,
-        datasets,
-        literals: literals_of(from, to, scope),
-        references: from.references().union(to.references()),
+        catalog: CatalogQuestion {
+            users,
+            datasets,
+            literals: literals_of(from, to, scope),
+            references: from.references().union(to.references()),
+        },
     };
     PairClasses::new(bundles, question, scope)
 }
@@ -136,16 +140,18 @@ fn list_changes(
     limits: ComparisonLimits,
 ) -> ListedChanges {
     let digests = UserDigests::new(run);
-    let groups = group_changes(run, &digests, shapes).into_iter();
-    let groups = groups.map(|((change, _, _), (principals, datasets))| CountedGroup {
-        change,
-        principals,
-        datasets,
-    });
+    let (groups, changed) = group_changes(run, &digests, shapes);
+    let groups = groups
+        .into_iter()
+        .map(|((change, _, _), (principals, datasets))| CountedGroup {
+            change,
+            principals,
+            datasets,
+        });
     let mut counted: Vec<CountedGroup> = groups.collect();
     counted.sort_by_cached_key(CountedGroup::sort_key);
     let mut changes = ListedChanges {
-        changed: counted.iter().map(CountedGroup::size).sum(),
+        changed,
         changing: counted.iter().fold(0, |all, group| all | group.change.2),
         ..ListedChanges::default()
     };

@@ -32,7 +32,7 @@ pub struct BundleComparison {
     pub users: usize,
     /// How many datasets took part.
     pub datasets: usize,
-    /// How many decisions change: principals times datasets, for each action.
+    /// How many decisions change, in one context or in several: pairs of a principal and a dataset, for each action.
     pub changed: u64,
     /// How many decisions were made to find out.
     pub decided: u64,

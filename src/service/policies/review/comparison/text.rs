@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use crate::domain::action::Action;
-use crate::domain::shown::join_shown;
+use crate::domain::shown::{join_and, join_shown};
 use crate::policy::effect::PolicyDifference;
 
 use super::change::DecisionChange;
@@ -18,6 +18,31 @@ const MAX_SHOWN_GROUPS: usize = 20;
 const MAX_SHOWN_POLICIES: usize = 10;
 const MAX_SHOWN_ASKED: usize = 6;
 
+/// How a reader gets what the text leaves out.
+#[derive(Clone, Copy, Debug)]
+pub struct ComparisonHints {
+    /// Where more groups are.
+    more_groups: &'static str,
+    /// How to ask at other addresses and times: where nothing is confined, and where the question is.
+    elsewhere: &'static str,
+    confined: &'static str,
+}
+
+impl ComparisonHints {
+    /// For `cedargate policy diff`.
+    pub const COMMAND_LINE: Self = Self {
+        more_groups: "--json has them all",
+        elsewhere: "--address and --time ask elsewhere",
+        confined: "--address and --time confine the question, leave them out to ask at others",
+    };
+    /// For the HTTP API.
+    pub const HTTP: Self = Self {
+        more_groups: "`groups` has the largest",
+        elsewhere: "`address` and `time` ask elsewhere",
+        confined: "`address` and `time` confine the question, leave them out to ask at others",
+    };
+}
+
 /// Groups that say the same of several actions.
 struct ShownGroup<'a> {
     first: &'a ChangeGroup,
@@ -27,12 +52,12 @@ struct ShownGroup<'a> {
 impl BundleComparison {
     /// The text for a person.
     #[must_use]
-    pub fn render(&self) -> String {
+    pub fn render(&self, hints: ComparisonHints) -> String {
         let mut text = String::new();
         // Writing to a String cannot fail.
-        self.write_sections(&mut text).ok();
-        self.write_ineffective(&mut text).ok();
-        self.write_asked(&mut text).ok();
+        self.write_sections(&mut text, hints).ok();
+        self.write_ineffective(&mut text, hints).ok();
+        self.write_asked(&mut text, hints).ok();
         for error in &self.errors {
             let _ = writeln!(text, "error in evaluating the new policies: {error}");
         }
@@ -51,7 +76,7 @@ impl BundleComparison {
         text
     }
 
-    fn write_sections(&self, text: &mut String) -> std::fmt::Result {
+    fn write_sections(&self, text: &mut String, hints: ComparisonHints) -> std::fmt::Result {
         if !self.unchanged_in.is_empty() && self.has_changes() {
             writeln!(
                 text,
@@ -92,18 +117,19 @@ impl BundleComparison {
         if count > 0 {
             let decisions: u64 = smaller.map(|group| group.first.size()).sum();
             let decisions = decisions + self.unlisted.decisions;
+            let hint = hints.more_groups;
             writeln!(
                 text,
-                "and {count} smaller groups of {decisions} decisions; --json has them all\n"
+                "and {count} smaller groups of {decisions} decisions; {hint}\n"
             )?;
         }
         Ok(())
     }
 
     /// The policies of the edit that change nothing, and why.
-    fn write_ineffective(&self, text: &mut String) -> std::fmt::Result {
+    fn write_ineffective(&self, text: &mut String, hints: ComparisonHints) -> std::fmt::Result {
         for one in self.ineffective.iter().take(MAX_SHOWN_POLICIES) {
-            writeln!(text, "{}", one.sentence())?;
+            writeln!(text, "{}", one.sentence(hints))?;
         }
         let shown = self.ineffective.len().min(MAX_SHOWN_POLICIES);
         let more = self.more_ineffective + self.ineffective.len() - shown;
@@ -114,7 +140,7 @@ impl BundleComparison {
             let why = if self.from == self.to {
                 "the policies are the same"
             } else {
-                "no policy says anything else: only the schema, the layout, comments or reasons differ"
+                "no policy decides anything else: only the schema, the layout, comments, @reason or @tell differ"
             };
             writeln!(text, "{why}")?;
         }
@@ -125,7 +151,7 @@ impl BundleComparison {
     }
 
     /// Where, when and as whom was asked, if that matters.
-    fn write_asked(&self, text: &mut String) -> std::fmt::Result {
+    fn write_asked(&self, text: &mut String, hints: ComparisonHints) -> std::fmt::Result {
         if !self.is_context_read {
             return Ok(());
         }
@@ -144,10 +170,10 @@ impl BundleComparison {
             writeln!(text, "asked {}", told.join("; "))?;
         }
         if self.is_cut {
-            let hint = "--address and --time ask elsewhere";
+            let hint = hints.elsewhere;
             writeln!(
                 text,
-                "the policies compare with more addresses and times than were asked about: {hint}"
+                "the policies tell more addresses, times and API keys apart than were asked about: {hint}"
             )?;
         }
         Ok(())
@@ -157,8 +183,13 @@ impl BundleComparison {
 impl IneffectivePolicy {
     /// What changes nothing, and why.
     #[must_use]
-    pub fn sentence(&self) -> String {
+    pub fn sentence(&self, hints: ComparisonHints) -> String {
         let (policy, why) = (&self.policy, &self.why);
+        let hint = if self.is_confined {
+            format!("; {}", hints.confined)
+        } else {
+            String::new()
+        };
         let what = match self.difference {
             PolicyDifference::Added => "the new policy",
             PolicyDifference::Changed => "the change of policy",
@@ -169,7 +200,7 @@ impl IneffectivePolicy {
         } else {
             "nothing"
         };
-        format!("{what} `{policy}` changes {nothing}, because {why}")
+        format!("{what} `{policy}` changes {nothing}, because {why}{hint}")
     }
 }
 
@@ -228,14 +259,6 @@ fn distinct(word: &str, all: impl Iterator<Item = String>) -> (String, usize) {
     }
     let shown = join_shown(distinct.iter().map(String::as_str), MAX_SHOWN_ASKED);
     (format!("{word}{shown}"), distinct.len())
-}
-
-fn join_and(words: &[&str]) -> String {
-    match words {
-        [] => String::new(),
-        [one] => (*one).to_owned(),
-        [before @ .., last] => format!("{} and {last}", before.join(", ")),
-    }
 }
 
 fn plural(count: usize, noun: &str) -> String {

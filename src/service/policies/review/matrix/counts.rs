@@ -7,7 +7,7 @@ use crate::domain::dataset::Dataset;
 
 use super::people::{ChosenPeople, PeopleGroup};
 use super::report::PairCounts;
-use super::rows::DatasetsGroup;
+use super::rows::MatrixRowGroup;
 use crate::service::policies::review::asked_contexts::ContextSet;
 use crate::service::policies::review::pair_classes::{
     ActionOutcome, DatasetShape, OutcomeIndex, PairClasses,
@@ -56,7 +56,7 @@ pub(super) struct PairCounter<'r, 'a> {
     pub(super) datasets: &'r [Arc<Dataset>],
     pub(super) people: &'r ChosenPeople,
     pub(super) columns: &'r [PeopleGroup],
-    pub(super) rows: &'r [DatasetsGroup],
+    pub(super) rows: &'r [MatrixRowGroup],
     /// The contexts in which the action can be asked for.
     pub(super) askable: ContextSet,
 }
@@ -227,6 +227,14 @@ impl PairCounter<'_, '_> {
             sums.add(self.run.outcome(*outcome, ACTION), self.askable, *count);
         }
         sums.counts()
+    }
+
+    /// Whether tokens of some pairs that stay permitted would live shorter or longer.
+    pub(super) fn changes_lives(&self, totals: &OutcomeSums) -> bool {
+        totals.iter().any(|(outcome, count)| {
+            let outcome = self.run.outcome(*outcome, ACTION);
+            *count > 0 && outcome.shorter | outcome.longer != 0
+        })
     }
 
     /// How many pairs of some sums are in a context, by its place: permitted before, after, gained and lost.

@@ -6,8 +6,8 @@ use std::str::FromStr;
 use crate::domain::dataset::{RecordStatus, Visibility};
 use crate::domain::id::{DatasetId, UserId};
 use crate::domain::name::RoleName;
+use crate::domain::principal_name::ANONYMOUS;
 
-const ANONYMOUS: &str = "anonymous";
 const NO_ROLE: &str = "no_role";
 const NO_OWNER: &str = "no_owner";
 

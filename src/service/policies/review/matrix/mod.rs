@@ -14,6 +14,8 @@ mod rows;
 
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod told_tests;
 
 use std::sync::Arc;
 
@@ -21,9 +23,10 @@ use crate::domain::action::Action;
 use crate::domain::dataset::Dataset;
 
 use super::asked_contexts::names::name_contexts;
-use super::asked_contexts::{AskedAuthentication, AskedContexts, CallerKind, ContextSet};
+use super::asked_contexts::{AskedAuthentication, CallerKind, ContextScope, ContextSet};
 use super::budget::ReviewBudget;
 use super::bundle_pair::BundlePair;
+use super::catalog_question::CatalogQuestion;
 use super::pair_classes::{PairClasses, PairQuestion};
 use super::shared_datasets::shared_at;
 use counts::{CellSums, ExamplePair, OutcomeSums, PairCounter};
@@ -50,20 +53,7 @@ pub fn access_matrix(
     let datasets = catalog.compared.datasets.iter();
     let datasets: Vec<_> = datasets.map(|dataset| shared_at(dataset, second)).collect();
     let actions = [query.action];
-    let BundlePair { from, to } = bundles;
-    let question = PairQuestion {
-        actions: &actions,
-        users: &catalog.compared.users,
-        datasets: &datasets,
-        literals: to
-            .context_literals_for(&actions)
-            .and(from.context_literals_for(&actions))
-            .and(scope.literals.clone()),
-        references: from
-            .references_for(&actions)
-            .union(to.references_for(&actions)),
-    };
-    let mut run = PairClasses::new(bundles, question, scope);
+    let mut run = classes_of(bundles, catalog, &datasets, (&actions, scope));
     let people = ChosenPeople::new(&run, &query.people.within)?;
     let chosen = ChosenDatasets::new(catalog, &query.datasets.within)?;
     let shapes = run.decide_shapes(
@@ -81,7 +71,7 @@ pub fn access_matrix(
         people: &people,
         columns: &columns,
         rows: &rows,
-        askable: askable(&run.decider.asked, query.action),
+        askable: run.decider.asked.askable(query.action),
     };
     let cells = counter.count(&shapes, || budget.check(run.decider.decided))?;
     let situations = Situations {
@@ -96,12 +86,14 @@ pub fn access_matrix(
             .and_then(|example| situations.example(&example, &datasets)),
     };
     Ok(AccessMatrix {
-        from: from.revision().clone(),
-        to: to.revision().clone(),
+        from: bundles.from.revision().clone(),
+        to: bundles.to.revision().clone(),
         action: query.action,
         people: people.count(),
         datasets: chosen.count(),
         is_cut: run.decider.asked.is_cut,
+        errors: run.decider.errors.iter().cloned().collect(),
+        changes_token_lives: counter.changes_lives(&cells.totals),
         columns: columns
             .iter()
             .map(|column| column.column(run.users))
@@ -119,11 +111,29 @@ pub fn access_matrix(
     })
 }
 
-/// The contexts in which an action can be asked for: a key denies what is beyond it, whatever the policies say.
-fn askable(asked: &AskedContexts, action: Action) -> ContextSet {
-    let may_ask = asked.iter().map(|(_, _, caller)| caller.may_ask(action));
-    let places = may_ask.enumerate().filter(|(_, may_ask)| *may_ask);
-    places.fold(0, |set, (place, _)| set | 1 << place)
+/// The classes that are counted; nothing is decided yet.
+fn classes_of<'a>(
+    bundles: BundlePair<'a>,
+    catalog: &'a MatrixCatalog,
+    datasets: &'a [Arc<Dataset>],
+    (actions, scope): (&'a [Action], &ContextScope),
+) -> PairClasses<'a> {
+    let BundlePair { from, to } = bundles;
+    let question = PairQuestion {
+        actions,
+        catalog: CatalogQuestion {
+            users: &catalog.compared.users,
+            datasets,
+            literals: to
+                .context_literals_for(actions)
+                .and(from.context_literals_for(actions))
+                .and(scope.literals.clone()),
+            references: from
+                .references_for(actions)
+                .union(to.references_for(actions)),
+        },
+    };
+    PairClasses::new(bundles, question, scope)
 }
 
 /// The contexts as they are told: of what the policies do not read, nothing.
@@ -144,9 +154,7 @@ impl Situations<'_, '_> {
             time: Some(time).filter(|_| self.is_time_read),
             authentication: match caller {
                 CallerKind::SignedIn => AskedAuthentication::SignedIn,
-                CallerKind::UnlimitedKey
-                | CallerKind::KeyForActions(_)
-                | CallerKind::KeyForDataset => AskedAuthentication::ApiKey,
+                CallerKind::Key(_) => AskedAuthentication::ApiKey,
                 CallerKind::As(authentication) => AskedAuthentication::As(authentication),
             },
         })

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use crate::domain::id::UserId;
 use crate::domain::name::RoleName;
-use crate::domain::principal::User;
+use crate::domain::principal::{Principal, User};
 use crate::domain::shown::join_first;
 
 use super::keys::PeopleKey;
@@ -31,10 +31,15 @@ pub(super) struct PeopleGroup {
 }
 
 impl ChosenPeople {
-    /// Those who are in all groups of some keys.
+    /// Those who are in all groups of some keys, and who can authenticate as it is asked.
     pub(super) fn new(run: &PairClasses<'_>, within: &[PeopleKey]) -> Result<Self, MatrixError> {
-        let mut users = vec![true; run.users.len()];
-        let mut is_anonymous = true;
+        let asked = &run.decider.asked;
+        let possible = run.users.iter().map(|user| {
+            let principal = Principal::User(Arc::clone(user));
+            asked.is_possible(&principal)
+        });
+        let mut users: Vec<bool> = possible.collect();
+        let mut is_anonymous = asked.is_possible(&Principal::Anonymous);
         for key in within {
             let is_in = members(run, key)?;
             is_anonymous &= *key == PeopleKey::Anonymous;

@@ -24,6 +24,10 @@ pub struct AccessMatrix {
     pub datasets: usize,
     /// Whether there would have been more contexts to ask in, which was too much.
     pub is_cut: bool,
+    /// Errors in evaluating the policies after, each of which denies; the first few.
+    pub errors: Vec<String>,
+    /// Whether tokens of pairs that stay permitted would live shorter or longer: no cell says so.
+    pub changes_token_lives: bool,
     /// The columns.
     pub columns: Vec<MatrixColumn>,
     /// The rows.

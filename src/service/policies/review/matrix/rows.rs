@@ -21,7 +21,7 @@ pub(super) struct ChosenDatasets {
 }
 
 /// A row, and the places of its datasets.
-pub(super) struct DatasetsGroup {
+pub(super) struct MatrixRowGroup {
     pub(super) key: DatasetKey,
     pub(super) members: Vec<usize>,
 }
@@ -64,12 +64,12 @@ impl ChosenDatasets {
         &self,
         catalog: &MatrixCatalog,
         by: &DatasetGrouping,
-    ) -> Vec<DatasetsGroup> {
+    ) -> Vec<MatrixRowGroup> {
         let all = &catalog.compared.datasets;
         let chosen = self
             .places()
             .filter_map(|place| Some((place, all.get(place)?)));
-        let group = |(key, members)| DatasetsGroup { key, members };
+        let group = |(key, members)| MatrixRowGroup { key, members };
         match by {
             DatasetGrouping::Visibility => {
                 let mut groups: HashMap<Visibility, Vec<usize>> = HashMap::new();
@@ -159,7 +159,7 @@ fn is_in_group(dataset: &Dataset, key: &DatasetKey) -> bool {
     }
 }
 
-impl DatasetsGroup {
+impl MatrixRowGroup {
     /// The row.
     pub(super) fn row(&self, catalog: &MatrixCatalog) -> MatrixRow {
         let first = self.members.first();

@@ -11,12 +11,9 @@ use super::keys::{DatasetKey, PeopleKey};
 use super::*;
 use crate::domain::caller::Authentication;
 use crate::domain::client_address::AssumedAddress;
-use crate::domain::id::{DatasetId, UserId};
 use crate::domain::principal::{Principal, User};
 use crate::policy::Bundle;
 use crate::policy::context_literals::ContextLiterals;
-use crate::service::policies::review::asked_contexts::ContextScope;
-use crate::service::policies::review::budget::ReviewStopped;
 use crate::service::policies::review::generated::{some_catalog, two_bundles};
 use crate::service::policies::review::pair_classes::ActionOutcome;
 use crate::storage::Catalog;
@@ -31,6 +28,8 @@ fn some_scope() -> impl Strategy<Value = ContextScope> {
             AskedAuthentication::SignedIn,
             AskedAuthentication::ApiKey,
             AskedAuthentication::As(Authentication::Issuer),
+            AskedAuthentication::As(Authentication::Password),
+            AskedAuthentication::As(Authentication::None),
         ]),
     );
     (address, authentication).prop_map(|(address, authentication)| ContextScope {
@@ -42,7 +41,7 @@ fn some_scope() -> impl Strategy<Value = ContextScope> {
     })
 }
 
-fn catalog_of(catalog: Catalog) -> MatrixCatalog {
+pub(super) fn catalog_of(catalog: Catalog) -> MatrixCatalog {
     let users = catalog.users.into_iter();
     let users: Vec<_> = users.map(|record| Arc::new(record.user)).collect();
     let datasets = catalog.datasets.into_iter().map(Arc::new);
@@ -59,14 +58,14 @@ fn axis<By, Key>(by: By) -> MatrixAxis<By, Key> {
 
 /// One question, asked again with other groups.
 #[derive(Clone)]
-struct Asked<'a> {
-    bundles: BundlePair<'a>,
-    catalog: &'a MatrixCatalog,
-    query: MatrixQuery,
+pub(super) struct Asked<'a> {
+    pub(super) bundles: BundlePair<'a>,
+    pub(super) catalog: &'a MatrixCatalog,
+    pub(super) query: MatrixQuery,
 }
 
 impl Asked<'_> {
-    fn matrix(&self) -> AccessMatrix {
+    pub(super) fn matrix(&self) -> AccessMatrix {
         let budget = ReviewBudget::new(u64::MAX, Duration::MAX);
         access_matrix(self.bundles, self.catalog, &self.query, &budget).unwrap()
     }
@@ -86,28 +85,40 @@ impl Asked<'_> {
 
     /// What is decided about every pair, one by one, and the contexts in which the action can be asked for.
     fn decided(&self) -> (Vec<Decided>, ContextSet) {
-        let (BundlePair { from, to }, actions) = (self.bundles, [self.query.action]);
-        let literals = to
-            .context_literals_for(&actions)
-            .and(from.context_literals_for(&actions));
-        let asked = AskedContexts::new(&literals, &self.query.scope);
-        let askable = askable(&asked, self.query.action);
-        let mut decider = crate::service::policies::review::pair_classes::PairDecider::new(
-            from, to, &actions, asked,
-        );
+        let actions = [self.query.action];
+        let datasets = &self.catalog.compared.datasets;
+        let asked = (&actions[..], &self.query.scope);
+        let mut run = classes_of(self.bundles, self.catalog, datasets, asked);
+        let askable = run.decider.asked.askable(self.query.action);
         let users = self.catalog.compared.users.iter().cloned().map(Some);
         let mut all = Vec::new();
         for user in users.chain([None]) {
+            if !can_authenticate(user.as_deref(), self.query.scope.authentication) {
+                continue;
+            }
             let principal = user.clone().map_or(Principal::Anonymous, Principal::User);
-            for dataset in &self.catalog.compared.datasets {
+            for dataset in datasets {
                 all.push(Decided {
                     user: user.clone(),
                     dataset: Arc::clone(dataset),
-                    outcome: decider.decide(&principal, dataset)[0],
+                    outcome: run.decider.decide(&principal, dataset)[0],
                 });
             }
         }
         (all, askable)
+    }
+}
+
+/// Whether a user, or somebody who did not sign in, can call so.
+fn can_authenticate(user: Option<&User>, asked: Option<AskedAuthentication>) -> bool {
+    match asked {
+        None | Some(AskedAuthentication::SignedIn) => true,
+        Some(AskedAuthentication::ApiKey) => user.is_some(),
+        Some(AskedAuthentication::As(Authentication::None)) => user.is_none(),
+        Some(AskedAuthentication::As(Authentication::Issuer)) => {
+            user.is_some_and(|user| user.issuer.is_some())
+        }
+        Some(AskedAuthentication::As(_)) => user.is_some_and(|user| user.issuer.is_none()),
     }
 }
 
@@ -235,7 +246,7 @@ fn check(
     Ok(())
 }
 
-fn asked<'a>(
+pub(super) fn asked<'a>(
     (from, to): (&'a Bundle, &'a Bundle),
     catalog: &'a MatrixCatalog,
     (action, scope): (Action, ContextScope),
@@ -327,63 +338,4 @@ proptest! {
         }
         prop_assert_eq!(columns, expected.columns);
     }
-}
-
-#[test]
-fn a_group_without_members_is_unknown_and_a_review_may_be_stopped() {
-    let bundle = Bundle::embedded().unwrap();
-    let mut runner = proptest::test_runner::TestRunner::deterministic();
-    let catalog = some_catalog().new_tree(&mut runner).unwrap().current();
-    let catalog = catalog_of(catalog);
-    let scope = ContextScope {
-        address: None,
-        time: None,
-        authentication: None,
-        now: 0,
-        literals: ContextLiterals::default(),
-    };
-    let asked = asked((&bundle, &bundle), &catalog, (Action::Read, scope));
-    let ask = |asked: &Asked<'_>, budget: &ReviewBudget| {
-        access_matrix(asked.bundles, asked.catalog, &asked.query, budget).map(|_| ())
-    };
-    let unlimited = ReviewBudget::new(u64::MAX, Duration::MAX);
-    assert_eq!(ask(&asked, &unlimited), Ok(()));
-    let nobody = uuid::Uuid::max();
-    for key in [
-        PeopleKey::User(UserId(nobody)),
-        PeopleKey::Class(UserId(nobody)),
-        PeopleKey::Role(Some("unknown".parse().unwrap())),
-    ] {
-        let mut other = asked.clone();
-        other.query.people.within = vec![key.clone()];
-        assert_eq!(ask(&other, &unlimited), Err(MatrixError::UnknownGroup));
-        let mut other = asked.clone();
-        other.query.people.after = Some(key);
-        assert_eq!(ask(&other, &unlimited), Err(MatrixError::UnknownGroup));
-    }
-    for key in [
-        DatasetKey::Dataset(DatasetId(nobody)),
-        DatasetKey::Owner(Some(UserId(nobody))),
-        DatasetKey::Tag {
-            name: "unknown".to_owned(),
-            value: Some("y".to_owned()),
-        },
-    ] {
-        let mut other = asked.clone();
-        other.query.datasets.within = vec![key];
-        assert_eq!(ask(&other, &unlimited), Err(MatrixError::UnknownGroup));
-    }
-    let stopped = |reason| Err(MatrixError::Stopped(reason));
-    assert_eq!(
-        ask(&asked, &ReviewBudget::new(1, Duration::MAX)),
-        stopped(ReviewStopped::TooMuch)
-    );
-    assert_eq!(
-        ask(&asked, &ReviewBudget::new(u64::MAX, Duration::ZERO)),
-        stopped(ReviewStopped::TooMuch)
-    );
-    unlimited
-        .is_given_up
-        .store(true, std::sync::atomic::Ordering::Relaxed);
-    assert_eq!(ask(&asked, &unlimited), stopped(ReviewStopped::GivenUp));
 }

@@ -10,9 +10,8 @@ use crate::domain::resource::Resource;
 use crate::policy::Bundle;
 
 use crate::service::policies::review::asked_contexts::{AskedContexts, ContextSet};
+use crate::service::policies::review::catalog_question::MAX_ERRORS;
 
-/// The most evaluation errors that are listed.
-const MAX_ERRORS: usize = 20;
 /// The most pairs of a principal and a dataset that are kept to find out why nothing changes.
 const MAX_KEPT_PAIRS: usize = 2_000;
 
@@ -44,6 +43,8 @@ pub(in crate::service::policies::review) struct PairDecider<'a> {
     pub(in crate::service::policies::review) effective: BTreeSet<String>,
     /// The first pairs of a principal and a dataset that were decided about.
     pub(in crate::service::policies::review) pairs: Vec<(Principal, Arc<Dataset>)>,
+    /// Whether there were more pairs.
+    is_pair_left_out: bool,
 }
 
 impl<'a> PairDecider<'a> {
@@ -62,7 +63,13 @@ impl<'a> PairDecider<'a> {
             errors: BTreeSet::new(),
             effective: BTreeSet::new(),
             pairs: Vec::new(),
+            is_pair_left_out: false,
         }
+    }
+
+    /// Whether every pair that was decided about is kept.
+    pub(in crate::service::policies::review) fn has_all_pairs(&self) -> bool {
+        !self.is_pair_left_out
     }
 
     /// What both decide about a principal and a dataset, for each action.
@@ -73,19 +80,13 @@ impl<'a> PairDecider<'a> {
     ) -> Vec<ActionOutcome> {
         if self.pairs.len() < MAX_KEPT_PAIRS {
             self.pairs.push((principal.clone(), Arc::clone(dataset)));
+        } else {
+            self.is_pair_left_out = true;
         }
         let resource = Resource::Dataset(Arc::clone(dataset));
         let mut outcomes = vec![ActionOutcome::default(); self.actions.len()];
-        let contexts: Vec<_> = self.asked.iter().enumerate().collect();
-        let callers = self.asked.callers.len();
-        for (index, (address, second, caller)) in contexts {
-            // Nobody who did not sign in calls with a key: all callers are the same one.
-            let same = if principal.is_anonymous() { callers } else { 1 };
-            if same > 1 && !self.asked.stands_for_anonymous(caller) {
-                continue;
-            }
-            let set = (0..same).fold(0, |set, more| set | 1 << (index + more));
-            let context = caller.context(principal, dataset, (address, second));
+        for (set, place) in self.asked.of_principal(principal) {
+            let context = self.asked.context(place, principal, dataset);
             for (action, outcome) in self.actions.iter().copied().zip(&mut outcomes) {
                 let key = context.key.as_ref();
                 let is_beyond =

@@ -14,14 +14,14 @@ use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use crate::domain::dataset::Dataset;
-use crate::domain::id::{DatasetId, UserId};
+use crate::domain::id::UserId;
 use crate::domain::name::RoleName;
 use crate::domain::principal::{Principal, User};
 use crate::policy::references::PolicyReferences;
 
-use super::asked_contexts::{AskedContexts, ContextScope};
+use super::asked_contexts::ContextScope;
 use super::bundle_pair::BundlePair;
-use super::named_attributes::named_by_attributes;
+use super::catalog_question::AskedOfCatalog;
 use super::projection::{
     PrincipalProjection, ResourceProjection, has_other_reader_role, is_reader_by_other_role,
 };
@@ -81,23 +81,9 @@ impl<'a> PairClasses<'a> {
         question: PairQuestion<'a>,
         scope: &ContextScope,
     ) -> Self {
-        let PairQuestion {
-            actions,
-            users,
-            datasets,
-            literals,
-            mut references,
-        } = question;
-        let of_users = users.iter().map(|user| &user.attributes);
-        let of_datasets = datasets.iter().map(|dataset| &dataset.attributes);
-        let literals = literals.and_attributes(&references, of_users.chain(of_datasets));
-        // A key for a dataset has the id of the dataset as a text.
-        let texts = literals.key_texts.iter();
-        let in_texts = texts.filter_map(|text| text.parse().ok());
-        references.datasets.extend(in_texts.map(DatasetId));
-        let asked = AskedContexts::new(&literals, scope);
-        let named = named_by_attributes(&bundles.views(&references), users, datasets);
-        references.add_referred(named);
+        let PairQuestion { actions, catalog } = question;
+        let (users, datasets) = (catalog.users, catalog.datasets);
+        let AskedOfCatalog { references, asked } = catalog.asked(&bundles.schemas(), scope);
         let nothing = vec![ActionOutcome::default(); actions.len()];
         let mut classes = Self {
             decider: PairDecider::new(bundles.from, bundles.to, actions, asked),
