@@ -243,7 +243,7 @@ fn axis<By, Key>(by: By) -> MatrixAxis<By, Key> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 32, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 10, ..ProptestConfig::default() })]
 
     #[test]
     fn a_change_of_any_request_is_in_the_comparison_and_in_the_matrix(
