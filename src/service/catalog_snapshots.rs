@@ -219,6 +219,50 @@ async fn drop_when_unused(kept: Weak<Mutex<Kept>>) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::caller::Authentication;
+    use crate::domain::client_address::ClientAddress;
+    use crate::domain::principal::Principal;
+
+    fn snapshot(generation: i64) -> Arc<CatalogSnapshot> {
+        Arc::new(CatalogSnapshot {
+            generation,
+            users: Vec::new(),
+            datasets: Vec::new(),
+        })
+    }
+
+    fn anonymous() -> Caller {
+        Caller {
+            principal: Principal::Anonymous,
+            authentication: Authentication::None,
+            key: None,
+            address: ClientAddress::Unknown,
+            is_foreign_page: false,
+        }
+    }
+
+    #[tokio::test]
+    async fn of_what_is_not_kept_no_view_is_kept_and_one_task_drops_all() {
+        let (snapshots, bundle) = (CatalogSnapshots::default(), Bundle::embedded().unwrap());
+        let (bundle, view) = (Arc::new(bundle), Arc::default());
+        let generations = [snapshot(1), snapshot(2)];
+        let key = || ViewKey {
+            caller: anonymous(),
+            bundle: Arc::clone(&bundle),
+            seconds: (0, 10),
+        };
+        for generation in &generations {
+            snapshots.keep(Arc::clone(generation));
+        }
+        let kept = generations.each_ref().map(|generation| {
+            snapshots.keep_view(generation, key(), &view);
+            let found = snapshots.view(generation, &anonymous(), &bundle, 5);
+            found.is_some()
+        });
+        assert_eq!(kept, [false, true]);
+        let tasks = tokio::runtime::Handle::current().metrics();
+        assert_eq!(tasks.num_alive_tasks(), 1);
+    }
 
     #[test]
     fn a_catalog_that_takes_too_much_memory_is_not_read() {

@@ -188,6 +188,28 @@ async fn a_draft_that_the_policy_gate_refuses_changes_nothing() {
 }
 
 #[tokio::test]
+async fn a_draft_that_an_operator_would_have_to_accept_says_how_that_is_done() {
+    let folder = copy_of_shipped_policies();
+    let server = Server::start_with(ServerOptions {
+        environment: vec![
+            ("CEDARGATE_POLICY_DIR", folder.path().display().to_string()),
+            ("CEDARGATE_POLICY_WRITES", "allow".to_owned()),
+            ("CEDARGATE_GATE_PROOFS", "off".to_owned()),
+            ("CEDARGATE_GATE_INVARIANTS", "locked".to_owned()),
+        ],
+        ..ServerOptions::default()
+    })
+    .await;
+    let ada = AdminClient::sign_in(&server, "ada").await;
+    let draft = draft(&ada, json!({"invariants/shares.cedar": null})).await;
+    let now = folder_revision(&ada).await;
+    let refused = last_event(&publish(&ada, &draft, &now).await, "refused");
+    let details = refused["details"].as_array().unwrap();
+    let advice = details.last().unwrap().as_str().unwrap();
+    assert!(advice.contains("apply its patch"), "{details:?}");
+}
+
+#[tokio::test]
 async fn the_second_of_two_authors_is_told_what_changed_beneath_and_loses_nothing() {
     let (folder, server) = publishing_server().await;
     let (ada, eve) = (
@@ -251,7 +273,7 @@ async fn only_who_may_edit_policies_publishes_its_own_drafts_and_says_what_they_
     publish(&mo, &of_ada, &before.1).await.problem(404);
     publish(&ada, &of_mo, &before.1).await.problem(404);
     let path = format!("{DRAFTS}/{of_ada}/publish");
-    ada.post(&path, json!({})).await.problem(400);
+    ada.post(&path, json!({})).await.problem(422);
     ada.post(&format!("{path}?version=1"), json!({}))
         .await
         .problem(428);

@@ -23,7 +23,6 @@ use super::proof_file::ProofFile;
 use super::rejection::{RejectedBundle, RejectionReason};
 use super::snapshot::{FolderSnapshot, PolicySource};
 use super::status::ReloadStatus;
-use super::unfinished_publish::is_on_record;
 use super::warnings::FolderWarnings;
 
 /// Why the server cannot start with its policies.
@@ -241,7 +240,7 @@ fn settle_publish(
         Ok(None) => return Ok(Ok(())),
         Err(error) => return Ok(Err(error)),
     };
-    let is_on_record = is_on_record(database, unfinished.journal());
+    let is_on_record = unfinished.journal().is_on_record(database);
     let is_on_record = Handle::current().block_on(is_on_record)?;
     Ok(unfinished.settle(is_on_record, before))
 }

@@ -13,6 +13,8 @@ use sha2::{Digest, Sha256};
 
 use crate::atomic_file::{PRIVATE_MODE, atomic_write};
 use crate::domain::id::UserId;
+use crate::domain::policy_revision::RevisionOrigin;
+use crate::storage::{Database, MAX_KEPT_REVISIONS, StorageError};
 
 /// The largest journal, in bytes: two policy folders of the largest size, escaped as JSON.
 const MAX_JOURNAL_SIZE: u64 = 256 * 1024 * 1024;
@@ -42,6 +44,20 @@ pub(super) struct JournalFile {
     pub(super) link: Option<PathBuf>,
     /// What it becomes; none if it is removed.
     pub(super) after: Option<Arc<str>>,
+}
+
+impl PublishJournal {
+    /// Whether what it is about came into force, and is on record.
+    pub(super) async fn is_on_record(&self, database: &Database) -> Result<bool, StorageError> {
+        let limit = u32::try_from(MAX_KEPT_REVISIONS).unwrap_or(u32::MAX);
+        let revisions = database.list_policy_revisions(None, limit).await?;
+        Ok(revisions.iter().any(|revision| {
+            revision.number > self.history
+                && revision.folder_revision == self.to
+                && revision.origin == RevisionOrigin::Publish
+                && revision.user == Some(self.user)
+        }))
+    }
 }
 
 /// Where the journal of a policy folder is.
