@@ -13,6 +13,10 @@ const ACTION_TYPE: &str = "KeyAction";
 
 /// What some policies read of `context.key`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is read, or not, without the others"
+)]
 pub struct KeyLiterals {
     /// Whether it is read at all.
     pub is_read: bool,
@@ -146,7 +150,7 @@ fn part_of_key(expression: &Expr) -> Option<&str> {
         }
         ExprKind::ExtHasAttr { expr, attrs } if is_key(expr) => Some(attrs.first().as_str()),
         ExprKind::ExtHasAttr { attrs, .. } if asks_for_key(expression) => {
-            attrs.iter().nth(1).map(|part| part.as_str())
+            attrs.iter().nth(1).map(cedar_policy::pst::SmolStr::as_str)
         }
         _ => None,
     }

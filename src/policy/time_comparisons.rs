@@ -30,6 +30,10 @@ const MAX_MOVES: usize = 3;
 
 /// What one comparison with `context.time` has.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is written, or not, without the others"
+)]
 pub(super) struct TimeComparison {
     /// The attributes that it reads, by name.
     pub(super) attributes: BTreeSet<String>,

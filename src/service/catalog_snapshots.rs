@@ -236,7 +236,7 @@ mod tests {
             principal: Principal::Anonymous,
             authentication: Authentication::None,
             key: None,
-            address: ClientAddress::Unknown,
+            address: ClientAddress::Known([127, 0, 0, 1].into()),
             is_foreign_page: false,
         }
     }

@@ -260,11 +260,11 @@ fn file_list(edit: &DraftEdit) -> String {
 }
 
 /// The names, in quotes; so many of them at most that a record or a message has room for it.
-pub(super) fn list_of<'a>(names: impl Iterator<Item = &'a String> + Clone) -> String {
-    let known = || names.clone().filter(|name| check_file_name(name).is_ok());
-    let names = known().take(MAX_RECORDED_FILES);
-    let mut names: Vec<String> = names.map(|name| format!("{name:?}")).collect();
-    let more = known().count().saturating_sub(MAX_RECORDED_FILES);
+pub(super) fn list_of<'a>(names: impl Iterator<Item = &'a String>) -> String {
+    let mut known = names.filter(|name| check_file_name(name).is_ok());
+    let first = known.by_ref().take(MAX_RECORDED_FILES);
+    let mut names: Vec<String> = first.map(|name| format!("{name:?}")).collect();
+    let more = known.count();
     if more > 0 {
         names.push(format!("and {more} more"));
     }

@@ -66,18 +66,17 @@ impl Administration {
             let (caller, bundle) = (&authorizer.caller, authorizer.bundle());
             let second = authorizer.context().unix_millis.div_euclid(1_000);
             let known = snapshots.view(&snapshot, caller, bundle, second);
-            let view = match known {
-                Some(view) => view,
-                None => {
-                    let view = Arc::new(visible(&authorizer, &snapshot, &budget)?);
-                    let key = ViewKey {
-                        caller: caller.clone(),
-                        bundle: Arc::clone(bundle),
-                        seconds: (second, seen_until(&authorizer, &snapshot, second)),
-                    };
-                    snapshots.keep_view(&snapshot, key, &view);
-                    view
-                }
+            let view = if let Some(view) = known {
+                view
+            } else {
+                let view = Arc::new(visible(&authorizer, &snapshot, &budget)?);
+                let key = ViewKey {
+                    caller: caller.clone(),
+                    bundle: Arc::clone(bundle),
+                    seconds: (second, seen_until(&authorizer, &snapshot, second)),
+                };
+                snapshots.keep_view(&snapshot, key, &view);
+                view
             };
             review(&authorizer, &view, &budget).map_err(Into::into)
         };

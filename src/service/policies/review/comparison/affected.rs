@@ -238,9 +238,9 @@ pub(super) fn group_changes(
     let mut changed = 0_u64;
     shapes.sort_by_key(|shape| (shape.signature, shape.sample()));
     let mut groups = AffectedGroups::new();
-    let mut changes: Option<SignatureChanges<'_, '_>> = None;
+    let mut last: Option<SignatureChanges<'_, '_>> = None;
     for shape in shapes {
-        let of_signature = match changes.take() {
+        let of_signature = match last.take() {
             Some(known) if known.signature() == shape.signature => known,
             Some(_) | None => SignatureChanges::new(run, digests, shape.signature),
         };
@@ -252,7 +252,7 @@ pub(super) fn group_changes(
                 .or_insert_with(|| (principals, Vec::new()));
             datasets.extend(&shape.datasets);
         }
-        changes = Some(of_signature);
+        last = Some(of_signature);
     }
     for (_, datasets) in groups.values_mut() {
         datasets.sort_unstable();

@@ -150,24 +150,22 @@ fn list_changes(
         });
     let mut counted: Vec<CountedGroup> = groups.collect();
     counted.sort_by_cached_key(CountedGroup::sort_key);
-    let mut changes = ListedChanges {
+    let mut all = ListedChanges {
         changed,
-        changing: counted.iter().fold(0, |all, group| all | group.change.2),
+        changing: counted.iter().fold(0, |any, group| any | group.change.2),
         ..ListedChanges::default()
     };
     let unlisted = counted.split_off(limits.groups.min(counted.len()));
-    changes.unlisted = UnlistedChanges {
+    all.unlisted = UnlistedChanges {
         groups: unlisted.len(),
         decisions: unlisted.iter().map(CountedGroup::size).sum(),
     };
     let describe = UserDescriptions::new(run.users, &digests);
     let listed = counted.into_iter();
     let listed = listed.filter_map(|group| group.list(run, datasets, &describe, limits));
-    changes.groups = listed.collect();
-    changes
-        .groups
-        .sort_by(|a, b| a.sort_key().cmp(&b.sort_key()));
-    changes
+    all.groups = listed.collect();
+    all.groups.sort_by(|a, b| a.sort_key().cmp(&b.sort_key()));
+    all
 }
 
 /// All changes, some of them listed.

@@ -159,7 +159,7 @@ impl BundleComparison {
         let parts = [
             distinct("from ", asked.clone().map(|one| one.address.to_string())),
             distinct("at ", asked.clone().map(|one| one.time.clone())),
-            distinct("", asked.map(|one| one.caller.to_owned())),
+            distinct("", asked.map(|one| one.caller.clone())),
         ];
         let told: Vec<&str> = parts
             .iter()
