@@ -219,7 +219,7 @@ async fn drop_when_unused(kept: Weak<Mutex<Kept>>) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::caller::Authentication;
+    use crate::domain::caller::{Authentication, UNSPECIFIED_ADDRESS};
     use crate::domain::client_address::ClientAddress;
     use crate::domain::principal::Principal;
 
@@ -236,7 +236,7 @@ mod tests {
             principal: Principal::Anonymous,
             authentication: Authentication::None,
             key: None,
-            address: ClientAddress::Known([127, 0, 0, 1].into()),
+            address: ClientAddress::Known(UNSPECIFIED_ADDRESS),
             is_foreign_page: false,
         }
     }
