@@ -7,9 +7,9 @@ use serde_json::Value;
 
 use crate::domain::attributes::Attributes;
 
-use super::context_literals::{
-    ContextLiterals, MAX_LITERALS, milliseconds_of_datetime, milliseconds_of_duration,
-    parse_network, push_all,
+use super::context_literals::ContextLiterals;
+use super::literal_values::{
+    MAX_LITERALS, milliseconds_of_datetime, milliseconds_of_duration, parse_network, push_all,
 };
 use super::references::PolicyReferences;
 use super::time_comparisons::{ComparedValues, TimeEdges};

@@ -6,7 +6,7 @@ use cedar_policy_core::ast::{BinaryOp, Expr, ExprKind, Literal, Var};
 
 use crate::domain::id::DatasetId;
 
-use super::context_literals::push_all;
+use super::literal_values::push_all;
 
 /// The type of the words of `context.key.actions`.
 const ACTION_TYPE: &str = "KeyAction";

@@ -104,6 +104,7 @@ mod index;
 mod json_span;
 mod known_valid;
 mod links;
+mod literal_values;
 mod named_users;
 mod networks;
 mod pair_traits;

@@ -10,7 +10,7 @@ use std::collections::{BTreeSet, HashSet};
 use cedar_policy_core::ast::{BinaryOp, Expr, ExprKind, Literal, Var};
 
 use super::address::context_attribute;
-use super::context_literals::{
+use super::literal_values::{
     MAX_LITERALS, milliseconds_of_datetime, milliseconds_of_duration, whole_seconds,
 };
 use super::reach::string_literals;

@@ -89,8 +89,13 @@ impl UncoveredPolicies {
                 .case_file()
                 .unwrap_or_else(|| "new.cases.json".to_owned());
             let file = bundle.sources.label(&file);
+            let place = if bundle.sources.origin.is_empty() {
+                ", in the policy folder"
+            } else {
+                ""
+            };
             let help = format!(
-                "add one: cedargate policy explain --principal WHO --action read --dataset ID --save-case {file}"
+                "add one{place}: cedargate policy explain --principal WHO --action read --dataset ID --save-case {file}"
             );
             let warning = bundle.warning_at_policy(&first.id, message);
             Some(warning.with_help(help))

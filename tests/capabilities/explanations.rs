@@ -156,7 +156,8 @@ async fn a_malformed_request_or_an_unknown_user_is_refused() {
     assert_eq!(explanation["address"], "192.0.2.7");
     assert_eq!(explanation["time"], "2026-03-01T12:00:00Z");
     for (field, value) in [
-        ("authentication", json!("issuer")),
+        ("authentication", json!("cookie")),
+        ("authentication", json!("none")),
         ("principal", json!(null)),
         ("action", json!("view_users")),
         ("action", json!("")),

@@ -187,7 +187,7 @@ fn very_many_networks_and_times_are_asked_about_as_far_as_there_is_room() {
     let answer = diff(&catalog, edited.path(), &[]);
     assert!(answer.contains("from any other known address"), "{answer}");
     assert!(
-        answer.contains("more addresses and times than were asked about"),
+        answer.contains("more addresses, times and API keys apart than were asked about"),
         "{answer}"
     );
     assert!(answer.lines().count() < 60, "{answer}");

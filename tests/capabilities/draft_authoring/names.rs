@@ -87,7 +87,7 @@ async fn an_author_finds_a_dataset_behind_very_many_that_it_may_not_see() {
     let of = |number: usize| {
         let visibility = if number < 450 { "private" } else { "public" };
         format!(
-            "[[datasets]]\nid = \"{}\"\ntitle = \"Many {number}\"\nvisibility = \"{visibility}\"\n",
+            "[[datasets]]\nid = \"{}\"\ntitle = \"Many {number}\"\nvisibility = \"{visibility}\"\nrecord_status = \"published\"\n",
             uuid::Uuid::from_u128(u128::try_from(number).unwrap())
         )
     };

@@ -10,7 +10,6 @@ use futures_util::StreamExt;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::policy_reload::public_policy_with_ttl;
 use crate::support::admin_client::USERS;
 use crate::support::cli::copy_of_shipped_policies;
 use crate::support::eventually;
@@ -18,6 +17,12 @@ use crate::support::server::{CATALOG, PASSWORD, TestResponse, apply};
 use crate::support::server_process::{ProcessSettings, ServerProcess};
 
 use super::{DRAFTS, files};
+
+/// A policy that nothing is known of before the solver was asked.
+const UNPROVED: &str = "@id(\"more\") @reason(\"x\")\n\
+    permit (principal in Role::\"hydrology\", action == Action::\"read\", resource is Dataset)\n\
+    when { resource.visibility == Visibility::\"internal\" && \
+    resource.record_status == RecordStatus::\"published\" };";
 
 /// A server whose solver waits until a file is there, once it has started.
 struct SlowJudge {
@@ -61,7 +66,7 @@ impl SlowJudge {
 
     /// Begins to publish, and waits until the draft is being proved.
     async fn begin_to_publish(&self, session: &str) -> reqwest::Response {
-        let edit = json!({"files": {"public.cedar": public_policy_with_ttl(50)}});
+        let edit = json!({"files": {"more.cedar": UNPROVED}});
         let request = self.process.post(DRAFTS, session).json(&edit);
         let draft = TestResponse::send(request).await.json();
         let id = draft["id"].as_str().unwrap();
