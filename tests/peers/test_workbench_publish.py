@@ -139,7 +139,7 @@ def test_what_is_typed_while_a_publication_runs_is_the_draft_afterwards(
     edit(workbench, "public.cedar", "// Public data", "// Published: public data")
     workbench.go("Publish")
     held = []
-    web_page.route("**/publish", lambda route: held.append(route))
+    web_page.route("**/publish?*", lambda route: held.append(route))
     workbench.button("Publish now").click()
     expect(workbench.button("Give up")).to_be_visible()
     until(lambda: web_page.wait_for_timeout(20) or held, "the request to publish")

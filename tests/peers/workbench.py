@@ -190,6 +190,7 @@ def publish_elsewhere(server, name, old, new):
     drafts = Drafts(server)
     draft = drafts.create({name: text.replace(old, new, 1)})
     headers = {**drafts.headers, "If-Match": f'"{draft["base_revision"]}"'}
-    response = server.post(f"/admin/policies/drafts/{draft['id']}/publish", headers=headers)
+    path = f"/admin/policies/drafts/{draft['id']}/publish?version={draft['version']}"
+    response = server.post(path, headers=headers)
     assert "event: published" in response.text, response.text
     drafts.call("DELETE", f"/{draft['id']}")
