@@ -241,9 +241,14 @@ impl<T> IntoResponse for EventStream<T> {
 
 impl<T: FinalEvent> ApiResponse for EventStream<T> {
     fn meta() -> MetaResponses {
+        // Programs take this for a schema of the whole stream, or of each event: it has no type.
+        let schema = MetaSchema {
+            description: Some("Server-sent events, each with its name and its data in JSON."),
+            ..MetaSchema::ANY
+        };
         let content = vec![MetaMediaType {
             content_type: EVENT_STREAM,
-            schema: MetaSchemaRef::Inline(Box::new(MetaSchema::new("string"))),
+            schema: MetaSchemaRef::Inline(Box::new(schema)),
         }];
         let headers = vec![text_header("Cache-Control", "Always `no-store`.")];
         MetaResponses {
