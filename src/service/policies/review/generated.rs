@@ -12,7 +12,21 @@ use crate::domain::id::{DatasetId, UserId};
 use crate::domain::name::RoleName;
 use crate::domain::principal::{Tags, User};
 use crate::policy::Bundle;
+use crate::policy::context_literals::ContextLiterals;
 use crate::storage::{Catalog, UserRecord};
+
+use super::asked_contexts::ContextScope;
+
+/// Questions about every address, time and way to authenticate that policies tell apart.
+pub(super) fn scope() -> ContextScope {
+    ContextScope {
+        address: None,
+        time: None,
+        authentication: None,
+        now: 1_772_366_400,
+        literals: ContextLiterals::default(),
+    }
+}
 
 /// Conditions that read all there is to read: names, attributes, sets and tags.
 pub(super) const CONDITIONS: [&str; 45] = [

@@ -19,15 +19,13 @@ use crate::domain::id::ApiKeyId;
 use crate::domain::principal::{Principal, User};
 use crate::domain::resource::Resource;
 use crate::policy::Bundle;
-use crate::policy::context_literals::ContextLiterals;
 use crate::storage::Catalog;
 
 use super::access_lists::{DatasetsQuery, PrincipalsQuery, list_datasets, list_principals};
-use super::asked_contexts::ContextScope;
 use super::budget::ReviewBudget;
 use super::bundle_pair::BundlePair;
 use super::comparison::{ComparedCatalog, ComparisonLimits, DecisionChange, compare_within};
-use super::generated::{UNTIL, context_conditions, some_catalog, two_bundles_of};
+use super::generated::{UNTIL, context_conditions, scope, some_catalog, two_bundles_of};
 use super::matrix::{
     DatasetGrouping, MatrixAxis, MatrixCatalog, MatrixQuery, PeopleGrouping, access_matrix,
 };
@@ -37,16 +35,6 @@ const DAY: i64 = 86_400;
 const NAMED_TIMES: [i64; 2] = [1_780_272_000, 1_780_372_800];
 /// An hour and whatever else times of a day are compared with, in seconds.
 const HOURS: [i64; 6] = [0, 1, 4, 5, 9, 12];
-
-fn scope() -> ContextScope {
-    ContextScope {
-        address: None,
-        time: None,
-        authentication: None,
-        now: 1_772_366_400,
-        literals: ContextLiterals::default(),
-    }
-}
 
 /// What is random of a request, before the catalog is known.
 #[derive(Clone, Debug)]

@@ -16,23 +16,12 @@ use crate::domain::principal::{Principal, Tags, User};
 use crate::domain::resource::Resource;
 use crate::domain::share_ends::ShareEnds;
 use crate::policy::Bundle;
-use crate::policy::context_literals::ContextLiterals;
+use crate::service::policies::review::asked_contexts::ContextSet;
 use crate::service::policies::review::asked_contexts::names::name_contexts;
-use crate::service::policies::review::asked_contexts::{ContextScope, ContextSet};
-use crate::service::policies::review::generated::{CONDITIONS, some_bundle, some_catalog};
+use crate::service::policies::review::generated::{CONDITIONS, scope, some_bundle, some_catalog};
 use crate::storage::Catalog;
 
 const ACTIONS: [Action; 3] = Action::DATASET_ACTIONS;
-
-fn scope() -> ContextScope {
-    ContextScope {
-        address: None,
-        time: None,
-        authentication: None,
-        now: 1_772_366_400,
-        literals: ContextLiterals::default(),
-    }
-}
 
 fn any_bundle() -> impl Strategy<Value = Bundle> {
     proptest::sample::subsequence(&CONDITIONS[..], 1..=5).prop_flat_map(some_bundle)

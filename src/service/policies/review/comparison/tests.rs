@@ -11,17 +11,7 @@ use crate::domain::attributes::Attributes;
 use crate::domain::dataset::{RecordStatus, Visibility};
 use crate::domain::id::{DatasetId, UserId};
 use crate::domain::principal::Tags;
-use crate::service::policies::review::generated::{bundle_of, some_catalog, two_bundles};
-
-fn scope() -> ContextScope {
-    ContextScope {
-        address: None,
-        time: None,
-        authentication: None,
-        now: 1_772_366_400,
-        literals: ContextLiterals::default(),
-    }
-}
+use crate::service::policies::review::generated::{bundle_of, scope, some_catalog, two_bundles};
 
 /// One change; no id stands for anonymous.
 type Pair = (
