@@ -181,3 +181,19 @@ def test_a_refused_edit_is_shown_with_why_and_opens_as_a_draft(web_page, make_se
     workbench.expect_errors()
     expect(workbench.problems).to_contain_text('write `Visibility::"internal"`')
     assert_quiet(web_page, expected_errors=("status of 409",))  # its reach is not known
+
+
+def test_whoever_goes_to_another_view_while_a_draft_opens_stays_there(web_page, server):
+    Drafts(server).discard_all()
+    draft = Drafts(server).create({"more.cedar": "// Nothing yet.\n"})
+    workbench = Workbench(web_page, server)
+    held = []
+    web_page.route(f"**/drafts/{draft['id']}", lambda route: held.append(route))
+    with web_page.expect_request(f"**/drafts/{draft['id']}"):
+        workbench.button("Go on with it").click()
+    workbench.go("Effect")
+    held.pop().continue_()
+    expect(workbench.draft_bar).to_contain_text("1 file changed")
+    expect(workbench.view.get_by_role("heading", name="Effect", exact=True)).to_be_attached()
+    workbench.go("In force")
+    assert_quiet(web_page)

@@ -129,9 +129,11 @@ export class Revisions {
 
   async #openAsDraft(revision: Revision): Promise<void> {
     try {
-      if (!(await this.#bench.openDraft(revision.folder_revision))) return;
-      say("The draft has the texts of that revision. Look at its effect, then publish it to go back.");
-      this.#bench.go("effect");
+      await this.#bench.after(this.#bench.openDraft(revision.folder_revision), (isOpen) => {
+        if (!isOpen) return;
+        say("The draft has the texts of that revision. Look at its effect, then publish it to go back.");
+        this.#bench.go("effect");
+      });
     } catch (error) {
       sayError(error);
     }

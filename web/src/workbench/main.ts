@@ -59,6 +59,12 @@ class Bench implements Workbench {
     else location.hash = hash;
   }
 
+  async after<T>(work: Promise<T>, then: (value: T) => void): Promise<void> {
+    const before = location.hash;
+    const value = await work;
+    if (location.hash === before) then(value);
+  }
+
   async openDraft(from: string): Promise<boolean> {
     const changed = draft.changedFiles.length;
     const text = `It changes ${count(changed, "file")}. It is kept on the server for an hour, and another draft is opened.`;

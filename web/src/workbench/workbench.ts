@@ -27,6 +27,8 @@ export interface Workbench {
   onInForce(listener: (answer: PoliciesAnswer) => void): () => void;
   /** Goes to a view: `go("matrix", { action: "read" })`. */
   go(view: string, args?: Record<string, string>): void;
+  /** Waits for work and goes on from it, unless the user has gone to another view meanwhile. */
+  after<T>(work: Promise<T>, then: (value: T) => void): Promise<void>;
   /** Opens a file in the editor. */
   openPlace(place: Place): void;
   /**

@@ -25,10 +25,7 @@ function row(bench: Workbench, draft: DraftResponse, onDiscarded: () => void): H
       `), begun ${ago(draft.created_at)}, kept until ${dateTime(draft.expires_at)}`,
     ),
     button("Go on with it", () => {
-      bench.draft
-        .open(draft.id)
-        .then(() => bench.go("edit"))
-        .catch(sayError);
+      bench.after(bench.draft.open(draft.id), () => bench.go("edit")).catch(sayError);
     }),
     button(
       "Discard",

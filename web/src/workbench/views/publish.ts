@@ -216,9 +216,11 @@ class PublishView {
   }
 
   async #undo(revision: string): Promise<void> {
-    if (!(await this.#bench.openDraft(revision))) return;
-    this.#bench.go("publish");
-    say("The draft is the revision before. Publish it to undo.");
+    await this.#bench.after(this.#bench.openDraft(revision), (isOpen) => {
+      if (!isOpen) return;
+      this.#bench.go("publish");
+      say("The draft is the revision before. Publish it to undo.");
+    });
   }
 
   async #failed(error: unknown): Promise<void> {

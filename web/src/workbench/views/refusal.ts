@@ -57,10 +57,12 @@ function sentenceOf(edit: RefusedEdit): string {
 
 /** Opens a place of the refused edit: in the draft that has it, or else in a new one. */
 async function openRefused(bench: Workbench, edit: RefusedEdit, place?: Place): Promise<void> {
-  const isOpen = edit.folder_revision !== undefined && bench.draft.response?.folder_revision === edit.folder_revision;
-  if (!isOpen && !(await bench.openDraft("folder"))) return;
-  if (place === undefined) bench.go("edit");
-  else bench.openPlace(place);
+  const hasIt = edit.folder_revision !== undefined && bench.draft.response?.folder_revision === edit.folder_revision;
+  await bench.after(hasIt ? Promise.resolve(true) : bench.openDraft("folder"), (isOpen) => {
+    if (!isOpen) return;
+    if (place === undefined) bench.go("edit");
+    else bench.openPlace(place);
+  });
 }
 
 export function refusal(bench: Workbench, edit: RefusedEdit): HTMLElement {
