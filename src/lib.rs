@@ -16,7 +16,7 @@
 //! | 3 | [`http`]: server, extractors, conditional requests, replies, and one file per API |
 //! | 2 | [`service`]: what the product does, one file per capability |
 //! | 1 | [`policy`] (Cedar), [`token`] (JOSE), [`storage`] (SQL), [`files`] (objects), [`config`] (settings) |
-//! | 0 | [`domain`] (pure types), [`atomic_file`] (whole files), [`thread_priority`] |
+//! | 0 | [`domain`] (pure types), [`atomic_file`] (whole files), [`memory_file`], [`thread_priority`] |
 //!
 //! # The way of a mint
 //!
@@ -36,6 +36,7 @@ pub mod config;
 pub mod domain;
 pub mod files;
 pub mod http;
+mod memory_file;
 pub mod policy;
 pub mod service;
 pub mod storage;

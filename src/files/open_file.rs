@@ -10,6 +10,8 @@ use std::os::unix::fs::FileExt;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use crate::memory_file::is_in_memory;
+
 /// How old the last change of a file has to be: another one in the same tick of the system's clock would have the
 /// same time. A tick takes at most 10 ms.
 const SETTLING_TIME: Duration = Duration::from_millis(50);
@@ -125,13 +127,10 @@ mod system {
     use std::io::IoSliceMut;
     use std::num::NonZeroU64;
 
-    use rustix::fs::{Advice, AtFlags, StatxFlags, fadvise, fstatfs, statx};
+    use rustix::fs::{Advice, AtFlags, StatxFlags, fadvise, statx};
     use rustix::io::{Errno, ReadWriteFlags, preadv2};
 
     use super::Stamp;
-
-    /// `TMPFS_MAGIC` and `RAMFS_MAGIC` of statfs(2).
-    const MEMORY_FILE_SYSTEMS: [u64; 2] = [0x0102_1994, 0x8584_58f6];
 
     /// The stamp of an open file; none if the system does not tell, or the file has no name any more.
     pub(super) fn stamp(file: &File) -> Option<Stamp> {
@@ -146,13 +145,6 @@ mod system {
             modified: (found.stx_mtime.tv_sec, found.stx_mtime.tv_nsec),
             changed: (found.stx_ctime.tv_sec, found.stx_ctime.tv_nsec),
         })
-    }
-
-    pub(super) fn is_in_memory(file: &File) -> bool {
-        let kind = fstatfs(file)
-            .ok()
-            .and_then(|found| u64::try_from(found.f_type).ok());
-        kind.is_some_and(|kind| MEMORY_FILE_SYSTEMS.contains(&kind))
     }
 
     /// How many bytes were read without waiting; none if the system cannot say.
@@ -184,10 +176,6 @@ mod system {
         None
     }
 
-    pub(super) fn is_in_memory(_: &File) -> bool {
-        false
-    }
-
     pub(super) fn read_cached(_: &File, _: &mut [u8], _: u64) -> Option<usize> {
         None
     }
@@ -195,4 +183,4 @@ mod system {
     pub(super) fn advise_read(_: &File, _: u64, _: u64) {}
 }
 
-use system::{advise_read, is_in_memory, read_cached, stamp};
+use system::{advise_read, read_cached, stamp};

@@ -15,6 +15,8 @@
 //!   ([`LogSync::is_broken`]). The log is kept open, once for each sync that may run: a failure is told to each open
 //!   file once, so syncs that shared one would take it from each other, and a file that is opened after another
 //!   was told is told nothing. The other files tell of it later, and the log is moved again.
+//!
+//! In memory there is no disk to wait for: the caller's thread finds out whether the log is still there.
 
 use std::fs::File;
 use std::io;
@@ -44,6 +46,8 @@ pub(super) struct LogSync(Arc<Shared>);
 struct Shared {
     file: SqliteFile,
     path: PathBuf,
+    /// Whether the log is on a file system without a disk.
+    is_in_memory: bool,
     /// The log when it was synced last.
     log: Mutex<Option<Arc<OpenedLog>>>,
     waiting: Mutex<Waiting>,
@@ -92,6 +96,7 @@ impl LogSync {
         log.push("-wal");
         let path = PathBuf::from(log);
         Self(Arc::new(Shared {
+            is_in_memory: file.is_in_memory(),
             file,
             log: Mutex::new(OpenedLog::open(&path).ok().map(Arc::new)),
             path,
@@ -127,6 +132,9 @@ impl LogSync {
     ///
     /// Fails if the log cannot be synced, or if the database file was removed or replaced.
     pub(super) async fn sync(&self) -> io::Result<()> {
+        if self.0.is_in_memory {
+            return self.0.sync_now(0);
+        }
         let (reply, synced) = oneshot::channel();
         let idle = {
             let mut waiting = self.0.waiting.lock();

@@ -15,6 +15,8 @@ use std::sync::Arc;
 
 use tokio::sync::Mutex;
 
+use crate::memory_file::is_in_memory;
+
 /// The identity of a file when it was opened.
 #[derive(Clone, Debug)]
 pub(super) struct SqliteFile {
@@ -43,6 +45,11 @@ impl SqliteFile {
             turn: Arc::default(),
             sync_turn: Arc::default(),
         })
+    }
+
+    /// Whether the file is on a file system without a disk.
+    pub(super) fn is_in_memory(&self) -> bool {
+        is_in_memory(&self.file)
     }
 
     /// Fails if the path names another file now, or none.
