@@ -7,12 +7,15 @@ use std::borrow::Cow;
 use std::fmt::Write;
 use std::sync::{Arc, LazyLock, OnceLock};
 
-use sqlx::AssertSqlSafe;
+use sqlx::error::BoxDynError;
+use sqlx::sqlite::SqliteArguments;
 use sqlx::types::Json;
+use sqlx::{Arguments as _, AssertSqlSafe};
 
 use super::database::{Either, LentConnection};
-use crate::domain::audit::AuditRecord;
-use crate::domain::caller::UNSPECIFIED_ADDRESS;
+use crate::domain::action::Action;
+use crate::domain::audit::{AuditEvent, AuditOutcome, AuditRecord};
+use crate::domain::caller::{Authentication, UNSPECIFIED_ADDRESS};
 use crate::domain::text_enum::TextEnum;
 
 /// All columns.
@@ -83,8 +86,8 @@ pub(super) async fn insert(
                 return Err(sqlx::Error::Protocol(format!("a group of {}", group.len())));
             };
             let text = text.get_or_init(|| sqlite_text(group.len()));
-            let query = bind_rows(sqlx::query(AssertSqlSafe(Arc::clone(text))), group);
-            query
+            let rows = row_arguments(group).map_err(sqlx::Error::Encode)?;
+            sqlx::query_with(AssertSqlSafe(Arc::clone(text)), rows)
                 .execute(&mut **lease)
                 .await
                 .map(|done| done.rows_affected())
@@ -99,43 +102,59 @@ pub(super) async fn insert(
     }
 }
 
-type SqliteQuery<'q> = sqlx::query::Query<'q, sqlx::Sqlite, sqlx::sqlite::SqliteArguments>;
 type PostgresQuery<'q> = sqlx::query::Query<'q, sqlx::Postgres, sqlx::postgres::PgArguments>;
 
-fn bind_rows<'q>(mut query: SqliteQuery<'q>, records: &[AuditRecord]) -> SqliteQuery<'q> {
+/// The words of enums. sqlx copies a text that it does not share, twice.
+static EVENTS: LazyLock<Vec<Arc<str>>> = LazyLock::new(words::<AuditEvent>);
+static OUTCOMES: LazyLock<Vec<Arc<str>>> = LazyLock::new(words::<AuditOutcome>);
+static AUTHENTICATIONS: LazyLock<Vec<Arc<str>>> = LazyLock::new(words::<Authentication>);
+static ACTIONS: LazyLock<Vec<Arc<str>>> = LazyLock::new(words::<Action>);
+/// A list without items, as JSON.
+static EMPTY_LIST: LazyLock<Arc<str>> = LazyLock::new(|| Arc::from("[]"));
+
+fn words<T: TextEnum>() -> Vec<Arc<str>> {
+    T::VARIANTS.iter().map(|word| Arc::from(*word)).collect()
+}
+
+fn row_arguments(records: &[AuditRecord]) -> Result<SqliteArguments, BoxDynError> {
+    let mut row = SqliteArguments::default();
+    row.reserve(records.len() * COLUMN_TYPES.len(), 0);
     for record in records {
-        query = query
-            .bind(record.id.0)
-            .bind(record.unix_millis)
-            .bind(record.event.as_str())
-            .bind(record.outcome.as_str())
-            .bind(record.user_id.map(|id| id.0))
-            .bind(record.username.as_deref().map(without_nul))
-            .bind(record.authentication.as_str())
-            .bind(record.key_id.map(|id| id.0))
-            .bind(address_text(record))
-            .bind(record.dataset_id.map(|id| id.0))
-            .bind(record.resource_user_id.map(|id| id.0))
-            .bind(record.action.map(TextEnum::as_str))
-            .bind(each_without_nul(&record.determining_policies))
-            .bind(each_without_nul(&record.errors))
-            .bind(
-                record
-                    .revision
-                    .as_ref()
-                    .map(|revision| Arc::clone(&revision.0)),
-            )
-            .bind(record.jti.map(|id| id.0))
-            .bind(record.requests.map(saturate))
-            .bind(record.bytes.map(saturate))
-            .bind(record.reason.as_deref().map(without_nul))
-            .bind(record.request_id.as_deref().map(without_nul))
-            .bind(record.client_request_id.as_deref().map(without_nul))
-            .bind(record.asked_principal.as_deref().map(without_nul))
-            .bind(record.asked_action.as_deref().map(without_nul))
-            .bind(record.asked_resource.as_deref().map(without_nul));
+        row.add(record.id.0)?;
+        row.add(record.unix_millis)?;
+        row.add(EVENTS.get(record.event as usize).cloned())?;
+        row.add(OUTCOMES.get(record.outcome as usize).cloned())?;
+        row.add(record.user_id.map(|id| id.0))?;
+        row.add(shared_text(record.username.as_deref()))?;
+        row.add(AUTHENTICATIONS.get(record.authentication as usize).cloned())?;
+        row.add(record.key_id.map(|id| id.0))?;
+        row.add(address_text(record))?;
+        row.add(record.dataset_id.map(|id| id.0))?;
+        row.add(record.resource_user_id.map(|id| id.0))?;
+        row.add(
+            record
+                .action
+                .and_then(|action| ACTIONS.get(action as usize).cloned()),
+        )?;
+        row.add(list_text(&record.determining_policies)?)?;
+        row.add(list_text(&record.errors)?)?;
+        row.add(
+            record
+                .revision
+                .as_ref()
+                .map(|revision| Arc::clone(&revision.0)),
+        )?;
+        row.add(record.jti.map(|id| id.0))?;
+        row.add(record.requests.map(saturate))?;
+        row.add(record.bytes.map(saturate))?;
+        row.add(shared_text(record.reason.as_deref()))?;
+        row.add(shared_text(record.request_id.as_deref()))?;
+        row.add(shared_text(record.client_request_id.as_deref()))?;
+        row.add(shared_text(record.asked_principal.as_deref()))?;
+        row.add(shared_text(record.asked_action.as_deref()))?;
+        row.add(shared_text(record.asked_resource.as_deref()))?;
     }
-    query
+    Ok(row)
 }
 
 fn bind_columns<'q>(query: PostgresQuery<'q>, records: &[AuditRecord]) -> PostgresQuery<'q> {
@@ -207,6 +226,17 @@ fn without_nul(text: &str) -> Cow<'_, str> {
     }
 }
 
+fn shared_text(text: Option<&str>) -> Option<Arc<str>> {
+    text.map(|text| Arc::from(without_nul(text)))
+}
+
+fn list_text(texts: &[String]) -> serde_json::Result<Arc<str>> {
+    if texts.is_empty() {
+        return Ok(Arc::clone(&EMPTY_LIST));
+    }
+    serde_json::to_string(&each_without_nul(texts)).map(Arc::from)
+}
+
 fn each_without_nul(texts: &[String]) -> Json<Vec<Cow<'_, str>>> {
     Json(texts.iter().map(|text| without_nul(text)).collect())
 }
@@ -218,7 +248,22 @@ pub(super) fn saturate(count: u64) -> i64 {
 
 #[cfg(test)]
 mod tests {
+    use strum::VariantArray;
+
     use super::*;
+
+    #[test]
+    fn the_words_of_enums_are_those_of_their_variants() {
+        fn assert_words<T: TextEnum + VariantArray>(words: &[Arc<str>], index: fn(T) -> usize) {
+            for variant in <T as VariantArray>::VARIANTS {
+                assert_eq!(&*words[index(*variant)], variant.as_str());
+            }
+        }
+        assert_words::<AuditEvent>(&EVENTS, |event| event as usize);
+        assert_words::<AuditOutcome>(&OUTCOMES, |outcome| outcome as usize);
+        assert_words::<Authentication>(&AUTHENTICATIONS, |word| word as usize);
+        assert_words::<Action>(&ACTIONS, |action| action as usize);
+    }
 
     #[test]
     fn a_statement_has_a_parameter_for_each_column() {
