@@ -19,6 +19,14 @@ impl<T: Zeroize> Secret<T> {
     pub fn reveal(&self) -> &T {
         &self.0
     }
+
+    /// Like [`Secret::reveal`], for a response that it leaves with; nothing is left to be wiped.
+    pub fn into_revealed(mut self) -> T
+    where
+        T: Default,
+    {
+        std::mem::take(&mut *self.0)
+    }
 }
 
 impl<T: Zeroize + AsRef<[u8]>> PartialEq for Secret<T> {

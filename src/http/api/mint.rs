@@ -99,7 +99,7 @@ impl MintApi {
     ) -> Result<JsonOk<DownloadTokenResponse>, ErrorResponse<MintStatuses>> {
         let issued = self.tokens.issue(context, dataset_id).await?;
         Ok(JsonOk(DownloadTokenResponse {
-            token: issued.token.reveal().clone(),
+            token: issued.token.into_revealed(),
             expires_in: issued.expires_in,
         }))
     }

@@ -76,7 +76,7 @@ impl DownloadTokenResult {
         match result {
             Ok(issued) => Self {
                 dataset_id: dataset_id.to_string(),
-                token: Some(issued.token.reveal().clone()),
+                token: Some(issued.token.into_revealed()),
                 expires_in: Some(issued.expires_in),
                 problem: None,
             },

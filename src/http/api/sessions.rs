@@ -66,8 +66,8 @@ pub struct LoginResponse {
 impl From<SessionTokens> for LoginResponse {
     fn from(tokens: SessionTokens) -> Self {
         Self {
-            access_token: tokens.access_token.reveal().clone(),
-            refresh_token: tokens.refresh_token.reveal().clone(),
+            access_token: tokens.access_token.into_revealed(),
+            refresh_token: tokens.refresh_token.into_revealed(),
             token_type: "bearer".to_owned(),
             expires_in: tokens.expires_in,
         }
