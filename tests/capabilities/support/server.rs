@@ -28,32 +28,32 @@ pub(crate) const UNKNOWN: &str = "00000000-0000-4000-8000-000000000000";
 
 pub(crate) const PASSWORD: &str = "correct horse";
 
-/// The users and datasets of most tests.
+/// The users and datasets of most tests. All have [`PASSWORD`], hashed already: five hashes a server took their time.
 pub(crate) const CATALOG: &str = r#"
 [[roles]]
 name = "hydrology"
 
 [[users]]
 username = "ada"
-password = "correct horse"
+password_hash = "$argon2id$v=19$m=19456,t=2,p=1$umDgao0lT474xMUA3/lhBw$+Y5Dy2SCI7eo/olnpjMBxE/4NKiAu2SsKjvAD53Vqno"
 roles = ["admin"]
 
 [[users]]
 username = "olivia"
-password = "correct horse"
+password_hash = "$argon2id$v=19$m=19456,t=2,p=1$umDgao0lT474xMUA3/lhBw$+Y5Dy2SCI7eo/olnpjMBxE/4NKiAu2SsKjvAD53Vqno"
 
 [[users]]
 username = "mo"
-password = "correct horse"
+password_hash = "$argon2id$v=19$m=19456,t=2,p=1$umDgao0lT474xMUA3/lhBw$+Y5Dy2SCI7eo/olnpjMBxE/4NKiAu2SsKjvAD53Vqno"
 roles = ["hydrology"]
 
 [[users]]
 username = "otto"
-password = "correct horse"
+password_hash = "$argon2id$v=19$m=19456,t=2,p=1$umDgao0lT474xMUA3/lhBw$+Y5Dy2SCI7eo/olnpjMBxE/4NKiAu2SsKjvAD53Vqno"
 
 [[users]]
 username = "dora"
-password = "correct horse"
+password_hash = "$argon2id$v=19$m=19456,t=2,p=1$umDgao0lT474xMUA3/lhBw$+Y5Dy2SCI7eo/olnpjMBxE/4NKiAu2SsKjvAD53Vqno"
 disabled = true
 
 [[datasets]]
