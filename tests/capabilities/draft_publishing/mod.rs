@@ -188,6 +188,32 @@ async fn a_draft_that_the_policy_gate_refuses_changes_nothing() {
 }
 
 #[tokio::test]
+async fn whoever_may_read_the_audit_log_alone_is_not_told_what_a_refused_draft_says() {
+    let folder = copy_of_shipped_policies();
+    let auditor = VIEWER.replace("view_policies", "view_audit");
+    fs::write(folder.path().join("auditor.cedar"), auditor).unwrap();
+    let server = server_on(folder.path(), "allow").await;
+    let (ada, mo) = (
+        AdminClient::sign_in(&server, "ada").await,
+        AdminClient::sign_in(&server, "mo").await,
+    );
+    let broken = "@id(\"x\") permit (principal, action, said_in_the_draft);\n";
+    let draft = draft(&ada, json!({"broken.cedar": broken})).await;
+    let response = publish(&ada, &draft, &folder_revision(&ada).await).await;
+    last_event(&response, "refused");
+    mo.get("/admin/policies").await.problem(403);
+    for (reader, is_told) in [(&ada, true), (&mo, false)] {
+        let page = reader.get("/admin/audit?outcome=refused").await.json();
+        let record = &page["items"][0];
+        assert_eq!(record["action"], "edit_policies");
+        let reason = record["reason"].as_str().unwrap();
+        assert!(reason.contains("it is not valid"), "{reason}");
+        assert_eq!(reason.contains("said_in_the_draft"), is_told, "{reason}");
+        assert_eq!(reason.contains("broken.cedar"), is_told, "{reason}");
+    }
+}
+
+#[tokio::test]
 async fn a_draft_that_an_operator_would_have_to_accept_says_how_that_is_done() {
     let folder = copy_of_shipped_policies();
     let server = Server::start_with(ServerOptions {
