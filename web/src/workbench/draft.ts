@@ -7,9 +7,8 @@ import type { ServerEvent } from "../lib/events";
 import { Problem } from "../lib/problem";
 import type { Change, DraftFileResponse, DraftResponse, RebaseResponse } from "../lib/types";
 import { Conflicts, type Conflict } from "./conflicts";
+import { draftPath, filePath, RemoteDrafts, type FileTexts } from "./remote_drafts";
 import { textOf, type Text } from "./texts";
-
-const DRAFTS = "admin/policies/drafts";
 
 /** Edits are sent this long after the last key stroke. */
 const SAVE_DELAY_MS = 250;
@@ -28,6 +27,7 @@ export type DraftEvent =
 
 export class DraftStore {
   readonly #api: Api;
+  readonly #drafts: RemoteDrafts;
   readonly #listeners = new Set<(event: DraftEvent) => void>();
   readonly #texts = new Map<string, Text>();
   readonly #unsaved = new Map<string, string | null>();
@@ -41,6 +41,7 @@ export class DraftStore {
 
   constructor(api: Api) {
     this.#api = api;
+    this.#drafts = new RemoteDrafts(api);
   }
 
   get response(): DraftResponse | undefined {
@@ -97,15 +98,15 @@ export class DraftStore {
   }
 
   /** Opens a new draft. */
-  async create(from: string = "in_force", files: Record<string, string | null> = {}): Promise<void> {
+  async create(from: string = "in_force", files: FileTexts = {}): Promise<void> {
     await this.#flushQuietly();
-    await this.#adopt(await this.#api.json<DraftResponse>(DRAFTS, { method: "POST", json: { from, files } }));
+    await this.#adopt(await this.#drafts.create(from, files));
   }
 
   /** Opens a draft that the server has. */
   async open(id: string): Promise<void> {
     await this.#flushQuietly();
-    await this.#adopt(await this.#api.json<DraftResponse>(`${DRAFTS}/${id}`));
+    await this.#adopt(await this.#drafts.get(id));
   }
 
   /** Opens a draft without changes, if none is open. */
@@ -118,12 +119,12 @@ export class DraftStore {
   /** A draft of this tab alone. One without changes makes room: a tab that still has it goes on with a new one. */
   async #begin(): Promise<void> {
     const unchanged = (await this.list()).filter((draft) => draft.files.every((file) => file.change === "unchanged"));
-    await Promise.all(unchanged.map((draft) => this.#remove(draft.id)));
+    await Promise.all(unchanged.map((draft) => this.#drafts.remove(draft.id)));
     if (!this.isOpen) await this.create();
   }
 
-  async list(): Promise<readonly DraftResponse[]> {
-    return (await this.#api.json<{ items: DraftResponse[] }>(DRAFTS)).items;
+  list(): Promise<readonly DraftResponse[]> {
+    return this.#drafts.list();
   }
 
   /** Gives the draft up, here and on the server. */
@@ -131,13 +132,7 @@ export class DraftStore {
     if (id === undefined) return;
     if (id === this.#response?.id) this.close();
     this.#conflicts.forget(id);
-    await this.#remove(id);
-  }
-
-  async #remove(id: string): Promise<void> {
-    await this.#api.json(`${DRAFTS}/${id}`, { method: "DELETE" }).catch((error: unknown) => {
-      if (!(error instanceof Problem && error.status === 404)) throw error;
-    });
+    await this.#drafts.remove(id);
   }
 
   /** Forgets the draft in this tab. */
@@ -154,7 +149,7 @@ export class DraftStore {
   async load(name: string): Promise<Readonly<Text>> {
     const known = this.#texts.get(name);
     if (known !== undefined) return known;
-    const read = textOf(await this.call<DraftFileResponse>(`files/${encodeURIComponent(name)}`));
+    const read = textOf(await this.call<DraftFileResponse>(filePath(name)));
     const text = this.#texts.get(name) ?? read; // typed into meanwhile
     this.#texts.set(name, text);
     return text;
@@ -171,7 +166,7 @@ export class DraftStore {
   }
 
   /** Writes files at once, all or none: what the server refuses leaves the draft as it was. null removes a file. */
-  async change(files: Record<string, string | null>, onWritten = (): void => {}): Promise<void> {
+  async change(files: FileTexts, onWritten = (): void => {}): Promise<void> {
     for (const name of Object.keys(files)) if (this.files().some((file) => file.name === name)) await this.load(name);
     await this.flush();
     const before = this.#response?.base_revision;
@@ -221,15 +216,11 @@ export class DraftStore {
   }
 
   /** Writes files in the version that this tab has seen. */
-  async #patch(files: Record<string, string | null>): Promise<void> {
+  async #patch(files: FileTexts): Promise<void> {
     const draft = this.#response;
     if (draft === undefined) throw new Problem(404, { detail: "no draft is open" });
     try {
-      this.#response = await this.#api.json<DraftResponse>(`${DRAFTS}/${draft.id}`, {
-        method: "PATCH",
-        json: { files },
-        headers: { "if-match": `"${draft.version}"` },
-      });
+      this.#response = await this.#drafts.write(draft, files);
     } catch (error) {
       // 404: the server forgot it; 412: another tab changed it. This tab goes on with a draft of its own.
       if (!(error instanceof Problem) || (error.status !== 404 && error.status !== 412)) throw error;
@@ -242,7 +233,7 @@ export class DraftStore {
    * know any more is created anew.
    */
   async call<T>(path: string, options: CallOptions = {}): Promise<T> {
-    return this.#withDraft((draft) => this.#api.json<T>(`${DRAFTS}/${draft}${path === "" ? "" : `/${path}`}`, options));
+    return this.#withDraft((draft) => this.#api.json<T>(draftPath(draft, path), options));
   }
 
   async stream<T>(
@@ -251,12 +242,12 @@ export class DraftStore {
     onEvent: (event: ServerEvent) => void,
     options: CallOptions = {},
   ): Promise<{ name: string; data: T }> {
-    return this.#withDraft((draft) => this.#api.stream<T>(`${DRAFTS}/${draft}/${path}`, last, onEvent, options));
+    return this.#withDraft((draft) => this.#api.stream<T>(draftPath(draft, path), last, onEvent, options));
   }
 
   /** The response of an operation that answers no JSON. */
   async fetch(path: string, options: CallOptions = {}): Promise<Response> {
-    return this.#withDraft((draft) => this.#api.fetch(`${DRAFTS}/${draft}/${path}`, options));
+    return this.#withDraft((draft) => this.#api.fetch(draftPath(draft, path), options));
   }
 
   async #withDraft<T>(run: (id: string) => Promise<T>): Promise<T> {
@@ -266,21 +257,12 @@ export class DraftStore {
     try {
       return await run(draft.id);
     } catch (error) {
-      if (!(error instanceof Problem) || error.status !== 404 || (await this.#isKnown(draft.id))) throw error;
+      if (!(error instanceof Problem) || error.status !== 404 || (await this.#drafts.isKnown(draft.id))) throw error;
       await this.#queue(async () => {
         if (this.#response?.id === draft.id) await this.#recreate();
       });
       this.#emit("saved");
       return run((this.#response ?? draft).id);
-    }
-  }
-
-  async #isKnown(id: string): Promise<boolean> {
-    try {
-      await this.#api.json(`${DRAFTS}/${id}`);
-      return true;
-    } catch (error) {
-      return !(error instanceof Problem && error.status === 404);
     }
   }
 
@@ -337,7 +319,7 @@ export class DraftStore {
       this.#conflicts.clear();
       await this.#recreate();
     });
-    await this.#remove(id);
+    await this.#drafts.remove(id);
     if (isOpen) this.#emit("saved");
   }
 
@@ -352,7 +334,7 @@ export class DraftStore {
     const names = response.files
       .filter((file) => file.change !== "unchanged" || (!isNew && this.#texts.has(file.name)))
       .map((file) => file.name);
-    const texts = await Promise.all(names.map((name) => this.#read(response.id, name)));
+    const texts = await Promise.all(names.map((name) => this.#drafts.text(response.id, name)));
     this.#response = response;
     this.#texts.clear();
     names.forEach((name, at) => this.#texts.set(name, texts[at] ?? { text: null, base: null }));
@@ -368,24 +350,20 @@ export class DraftStore {
     if (isNew) this.#emit("opened");
   }
 
-  async #read(draft: string, name: string): Promise<Text> {
-    return textOf(await this.#api.json<DraftFileResponse>(`${DRAFTS}/${draft}/files/${encodeURIComponent(name)}`));
-  }
-
   /** Creates the draft anew from the texts of this tab, and files that are to be written. */
-  async #recreate(more: Record<string, string | null> = {}): Promise<void> {
+  async #recreate(more: FileTexts = {}): Promise<void> {
     const old = this.#response;
     const mine = new Map(this.#texts);
     for (const [name, text] of Object.entries(more)) mine.set(name, { text, base: mine.get(name)?.base ?? null });
     const kept = [...mine].filter(([, { text, base }]) => text !== base);
     const files = Object.fromEntries(kept.map(([name, { text }]) => [name, text]));
-    const response = await this.#api.json<DraftResponse>(DRAFTS, { method: "POST", json: { from: "in_force", files } });
+    const response = await this.#drafts.create("in_force", files);
     this.#response = response;
     this.#conflicts.rename(response.id);
     if (old === undefined || old.base_revision === response.base_revision) return;
     // Something else came into force meanwhile: what both changed is told, as after a rebase.
     const bases = await Promise.all(
-      kept.map(([name]) => this.#read(response.id, name).then(({ base }) => base, () => null)),
+      kept.map(([name]) => this.#drafts.text(response.id, name).then(({ base }) => base, () => null)),
     );
     this.#texts.clear();
     kept.forEach(([name, mine], at) => {
