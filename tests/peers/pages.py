@@ -117,6 +117,21 @@ def narrow(page, width=320, height=640):
     page.set_viewport_size(before)
 
 
+def hold(page, url):
+    """Holds the requests for a URL, and returns the list of those that came so far."""
+    held = []
+    page.route(url, lambda route: held.append(route))
+    return held
+
+
+def release(page, held):
+    """Lets the page have the answer to a held request, and waits until it has dealt with it."""
+    with page.expect_response(lambda response: response.url == held.request.url) as answered:
+        held.continue_()
+    answered.value.finished()
+    page.evaluate("() => new Promise((done) => requestAnimationFrame(() => setTimeout(done)))")
+
+
 def open_draft(page, server, username, files, view):
     """Opens a draft with these files, begun elsewhere, in a view of the workbench."""
     token = session_token(server, username)

@@ -12,7 +12,9 @@ from pages import (
     assert_accessible,
     assert_quiet,
     chromium,
+    hold,
     narrow,
+    release,
     submit_sign_in,
     web_page,
 )
@@ -186,6 +188,19 @@ def test_what_is_typed_changes_nothing_else_of_a_file(workbench, web_page, draft
     workbench.expect_saved()
     workbench.expect_valid()
     assert drafts.call("GET", f"/{created['id']}/files/odd.cedar")["text"] == after
+    assert_quiet(web_page)
+
+
+def test_a_file_that_is_asked_for_stays_when_an_earlier_one_is_read_later(web_page, server, drafts):
+    drafts.create({"odd.cedar": "// Odd.\n"})
+    workbench = Workbench(web_page, server)
+    held = hold(web_page, "**/files/admin.cedar")
+    with web_page.expect_request("**/files/admin.cedar"):
+        workbench.button("Go on with it").click()
+    workbench.open("odd.cedar")
+    release(web_page, held.pop())
+    expect(workbench.view.get_by_role("heading", name="odd.cedar")).to_be_visible()
+    expect(workbench.text).to_have_text("// Odd.")
     assert_quiet(web_page)
 
 

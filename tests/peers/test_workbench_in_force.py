@@ -6,7 +6,16 @@ import pytest
 from playwright.sync_api import expect
 
 from demo import ADMIN, OUTSIDER
-from pages import assert_accessible, assert_quiet, chromium, narrow, submit_sign_in, web_page
+from pages import (
+    assert_accessible,
+    assert_quiet,
+    chromium,
+    hold,
+    narrow,
+    release,
+    submit_sign_in,
+    web_page,
+)
 from server import until
 from workbench import POLICIES, Drafts, Workbench, check_shipped, start_with_policies
 
@@ -187,12 +196,11 @@ def test_whoever_goes_to_another_view_while_a_draft_opens_stays_there(web_page, 
     Drafts(server).discard_all()
     draft = Drafts(server).create({"more.cedar": "// Nothing yet.\n"})
     workbench = Workbench(web_page, server)
-    held = []
-    web_page.route(f"**/drafts/{draft['id']}", lambda route: held.append(route))
+    held = hold(web_page, f"**/drafts/{draft['id']}")
     with web_page.expect_request(f"**/drafts/{draft['id']}"):
         workbench.button("Go on with it").click()
     workbench.go("Effect")
-    held.pop().continue_()
+    release(web_page, held.pop())
     expect(workbench.draft_bar).to_contain_text("1 file changed")
     expect(workbench.view.get_by_role("heading", name="Effect", exact=True)).to_be_attached()
     workbench.go("In force")

@@ -6,7 +6,7 @@ import pytest
 from playwright.sync_api import expect
 
 from demo import ADMIN
-from pages import assert_accessible, assert_quiet, chromium, narrow, web_page
+from pages import assert_accessible, assert_quiet, chromium, hold, narrow, web_page
 from server import until
 from workbench import (
     POLICIES,
@@ -138,8 +138,7 @@ def test_what_is_typed_while_a_publication_runs_is_the_draft_afterwards(
     file = writable_server.folder / "policies" / "public.cedar"
     edit(workbench, "public.cedar", "// Public data", "// Published: public data")
     workbench.go("Publish")
-    held = []
-    web_page.route("**/publish?*", lambda route: held.append(route))
+    held = hold(web_page, "**/publish?*")
     workbench.button("Publish now").click()
     expect(workbench.button("Give up")).to_be_visible()
     until(lambda: web_page.wait_for_timeout(20) or held, "the request to publish")

@@ -145,11 +145,18 @@ export class DraftStore {
     this.#emit("opened");
   }
 
+  /** What texts are read of. */
+  get #source(): string {
+    return `${this.#response?.id} ${this.#response?.base_revision}`;
+  }
+
   /** The text of a file, and that of the base. */
   async load(name: string): Promise<Readonly<Text>> {
     const known = this.#texts.get(name);
     if (known !== undefined) return known;
+    const source = this.#source;
     const read = textOf(await this.call<DraftFileResponse>(filePath(name)));
+    if (source !== this.#source) return this.load(name); // read of another draft, or with another base
     const text = this.#texts.get(name) ?? read; // typed into meanwhile
     this.#texts.set(name, text);
     return text;
