@@ -179,11 +179,13 @@ def test_the_fields_of_a_share_stand_in_a_line(web_page, server):
     sign_in(web_page, server, OWNER)
     mine = card(web_page, RESTRICTED)
     mine.get_by_role("button", name=re.compile("^Who can read it")).click()
+    expect(mine.get_by_role("row").filter(has_text=ROLE)).to_be_visible()
     form = mine.locator(".share-form")
-    expect(form).to_be_visible()
     for kind in ("label", "input, select, button"):
-        tops = {round(each.bounding_box()["y"]) for each in form.locator(kind).all()}
-        assert len(tops) == 1, kind
+        tops = form.locator(kind).evaluate_all(
+            "all => all.map((one) => Math.round(one.getBoundingClientRect().y))"
+        )
+        assert len(set(tops)) == 1, (kind, tops)
     with narrow(web_page):
         expect(form).to_be_visible()
 
