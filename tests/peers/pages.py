@@ -16,6 +16,10 @@ AXE = PEERS / "node_modules" / "axe-core" / "axe.min.js"
 # What is left out: nothing. Rules are those of WCAG 2.2 A and AA, and axe's best practices.
 AXE_OPTIONS = {"resultTypes": ["violations"]}
 
+# What a draft with errors answers to whatever asks for its reach. While something is typed, a text
+# between may be one.
+INVALID = ("status of 409",)
+
 # Names that people may choose; none may become markup or run.
 HOSTILE = """x'"><img src=x onerror="window.wasRun=1"><script>window.wasRun=1</script>"""
 

@@ -7,7 +7,7 @@ import pytest
 from playwright.sync_api import expect
 
 from demo import OUTSIDER
-from pages import assert_accessible, assert_quiet, chromium, narrow, web_page
+from pages import INVALID, assert_accessible, assert_quiet, chromium, narrow, web_page
 from server import WITHOUT_LIMITS, Server
 from workbench import (
     POLICIES,
@@ -130,7 +130,7 @@ def test_a_draft_with_errors_says_where_instead_of_an_effect(workbench, web_page
         expect(workbench.view).to_contain_text("The draft has errors")
     workbench.button("Go to it").click()
     expect(workbench.text).to_be_focused()
-    assert_quiet(web_page, expected_errors=("status of 409",))
+    assert_quiet(web_page, expected_errors=INVALID)
 
 
 def test_cases_fail_with_why_and_show_what_they_cover(workbench, web_page, drafts):

@@ -7,6 +7,7 @@ from playwright.sync_api import expect
 
 from demo import ADMIN, OUTSIDER
 from pages import (
+    INVALID,
     assert_accessible,
     assert_quiet,
     chromium,
@@ -189,7 +190,7 @@ def test_a_refused_edit_is_shown_with_why_and_opens_as_a_draft(web_page, make_se
     assert sum("changed" in of_draft for of_draft in changes) == 1
     workbench.expect_errors()
     expect(workbench.problems).to_contain_text('write `Visibility::"internal"`')
-    assert_quiet(web_page, expected_errors=("status of 409",))  # its reach is not known
+    assert_quiet(web_page, expected_errors=INVALID)
 
 
 def test_whoever_goes_to_another_view_while_a_draft_opens_stays_there(web_page, server):

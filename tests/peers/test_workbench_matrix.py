@@ -8,6 +8,7 @@ from playwright.sync_api import expect
 from demo import ADMIN, CATALOG, MEMBER, OUTSIDER, RESTRICTED
 from pages import (
     HOSTILE,
+    INVALID,
     assert_accessible,
     assert_quiet,
     chromium,
@@ -215,7 +216,7 @@ def test_a_draft_with_errors_shows_nothing_that_could_be_taken_for_an_answer(web
     web_page.get_by_label("May they …").select_option("discover")
     expect(problem).to_contain_text("Until it is mended, there is nothing to show here.")
     expect(cell(web_page, "hydrology", "restricted")).to_be_hidden()
-    assert_quiet(web_page, expected_errors=("status of 409",))
+    assert_quiet(web_page, expected_errors=INVALID)
 
 
 def test_hostile_names_are_text(web_page, make_server):

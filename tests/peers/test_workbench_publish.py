@@ -6,7 +6,7 @@ import pytest
 from playwright.sync_api import expect
 
 from demo import ADMIN
-from pages import assert_accessible, assert_quiet, chromium, hold, narrow, web_page
+from pages import INVALID, assert_accessible, assert_quiet, chromium, hold, narrow, web_page
 from server import until
 from workbench import (
     POLICIES,
@@ -86,7 +86,7 @@ def test_a_byte_order_mark_and_windows_line_ends_are_kept(web_page, make_server,
     subprocess.run(["git", "apply", "-p2", patch], cwd=folder, check=True)
     expected = before.replace(b"\xef\xbb\xbf", b"\xef\xbb\xbf// By hand.\r\n")
     assert (folder / "owner.cedar").read_bytes() == expected
-    assert_quiet(web_page)
+    assert_quiet(web_page, expected_errors=INVALID)
 
 
 def test_a_draft_that_the_gate_accepts_is_in_force_and_can_be_undone(
@@ -162,7 +162,7 @@ def test_what_is_typed_while_a_publication_runs_is_the_draft_afterwards(
     assert len(Drafts(writable_server).items()) == 1
     workbench.open("public.cedar")
     expect(workbench.text).to_contain_text("// Typed meanwhile.")
-    assert_quiet(web_page)
+    assert_quiet(web_page, expected_errors=INVALID)
 
 
 def test_two_tabs_of_an_author_have_drafts_of_their_own(workbench, web_page, writable_server):
