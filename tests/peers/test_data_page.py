@@ -198,7 +198,7 @@ def test_a_short_session_is_renewed_once_before_it_ends(web_page, make_server):
     expect(card(web_page, RESTRICTED)).to_be_visible()
 
     def search(text):
-        with web_page.expect_response(re.compile(r"/datasets\?.*q=")):
+        with web_page.expect_response(re.compile(rf"/datasets\?.*q={text}\b")):
             web_page.get_by_role("searchbox").fill(text)
             web_page.get_by_role("searchbox").press("Enter")
         return sum(url.endswith("/auth/refresh") for url in web_page.requested)
