@@ -3,6 +3,7 @@
 import { button, fill, h, newId, type Child } from "../lib/dom";
 import { openDialog } from "../lib/dialog";
 import { ago, count, dateTime, number } from "../lib/format";
+import { Questions } from "../lib/latest";
 import { messageOf } from "../lib/problem";
 import type { Explanation, ExplanationQuestion } from "../explain/types";
 import { explanationView, questionTitle } from "../explain/view";
@@ -24,6 +25,7 @@ export class UsageSection {
   readonly #bench: Workbench;
   readonly #span: HTMLSelectElement;
   readonly #body = h("div", { class: "stack" });
+  readonly #questions = new Questions();
 
   constructor(bench: Workbench) {
     this.#bench = bench;
@@ -43,6 +45,7 @@ export class UsageSection {
 
   async load(): Promise<void> {
     const span = SPANS[Number(this.#span.value)] ?? SPANS[DEFAULT_SPAN];
+    const question = this.#questions.ask();
     this.#body.setAttribute("aria-busy", "true");
     const to = Math.floor(Date.now() / 1000) + 1;
     const text = (seconds: number) => new Date(seconds * 1000).toISOString().replace(/\.\d+Z$/, "Z");
@@ -50,8 +53,10 @@ export class UsageSection {
       const usage = await this.#bench.api.json<Usage>("admin/policies/usage", {
         query: { from: text(to - span.seconds), to: text(to), buckets: span.buckets },
       });
+      if (!question.isLatest()) return;
       this.#draw(usage, span.label);
     } catch (error) {
+      if (!question.isLatest()) return;
       fill(this.#body, h("p", { class: "error", role: "alert" }, messageOf(error)), h("div", {}, button("Try again", () => void this.load())));
     }
     this.#body.removeAttribute("aria-busy");

@@ -3,6 +3,7 @@
 import { button, fill, focusIfLost, h, newId, type Child } from "../../lib/dom";
 import type { Progress } from "../../lib/events";
 import { count } from "../../lib/format";
+import { Questions } from "../../lib/latest";
 import { say, sayError } from "../../lib/live";
 import { isAbort, messageOf, Problem } from "../../lib/problem";
 import type { PublishedEvent, RefusedEdit } from "../../lib/types";
@@ -25,9 +26,8 @@ class PublishView {
   readonly #prefix: HTMLInputElement;
   readonly #giveUp = button("Give up", () => this.#running?.abort());
   #running: AbortController | undefined;
+  readonly #drawings = new Questions();
   #isShown = false;
-  /** Counts drawings of the changes: what is overtaken is not shown. */
-  #drawing = 0;
 
   constructor(root: HTMLElement, bench: Workbench) {
     this.#bench = bench;
@@ -129,13 +129,13 @@ class PublishView {
 
   async #drawChanges(): Promise<void> {
     const { draft } = this.#bench;
-    const drawing = (this.#drawing += 1);
+    const drawing = this.#drawings.ask();
     if (draft.changedFiles.length === 0) {
       fill(this.#changes, h("p", { class: "muted" }, "The draft says the same as what is in force."));
       return;
     }
     const patch = await (await draft.fetch("patch", { query: { prefix: this.#prefix.value } })).text();
-    if (drawing !== this.#drawing) return;
+    if (!drawing.isLatest()) return;
     fill(this.#changes, h("h2", {}, "What the draft changes"), patchView(patch));
   }
 
