@@ -120,6 +120,7 @@ def browser_page(tmp_path):
             headless=True,
             args=CHROMIUM,
         )
+        context.set_default_timeout(DEADLINE * 1000)
         page = context.new_page()
         page.requested, page.errors = [], []
         context.on("request", lambda request: page.requested.append(request.url))

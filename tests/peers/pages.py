@@ -9,7 +9,7 @@ import pytest
 from playwright.sync_api import expect, sync_playwright
 
 from conftest import CHROMIUM
-from server import PEERS
+from server import DEADLINE, PEERS
 
 AXE = PEERS / "node_modules" / "axe-core" / "axe.min.js"
 
@@ -46,6 +46,7 @@ def chromium():
 def web_page(chromium):
     """A page with a new profile, which has axe-core; it records requests, errors and refusals."""
     context = chromium.new_context()
+    context.set_default_timeout(DEADLINE * 1000)
     context.add_init_script(REPORTS)
     context.add_init_script(path=AXE)
     page = context.new_page()

@@ -103,6 +103,7 @@ def test_the_seconds_of_a_token_are_shown_and_a_new_one_is_minted_when_it_is_cop
     expect(seconds).to_have_text("The token has ended: take a new one")
     card(web_page, PUBLIC).get_by_role("button", name="Copy the lines for curl").click()
     expect(seconds).to_have_text(re.compile(r"The token lasts 1[01]\d s"))
+    expect(card(web_page, PUBLIC).get_by_text("Copied", exact=True)).to_be_visible()
     copied = web_page.evaluate("navigator.clipboard.readText()")
     assert copied != first and copied == lines_for(web_page, PUBLIC, "curl")
     assert_quiet(web_page)

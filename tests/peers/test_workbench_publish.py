@@ -7,7 +7,7 @@ from playwright.sync_api import expect
 
 from demo import ADMIN
 from pages import INVALID, assert_accessible, assert_quiet, chromium, hold, narrow, web_page
-from server import until
+from server import DEADLINE, until
 from workbench import (
     POLICIES,
     Drafts,
@@ -142,7 +142,7 @@ def test_what_is_typed_while_a_publication_runs_is_the_draft_afterwards(
     workbench.button("Publish now").click()
     expect(workbench.button("Give up")).to_be_visible()
     until(lambda: web_page.wait_for_timeout(20) or held, "the request to publish")
-    answer = held[0].fetch()
+    answer = held[0].fetch(timeout=DEADLINE * 1000)
     assert file.read_text().startswith("// Published: public data")
     workbench.open("public.cedar")
     workbench.text.click()
