@@ -129,10 +129,10 @@ def hold(page, url):
     return held
 
 
-def release(page, held):
+def release(page, held, **answer):
     """Lets the page have the answer to a held request, and waits until it has dealt with it."""
     with page.expect_response(lambda response: response.url == held.request.url) as answered:
-        held.continue_()
+        (held.fulfill if answer else held.continue_)(**answer)
     answered.value.finished()
     page.evaluate("() => new Promise((done) => requestAnimationFrame(() => setTimeout(done)))")
 

@@ -15,12 +15,14 @@ from pages import (
     assert_accessible,
     assert_quiet,
     chromium,
+    hold,
     narrow,
+    release,
     session_token,
     submit_sign_in,
     web_page,
 )
-from server import WITHOUT_LIMITS, Server
+from server import DEADLINE, WITHOUT_LIMITS, Server
 from test_base_path import Gate
 
 __all__ = ["chromium", "web_page"]
@@ -207,6 +209,27 @@ def test_a_short_session_is_renewed_once_before_it_ends(web_page, make_server):
     assert [search(text) for text in ("a", "b", "c")] == [0, 0, 0]
     web_page.clock.fast_forward(50_000)
     assert [search(text) for text in ("d", "e")] == [1, 1]
+    assert_quiet(web_page)
+
+
+def test_whoever_signs_out_while_the_session_is_renewed_stays_signed_out(web_page, make_server):
+    server = make_server(CEDARGATE_SESSION_LIFETIME="60").start()
+    web_page.clock.install()
+    web_page.goto(f"{server.base}/")
+    sign_in(web_page, server, MEMBER)
+    expect(card(web_page, RESTRICTED)).to_be_visible()
+    held = hold(web_page, "**/auth/refresh")
+    web_page.clock.fast_forward(50_000)
+    with web_page.expect_request("**/auth/refresh"):
+        web_page.get_by_role("searchbox").press("Enter")
+    renewed = held[0].fetch(timeout=DEADLINE * 1000)
+    assert renewed.ok
+    web_page.get_by_role("button", name="Sign out").click()
+    expect(card(web_page, RESTRICTED)).to_have_count(0)
+    release(web_page, held.pop(), response=renewed)
+    with web_page.expect_request(re.compile(r"/datasets\?.*q=a\b")) as asked:
+        web_page.get_by_role("searchbox").fill("a")
+    assert "authorization" not in asked.value.headers
     assert_quiet(web_page)
 
 
