@@ -131,9 +131,10 @@ def hold(page, url):
 
 def release(page, held, **answer):
     """Lets the page have the answer to a held request, and waits until it has dealt with it."""
-    with page.expect_response(lambda response: response.url == held.request.url) as answered:
-        (held.fulfill if answer else held.continue_)(**answer)
-    answered.value.finished()
+    (held.fulfill if answer else held.continue_)(**answer)
+    response = held.request.response()
+    if response:  # none if the page gave the request up
+        response.finished()
     page.evaluate("() => new Promise((done) => requestAnimationFrame(() => setTimeout(done)))")
 
 

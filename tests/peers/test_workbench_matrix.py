@@ -12,13 +12,16 @@ from pages import (
     assert_accessible,
     assert_quiet,
     chromium,
+    hold,
     narrow,
     open_draft,
+    release,
     session_token,
     sign_in_with_token,
     web_page,
 )
-from server import ROOT
+from server import DEADLINE, ROOT
+from workbench import Drafts
 
 __all__ = ["chromium", "web_page"]
 
@@ -185,6 +188,24 @@ def test_a_draft_that_is_discarded_leaves_no_trace_in_the_matrix(matrix):
     matrix.get_by_role("link", name="Access matrix").click()
     expect(cell(matrix, "hydrology", "restricted").locator(".sign")).to_have_count(0)
     expect(matrix.get_by_text("The draft changes nothing here.")).to_be_visible()
+
+
+def test_the_matrix_of_one_draft_is_not_shown_for_the_draft_that_is_opened_next(web_page, server):
+    open_draft(web_page, server, ADMIN, DRAFT, "effect")
+    Drafts(server).create({"other.cedar": "// Changes nothing.\n"})
+    held = hold(web_page, "**/matrix")
+    with web_page.expect_request("**/matrix"):
+        web_page.get_by_role("link", name="Access matrix").click()
+    answer = held[0].fetch(timeout=DEADLINE * 1000)
+    web_page.unroute("**/matrix")
+    web_page.get_by_role("link", name="In force").click()
+    web_page.get_by_role("button", name="Go on with it").click()
+    web_page.wait_for_url("**#/edit**")
+    release(web_page, held.pop(), response=answer)
+    web_page.get_by_role("link", name="Access matrix").click()
+    expect(web_page.get_by_text("The draft changes nothing here.")).to_be_visible()
+    expect(cell(web_page, "hydrology", "restricted").locator(".sign")).to_have_count(0)
+    assert_quiet(web_page)
 
 
 def test_a_draft_with_errors_shows_nothing_that_could_be_taken_for_an_answer(web_page, server):

@@ -89,8 +89,10 @@ class MatrixView {
     this.#frame.append(this.#grid.element);
     this.#hidePicture(true);
     bench.draft.on((event) => {
+      if (event === "edited" || event === "failed") return;
       if (event === "opened") this.#pictureOf = undefined;
-      if (event !== "edited" && event !== "failed") this.#later();
+      this.#abort.abort(); // what comes would be about another draft, or another version of it
+      this.#later();
     });
   }
 
