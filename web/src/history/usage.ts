@@ -1,12 +1,12 @@
 // How the policies were used: decisions over time, by policy, policies that nobody needed, denials people hit most.
 
 import { button, fill, h, newId, type Child } from "../lib/dom";
-import { openDialog } from "../lib/dialog";
 import { ago, count, dateTime, number } from "../lib/format";
 import { Questions } from "../lib/latest";
 import { messageOf } from "../lib/problem";
+import { explanationDialog } from "../explain/dialog";
 import type { Explanation, ExplanationQuestion } from "../explain/types";
-import { explanationView, questionTitle } from "../explain/view";
+import { questionTitle } from "../explain/view";
 import type { Workbench } from "../workbench/workbench";
 import { decisionsChart } from "./chart";
 import type { Denial, PolicyUse, Usage } from "./types";
@@ -170,8 +170,7 @@ export class UsageSection {
 
   async #explain(denial: Denial, question: ExplanationQuestion): Promise<void> {
     const title = questionTitle(whoWords(denial), question.action, whatWords(denial));
-    const dialog = openDialog(title, h("p", { class: "muted" }, "Asking the policies…"));
-    try {
+    const ask = async () => {
       const answer = await this.#bench.api.json<Explanation>("admin/policies/explain", {
         method: "POST",
         json: question,
@@ -179,19 +178,9 @@ export class UsageSection {
       const note = answer.is_permitted
         ? "It is allowed now: the policies or the dataset have changed since, or it was asked in another situation."
         : "As the policies in force decide it now.";
-      fill(
-        dialog.body,
-        h("p", { class: "muted" }, note),
-        explanationView([{ heading: "In force", answer }], {
-          onOpenPolicy: (_id, file, line) => {
-            dialog.close();
-            this.#bench.openPlace({ file, line });
-          },
-        }),
-      );
-    } catch (error) {
-      fill(dialog.body, h("p", { class: "error", role: "alert" }, messageOf(error)));
-    }
+      return { note, answers: [{ heading: "In force", answer }] };
+    };
+    await explanationDialog(this.#bench, title, ask());
   }
 }
 

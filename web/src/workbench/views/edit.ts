@@ -206,8 +206,7 @@ class EditView {
     const taken = draft.files().map((file) => file.name);
     const name = await promptDialog("New file", "Name", "new.cedar", "Create", (text) => nameProblem(text, taken));
     if (name === undefined) return;
-    await draft.change({ [name]: templateOf(name) });
-    this.#bench.openPlace({ file: name });
+    await this.#bench.after(draft.change({ [name]: templateOf(name) }), () => this.#bench.openPlace({ file: name }));
   }
 
   async #rename(name: string): Promise<void> {
@@ -216,8 +215,8 @@ class EditView {
     const to = await promptDialog("Rename the file", "New name", name, "Rename", (text) => nameProblem(text, taken));
     if (to === undefined) return;
     const { text } = await draft.load(name);
-    await draft.change({ [name]: null, [to]: text ?? "" });
-    this.#bench.openPlace({ file: to });
+    const renamed = draft.change({ [name]: null, [to]: text ?? "" });
+    await this.#bench.after(renamed, () => this.#bench.openPlace({ file: to }));
   }
 
   async #delete(name: string): Promise<void> {
