@@ -136,8 +136,8 @@ export class Revisions {
     try {
       await this.#bench.after(this.#bench.openDraft(revision.folder_revision), (isOpen) => {
         if (!isOpen) return;
-        say("The draft has the texts of that revision. Look at its effect, then publish it to go back.");
         this.#bench.go("effect");
+        say("The draft has the texts of that revision. Look at its effect, then publish it to go back.");
       });
     } catch (error) {
       sayError(error);

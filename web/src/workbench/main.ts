@@ -55,8 +55,9 @@ class Bench implements Workbench {
   go(view: string, args: Record<string, string> = {}): void {
     const query = new URLSearchParams(args).toString();
     const hash = `#/${view}${query === "" ? "" : `?${query}`}`;
-    if (location.hash === hash) shell?.route();
-    else location.hash = hash;
+    // Without an event, which would come later: what is told next is told in the new view.
+    if (location.hash !== hash) history.pushState(null, "", hash);
+    shell?.route();
   }
 
   async after<T>(work: Promise<T>, then: (value: T) => void): Promise<void> {
