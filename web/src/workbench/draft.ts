@@ -342,6 +342,7 @@ export class DraftStore {
       .filter((file) => file.change !== "unchanged" || (!isNew && this.#texts.has(file.name)))
       .map((file) => file.name);
     const texts = await Promise.all(names.map((name) => this.#drafts.text(response.id, name)));
+    if (isNew) await this.#flushQuietly(); // what was typed into the draft before while this one was read
     this.#response = response;
     this.#texts.clear();
     names.forEach((name, at) => this.#texts.set(name, texts[at] ?? { text: null, base: null }));
