@@ -5,10 +5,10 @@
 import type { Api, CallOptions } from "../lib/api";
 import type { ServerEvent } from "../lib/events";
 import { Problem } from "../lib/problem";
-import type { Change, DraftFileResponse, DraftResponse, RebaseResponse } from "../lib/types";
+import type { CreatedCase, DraftFileResponse, DraftResponse, RebaseResponse } from "../lib/types";
 import { Conflicts, type Conflict } from "./conflicts";
 import { draftPath, filePath, RemoteDrafts, type FileTexts } from "./remote_drafts";
-import { textOf, type Text } from "./texts";
+import { changesOf, textOf, type FileChange, type Text } from "./texts";
 
 /** Edits are sent this long after the last key stroke. */
 const SAVE_DELAY_MS = 250;
@@ -34,7 +34,7 @@ export class DraftStore {
   #response: DraftResponse | undefined;
   #timer: ReturnType<typeof setTimeout> | undefined;
   /** What changes the draft runs one after the other. */
-  #saving: Promise<void> = Promise.resolve();
+  #saving: Promise<unknown> = Promise.resolve();
   #ensuring: Promise<void> | undefined;
   readonly #conflicts = new Conflicts();
   error: unknown;
@@ -45,6 +45,11 @@ export class DraftStore {
   }
 
   get response(): DraftResponse | undefined {
+    return this.#response;
+  }
+
+  #opened(): DraftResponse {
+    if (this.#response === undefined) throw new Problem(404, { detail: "no draft is open" });
     return this.#response;
   }
 
@@ -71,7 +76,7 @@ export class DraftStore {
   }
 
   /** The names of the files that the draft changes. */
-  get changedFiles(): { name: string; change: Change }[] {
+  get changedFiles(): FileChange[] {
     return this.files().filter((file) => file.change !== "unchanged");
   }
 
@@ -85,16 +90,8 @@ export class DraftStore {
   }
 
   /** The files, with what this tab knows that the server does not know yet. */
-  files(): { name: string; change: Change }[] {
-    const changes = new Map<string, Change>();
-    for (const file of this.#response?.files ?? []) changes.set(file.name, file.change);
-    for (const [name, { text, base }] of this.#texts) {
-      if (text === null && base === null) changes.delete(name);
-      else if (text === null) changes.set(name, "removed");
-      else if (base === null) changes.set(name, "added");
-      else changes.set(name, text === base ? "unchanged" : "changed");
-    }
-    return [...changes].map(([name, change]) => ({ name, change })).sort((a, b) => (a.name < b.name ? -1 : 1));
+  files(): FileChange[] {
+    return changesOf(this.#response?.files ?? [], this.#texts);
   }
 
   /** Opens a new draft. */
@@ -200,9 +197,10 @@ export class DraftStore {
     return this.#queue(() => this.#send());
   }
 
-  #queue(run: () => Promise<void>): Promise<void> {
-    this.#saving = this.#saving.catch(() => {}).then(run);
-    return this.#saving;
+  #queue<T>(run: () => Promise<T>): Promise<T> {
+    const done = this.#saving.catch(() => {}).then(run);
+    this.#saving = done;
+    return done;
   }
 
   async #flushQuietly(): Promise<void> {
@@ -224,8 +222,7 @@ export class DraftStore {
 
   /** Writes files in the version that this tab has seen. */
   async #patch(files: FileTexts): Promise<void> {
-    const draft = this.#response;
-    if (draft === undefined) throw new Problem(404, { detail: "no draft is open" });
+    const draft = this.#opened();
     try {
       this.#response = await this.#drafts.write(draft, files);
     } catch (error) {
@@ -259,8 +256,7 @@ export class DraftStore {
 
   async #withDraft<T>(run: (id: string) => Promise<T>): Promise<T> {
     await this.flush();
-    const draft = this.#response;
-    if (draft === undefined) throw new Problem(404, { detail: "no draft is open" });
+    const draft = this.#opened();
     try {
       return await run(draft.id);
     } catch (error) {
@@ -275,13 +271,37 @@ export class DraftStore {
 
   /** Lets the draft start from what is in force now. Files that both changed are in `conflicts`. */
   async rebase(): Promise<void> {
+    await this.#alter<RebaseResponse>("rebase", undefined, ({ conflicts }, mine) => {
+      for (const name of conflicts) this.#conflicts.add(name, mine.get(name)?.base ?? null);
+    });
+  }
+
+  /** Adds a case to what this tab shows. */
+  addCase(json: unknown): Promise<CreatedCase> {
+    return this.#alter<CreatedCase>("cases", json);
+  }
+
+  /**
+   * Lets the server change the draft, and takes what it is then. Nothing is sent meanwhile: it would be about the
+   * version before. `onAltered` gets the texts as they were.
+   */
+  async #alter<T extends { readonly draft: DraftResponse }>(
+    operation: string,
+    json?: unknown,
+    onAltered = (_answer: T, _before: ReadonlyMap<string, Text>): void => {},
+  ): Promise<T> {
     await this.reread();
-    const mine = new Map(this.#texts);
-    const { draft, conflicts } = await this.call<RebaseResponse>("rebase", { method: "POST" });
-    await this.#adopt(draft, false);
-    for (const name of conflicts) this.#conflicts.add(name, mine.get(name)?.base ?? null);
+    const answer = await this.#queue(async () => {
+      await this.#send();
+      const before = new Map(this.#texts);
+      const path = draftPath(this.#opened().id, operation);
+      const altered = await this.#api.json<T>(path, { method: "POST", json });
+      if (await this.#adopt(altered.draft, false)) onAltered(altered, before);
+      return altered;
+    });
     this.#emit("reloaded");
     this.#emit("saved");
+    return answer;
   }
 
   /** Writes what was decided about a file that both sides changed. */
@@ -330,19 +350,14 @@ export class DraftStore {
     if (isOpen) this.#emit("saved");
   }
 
-  /** Takes what the server answered about the draft after it changed it, as after a new case. */
-  async adopt(response: DraftResponse): Promise<void> {
-    await this.#adopt(response, false);
-    this.#emit("reloaded");
-    this.#emit("saved");
-  }
-
-  async #adopt(response: DraftResponse, isNew = true): Promise<void> {
+  /** Goes on with what the server answered about the open draft or, if it is new, another one; tells whether it did. */
+  async #adopt(response: DraftResponse, isNew = true): Promise<boolean> {
     const names = response.files
       .filter((file) => file.change !== "unchanged" || (!isNew && this.#texts.has(file.name)))
       .map((file) => file.name);
     const texts = await Promise.all(names.map((name) => this.#drafts.text(response.id, name)));
     if (isNew) await this.#flushQuietly(); // what was typed into the draft before while this one was read
+    if (!isNew && response.id !== this.#response?.id) return false; // another one was opened meanwhile
     this.#response = response;
     this.#texts.clear();
     names.forEach((name, at) => this.#texts.set(name, texts[at] ?? { text: null, base: null }));
@@ -356,6 +371,7 @@ export class DraftStore {
     for (const [name, text] of this.#unsaved) this.#texts.set(name, { text, base: this.#texts.get(name)?.base ?? null });
     this.error = undefined;
     if (isNew) this.#emit("opened");
+    return true;
   }
 
   /** Creates the draft anew from the texts of this tab, and files that are to be written. */
