@@ -4,26 +4,16 @@
 
 import type { Api, CallOptions } from "../lib/api";
 import type { ServerEvent } from "../lib/events";
+import { Questions, type Question } from "../lib/latest";
 import { Problem } from "../lib/problem";
 import type { CreatedCase, DraftFileResponse, DraftResponse, RebaseResponse } from "../lib/types";
 import { Conflicts, type Conflict } from "./conflicts";
+import type { DraftEvent } from "./draft_event";
 import { draftPath, filePath, RemoteDrafts, type FileTexts } from "./remote_drafts";
 import { changesOf, textOf, type FileChange, type Text } from "./texts";
 
 /** Edits are sent this long after the last key stroke. */
 const SAVE_DELAY_MS = 250;
-
-export type DraftEvent =
-  /** Another draft was opened, or none is open any more. */
-  | "opened"
-  /** A text was edited in this tab. */
-  | "edited"
-  /** The server has a new version: what was computed for an older one is out of date. */
-  | "saved"
-  /** Files changed by something else than the editor: a rebase, a new case. */
-  | "reloaded"
-  /** The server cannot be reached or refuses the edit; `error` says why. */
-  | "failed";
 
 export class DraftStore {
   readonly #api: Api;
@@ -36,6 +26,8 @@ export class DraftStore {
   /** What changes the draft runs one after the other. */
   #saving: Promise<unknown> = Promise.resolve();
   #ensuring: Promise<void> | undefined;
+  /** Of several openings at once the last one counts. */
+  readonly #openings = new Questions();
   readonly #conflicts = new Conflicts();
   error: unknown;
 
@@ -94,16 +86,18 @@ export class DraftStore {
     return changesOf(this.#response?.files ?? [], this.#texts);
   }
 
-  /** Opens a new draft. */
-  async create(from: string = "in_force", files: FileTexts = {}): Promise<void> {
-    await this.#flushQuietly();
-    await this.#adopt(await this.#drafts.create(from, files));
+  create(from: string, opening = this.#openings.ask()): Promise<void> {
+    return this.#open(() => this.#drafts.create(from, {}), opening);
   }
 
   /** Opens a draft that the server has. */
-  async open(id: string): Promise<void> {
+  open(id: string): Promise<void> {
+    return this.#open(() => this.#drafts.get(id), this.#openings.ask());
+  }
+
+  async #open(read: () => Promise<DraftResponse>, opening: Question): Promise<void> {
     await this.#flushQuietly();
-    await this.#adopt(await this.#drafts.get(id));
+    await this.#adopt(await read(), opening);
   }
 
   /** Opens a draft without changes, if none is open. */
@@ -115,9 +109,11 @@ export class DraftStore {
 
   /** A draft of this tab alone. One without changes makes room: a tab that still has it goes on with a new one. */
   async #begin(): Promise<void> {
+    const opening = this.#openings.ask();
     const unchanged = (await this.list()).filter((draft) => draft.files.every((file) => file.change === "unchanged"));
     await Promise.all(unchanged.map((draft) => this.#drafts.remove(draft.id)));
-    if (!this.isOpen) await this.create();
+    if (!this.isOpen) await this.create("in_force", opening);
+    if (!this.isOpen) await this.#begin(); // it was closed meanwhile
   }
 
   list(): Promise<readonly DraftResponse[]> {
@@ -135,6 +131,7 @@ export class DraftStore {
   /** Forgets the draft in this tab. */
   close(): void {
     clearTimeout(this.#timer);
+    this.#openings.ask().take();
     this.#response = undefined;
     this.#texts.clear();
     this.#unsaved.clear();
@@ -294,9 +291,8 @@ export class DraftStore {
     const answer = await this.#queue(async () => {
       await this.#send();
       const before = new Map(this.#texts);
-      const path = draftPath(this.#opened().id, operation);
-      const altered = await this.#api.json<T>(path, { method: "POST", json });
-      if (await this.#adopt(altered.draft, false)) onAltered(altered, before);
+      const altered = await this.#api.json<T>(draftPath(this.#opened().id, operation), { method: "POST", json });
+      if (await this.#adopt(altered.draft)) onAltered(altered, before);
       return altered;
     });
     this.#emit("reloaded");
@@ -350,14 +346,16 @@ export class DraftStore {
     if (isOpen) this.#emit("saved");
   }
 
-  /** Goes on with what the server answered about the open draft or, if it is new, another one; tells whether it did. */
-  async #adopt(response: DraftResponse, isNew = true): Promise<boolean> {
+  /** Goes on with what the server answered about the open draft, or opens another; tells whether it did. */
+  async #adopt(response: DraftResponse, opening?: Question): Promise<boolean> {
+    const isNew = opening !== undefined;
     const names = response.files
       .filter((file) => file.change !== "unchanged" || (!isNew && this.#texts.has(file.name)))
       .map((file) => file.name);
     const texts = await Promise.all(names.map((name) => this.#drafts.text(response.id, name)));
     if (isNew) await this.#flushQuietly(); // what was typed into the draft before while this one was read
-    if (!isNew && response.id !== this.#response?.id) return false; // another one was opened meanwhile
+    // Another one was opened meanwhile.
+    if (isNew ? !opening.take() : response.id !== this.#response?.id) return false;
     this.#response = response;
     this.#texts.clear();
     names.forEach((name, at) => this.#texts.set(name, texts[at] ?? { text: null, base: null }));
