@@ -3,7 +3,7 @@
 import { Api } from "../lib/api";
 import { urlOf } from "../lib/base";
 import { openDialog } from "../lib/dialog";
-import { button, fill, h } from "../lib/dom";
+import { button, fill, focusIfLost, h } from "../lib/dom";
 import { say } from "../lib/live";
 import { Session } from "../lib/session";
 import { signIn } from "../lib/signin";
@@ -79,7 +79,8 @@ function openSignIn(): void {
 async function signOut(): Promise<void> {
   await session.signOut();
   await show();
-  account.querySelector("button")?.focus();
+  const shown = account.querySelector("button");
+  if (shown !== null) focusIfLost(shown);
 }
 
 void show();

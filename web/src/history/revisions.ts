@@ -52,13 +52,14 @@ export class Revisions {
     try {
       const page = await this.#bench.api.json<RevisionPage>("admin/policies/revisions", { query: { limit: PAGE, before } });
       if (!question.isLatest()) return;
+      const hadFocus = this.#more.contains(document.activeElement);
       const first = this.#shown.length === 0;
       this.#shown.push(...page.items);
       this.#list.append(...page.items.map((revision, index) => this.#item(revision, first && index === 0)));
       const { next } = page;
       fill(this.#more, next !== undefined && button("Older revisions", () => void this.#read(next)));
       const added = this.#list.children[this.#shown.length - page.items.length];
-      if (!first) added?.querySelector("button")?.focus();
+      if (!first && hadFocus) added?.querySelector("button")?.focus();
       if (this.#shown.length === 0) fill(this.#more, h("p", { class: "muted" }, "Nothing is on record yet."));
       fill(this.#timeline, timeline(this.#shown));
     } catch (error) {
