@@ -4,6 +4,7 @@ import { Api } from "../lib/api";
 import { confirmDialog } from "../lib/dialog";
 import { fill, h } from "../lib/dom";
 import { count } from "../lib/format";
+import { Questions } from "../lib/latest";
 import { sayError } from "../lib/live";
 import { messageOf } from "../lib/problem";
 import { urlOf } from "../lib/base";
@@ -39,12 +40,16 @@ class Bench implements Workbench {
   readonly checks = checks;
   readonly words = words;
   readonly #listeners = new Set<(answer: PoliciesAnswer) => void>();
+  readonly #questions = new Questions();
   inForce: PoliciesAnswer | undefined;
 
   async refresh(): Promise<PoliciesAnswer> {
-    this.inForce = await api.json<PoliciesAnswer>("admin/policies");
-    for (const listener of [...this.#listeners]) listener(this.inForce);
-    return this.inForce;
+    const question = this.#questions.ask();
+    const answer = await api.json<PoliciesAnswer>("admin/policies");
+    if (!question.take()) return this.inForce ?? answer;
+    this.inForce = answer;
+    for (const listener of [...this.#listeners]) listener(answer);
+    return answer;
   }
 
   onInForce(listener: (answer: PoliciesAnswer) => void): () => void {
