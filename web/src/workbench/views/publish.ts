@@ -1,6 +1,6 @@
 // The view that publishes the draft, or downloads it as a patch; with what came into force beneath it.
 
-import { button, fill, focusIfLost, h, newId, type Child } from "../../lib/dom";
+import { button, fill, focusIfLost, h, newId } from "../../lib/dom";
 import type { Progress } from "../../lib/events";
 import { count } from "../../lib/format";
 import { Questions } from "../../lib/latest";
@@ -28,6 +28,8 @@ class PublishView {
   #running: AbortController | undefined;
   readonly #drawings = new Questions();
   #isShown = false;
+  /** What is drawn of how to publish. Drawn anew between the two halves of a click, a button would not get it. */
+  #drawn = "";
 
   constructor(root: HTMLElement, bench: Workbench) {
     this.#bench = bench;
@@ -70,13 +72,16 @@ class PublishView {
     const changed = draft.changedFiles.length;
     const conflicts = draft.conflicts.length;
     const canPublish = inForce?.can_publish === true;
-    let refusal: Child = null;
+    let refusal: string | null = null;
     if (!canPublish) refusal = inForce?.publish_refusal ?? "This server does not take edits over the network.";
     else if (changed === 0) refusal = "The draft has no changes yet.";
     else if (this.#bench.checks.errors().length > 0) refusal = "The draft has errors.";
     else if (isOld) refusal = "Bring the draft up to date first.";
     else if (conflicts > 0) refusal = `Decide about ${count(conflicts, "file")} first.`;
     const isBusy = this.#running !== undefined;
+    const drawn = JSON.stringify([refusal, changed === 0, canPublish, isBusy]);
+    if (drawn === this.#drawn) return;
+    this.#drawn = drawn;
     fill(
       this.#how,
       h(
