@@ -1,8 +1,8 @@
 """The pages in Chromium: signing in, accessibility, and what the browser reports."""
 
 import contextlib
-import functools
 import json
+import time
 from urllib.parse import urlsplit
 
 import pytest
@@ -19,6 +19,12 @@ AXE_OPTIONS = {"resultTypes": ["violations"]}
 # What a draft with errors answers to whatever asks for its reach. While something is typed, a text
 # between may be one.
 INVALID = ("status of 409",)
+
+# Session tokens by server and user, with the times of the sign-ins. Who ends sessions clears it.
+SESSIONS = {}
+
+# Seconds for which tests share a session: the rest of its 15 minutes is enough for the last one.
+MAX_SESSION_AGE = 300
 
 # Names that people may choose; none may become markup or run.
 HOSTILE = """x'"><img src=x onerror="window.wasRun=1"><script>window.wasRun=1</script>"""
@@ -80,10 +86,12 @@ def sign_in_with_token(page, server, username, token, view):
     expect(page.get_by_text(f"Signed in as {username}")).to_be_visible()
 
 
-@functools.cache
 def session_token(server, username):
     """A session token of a user, for several tests: checking passwords takes long."""
-    return server.login(username)
+    key = (server, username)
+    if key not in SESSIONS or time.monotonic() - SESSIONS[key][1] > MAX_SESSION_AGE:
+        SESSIONS[key] = (server.login(username), time.monotonic())
+    return SESSIONS[key][0]
 
 
 def assert_accessible(page):

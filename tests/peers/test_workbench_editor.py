@@ -10,6 +10,7 @@ from demo import ADMIN, OUTSIDER
 from pages import (
     HOSTILE,
     INVALID,
+    SESSIONS,
     assert_accessible,
     assert_quiet,
     chromium,
@@ -19,7 +20,7 @@ from pages import (
     submit_sign_in,
     web_page,
 )
-from workbench import POLICIES, TOKENS, Drafts, Workbench, check_shipped, policy_file
+from workbench import POLICIES, Drafts, Workbench, check_shipped, policy_file
 
 __all__ = ["chromium", "web_page"]
 
@@ -270,12 +271,12 @@ def test_a_session_that_ended_is_renewed_by_signing_in_and_the_edit_is_kept(web_
     submit_sign_in(web_page, ADMIN, server.passwords[ADMIN])
     workbench = Workbench.signed_in(web_page, server)
     workbench.open("internal.cedar")
-    TOKENS.clear()
+    SESSIONS.clear()
     drafts = Drafts(server)
     me = server.get("/auth/me", headers=drafts.headers).json()["user_id"]
     ended = server.request("DELETE", f"/admin/users/{me}/sessions", headers=drafts.headers)
     assert ended.is_success, ended.text
-    TOKENS.clear()
+    SESSIONS.clear()
 
     workbench.paste(policy_file("internal.cedar", "// Internal", "// Kept. Internal"))
     expect(web_page.get_by_text("Your session ended.")).to_be_visible()
