@@ -14,18 +14,14 @@ from pages import (
     HOSTILE,
     assert_accessible,
     assert_quiet,
-    chromium,
     hold,
     narrow,
     release,
     session_token,
     submit_sign_in,
-    web_page,
 )
 from server import DEADLINE, WITHOUT_LIMITS, Server
 from test_base_path import Gate
-
-__all__ = ["chromium", "web_page"]
 
 TITLES = {entry["id"]: entry["title"] for entry in CATALOG["datasets"]}
 ROLE = next(e for e in CATALOG["datasets"] if e["id"] == RESTRICTED)["reader_roles"][0]

@@ -4,11 +4,11 @@ import pytest
 from playwright.sync_api import expect
 
 from demo import ADMIN
-from pages import INVALID, assert_accessible, assert_quiet, chromium, web_page
+from pages import INVALID, assert_accessible, assert_quiet
 from server import until
 from workbench import Drafts, Workbench, edit, publish_elsewhere, writable_server
 
-__all__ = ["chromium", "web_page", "writable_server"]
+__all__ = ["writable_server"]
 
 
 @pytest.fixture

@@ -13,16 +13,12 @@ from pages import (
     SESSIONS,
     assert_accessible,
     assert_quiet,
-    chromium,
     hold,
     narrow,
     release,
     submit_sign_in,
-    web_page,
 )
 from workbench import POLICIES, Drafts, Workbench, check_shipped, policy_file
-
-__all__ = ["chromium", "web_page"]
 
 USER = re.compile(r'User::"[0-9a-f-]{36}"')
 

@@ -7,7 +7,7 @@ import pytest
 from playwright.sync_api import expect
 
 from demo import OUTSIDER
-from pages import INVALID, assert_accessible, assert_quiet, chromium, narrow, web_page
+from pages import INVALID, assert_accessible, assert_quiet, narrow
 from server import WITHOUT_LIMITS, Server
 from workbench import (
     POLICIES,
@@ -17,8 +17,6 @@ from workbench import (
     policy_file,
     start_with_policies,
 )
-
-__all__ = ["chromium", "web_page"]
 
 # Restricted data for everyone who signed in: fails cases and violates an invariant.
 OPENED = policy_file("internal.cedar", 'Visibility::"internal"', 'Visibility::"restricted"')

@@ -11,15 +11,11 @@ from pages import (
     HOSTILE,
     assert_accessible,
     assert_quiet,
-    chromium,
     narrow,
     session_token,
     sign_in_with_token,
-    web_page,
 )
 from server import ROOT, WITHOUT_LIMITS, Server
-
-__all__ = ["chromium", "web_page"]
 
 TITLE = next(e["title"] for e in CATALOG["datasets"] if e["id"] == RESTRICTED)
 QUOTED = HOSTILE.replace('"', '\\"')

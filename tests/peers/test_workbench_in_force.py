@@ -10,17 +10,13 @@ from pages import (
     INVALID,
     assert_accessible,
     assert_quiet,
-    chromium,
     hold,
     narrow,
     release,
     submit_sign_in,
-    web_page,
 )
 from server import until
 from workbench import POLICIES, Drafts, Workbench, check_shipped, start_with_policies
-
-__all__ = ["chromium", "web_page"]
 
 
 @pytest.fixture

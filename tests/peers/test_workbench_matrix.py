@@ -11,19 +11,15 @@ from pages import (
     INVALID,
     assert_accessible,
     assert_quiet,
-    chromium,
     hold,
     narrow,
     open_draft,
     release,
     session_token,
     sign_in_with_token,
-    web_page,
 )
 from server import DEADLINE, ROOT
 from workbench import Drafts
-
-__all__ = ["chromium", "web_page"]
 
 SHARED = (ROOT / "policies" / "shared.cedar").read_text()
 TITLE = next(e["title"] for e in CATALOG["datasets"] if e["id"] == RESTRICTED)

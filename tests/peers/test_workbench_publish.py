@@ -6,7 +6,7 @@ import pytest
 from playwright.sync_api import expect
 
 from demo import ADMIN
-from pages import INVALID, assert_accessible, assert_quiet, chromium, hold, narrow, web_page
+from pages import INVALID, assert_accessible, assert_quiet, hold, narrow
 from server import DEADLINE, until
 from workbench import (
     POLICIES,
@@ -18,7 +18,7 @@ from workbench import (
     writable_server,
 )
 
-__all__ = ["chromium", "web_page", "writable_server"]
+__all__ = ["writable_server"]
 
 COMMENT = "// Internal data that is out is for everyone who signed in."
 
