@@ -216,6 +216,7 @@ def blind_server(tmp_path):
             "invariants/admins.cedar": b"// None.\n",
             "admin.cases.json": b"[]\n",
         },
+        CEDARGATE_GATE_PROOFS="off",
     )
     yield server
     server.stop()

@@ -72,7 +72,7 @@ def test_the_draft_is_downloaded_as_a_patch_that_git_applies(web_page, server, t
 
 def test_a_byte_order_mark_and_windows_line_ends_are_kept(web_page, make_server, tmp_path):
     before = ("\ufeff" + policy_file("owner.cedar").replace("\n", "\r\n")).encode()
-    server = start_with_policies(make_server, {"owner.cedar": before})
+    server = start_with_policies(make_server, {"owner.cedar": before}, CEDARGATE_GATE_PROOFS="off")
     workbench = Workbench(web_page, server, view="edit")
     workbench.open("owner.cedar")
     expect(workbench.view).to_contain_text("Windows line ends")
