@@ -44,6 +44,7 @@ export class Revisions {
   async load(): Promise<void> {
     this.#shown = [];
     fill(this.#list);
+    fill(this.#more); // older ones follow those that are read now
     await this.#read(undefined);
   }
 
