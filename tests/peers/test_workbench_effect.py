@@ -7,8 +7,8 @@ import pytest
 from playwright.sync_api import expect
 
 from demo import OUTSIDER
-from pages import INVALID, assert_accessible, assert_quiet, narrow
-from server import WITHOUT_LIMITS, Server
+from pages import INVALID, assert_accessible, assert_quiet, hold, narrow, release
+from server import DEADLINE, WITHOUT_LIMITS, Server
 from workbench import (
     POLICIES,
     Drafts,
@@ -100,6 +100,29 @@ def test_what_was_explained_is_kept_as_a_case(workbench, web_page):
     with web_page.expect_request("**/cases") as kept:
         gained.get_by_role("button", name="Keep as a case").click()
     assert kept.value.post_data_json["time"] == f"{asked[1]}T{asked[2]}Z"
+
+
+def test_what_is_typed_while_a_case_is_added_stays_in_the_draft(workbench, web_page, drafts):
+    edit(workbench)
+    workbench.go("Effect")
+    gained = workbench.view.get_by_role("listitem").filter(has_text="▲ gained").first
+    held = hold(web_page, "**/cases")
+    with web_page.expect_request("**/cases"):
+        gained.get_by_role("button", name="Keep as a case").click()
+    added = held[0].fetch(timeout=DEADLINE * 1000)
+    workbench.open("internal.cedar")
+    workbench.text.click()
+    web_page.keyboard.press("Control+Home")
+    web_page.keyboard.type("// Typed meanwhile.\n")
+    web_page.keyboard.press("Control+s")
+    release(web_page, held.pop(), response=added)
+    expect(web_page.get_by_role("region", name="Messages")).to_contain_text("Added the case")
+    workbench.expect_saved()
+    workbench.expect_valid()
+    (draft,) = drafts.items()
+    assert sum(file["change"] != "unchanged" for file in draft["files"]) == 2
+    assert drafts.text("internal.cedar").startswith("// Typed meanwhile.\n")
+    assert_quiet(web_page, expected_errors=INVALID)
 
 
 def test_a_draft_without_cases_and_invariants_is_not_told_to_pass(web_page, server, drafts):
