@@ -221,11 +221,12 @@ export class DraftStore {
   async #patch(files: FileTexts): Promise<void> {
     const draft = this.#opened();
     try {
-      this.#response = await this.#drafts.write(draft, files);
+      const written = await this.#drafts.write(draft, files);
+      if (this.#response?.id === draft.id) this.#response = written; // else another one was opened meanwhile
     } catch (error) {
       // 404: the server forgot it; 412: another tab changed it. This tab goes on with a draft of its own.
       if (!(error instanceof Problem) || (error.status !== 404 && error.status !== 412)) throw error;
-      await this.#recreate(files);
+      if (this.#response?.id === draft.id) await this.#recreate(files);
     }
   }
 
@@ -354,8 +355,7 @@ export class DraftStore {
       .map((file) => file.name);
     const texts = await Promise.all(names.map((name) => this.#drafts.text(response.id, name)));
     if (isNew) await this.#flushQuietly(); // what was typed into the draft before while this one was read
-    // Another one was opened meanwhile.
-    if (isNew ? !opening.take() : response.id !== this.#response?.id) return false;
+    if (isNew ? !opening.take() : response.id !== this.#response?.id) return false; // another one is open
     this.#response = response;
     this.#texts.clear();
     names.forEach((name, at) => this.#texts.set(name, texts[at] ?? { text: null, base: null }));
@@ -380,6 +380,7 @@ export class DraftStore {
     const kept = [...mine].filter(([, { text, base }]) => text !== base);
     const files = Object.fromEntries(kept.map(([name, { text }]) => [name, text]));
     const response = await this.#drafts.create("in_force", files);
+    if (this.#response?.id !== old?.id) return; // another one was opened meanwhile
     this.#response = response;
     this.#conflicts.rename(response.id);
     if (old === undefined || old.base_revision === response.base_revision) return;
@@ -393,7 +394,6 @@ export class DraftStore {
       this.#texts.set(name, { text: mine.text, base });
       if (base !== mine.base && base !== mine.text) this.#conflicts.add(name, mine.base);
     });
-    // What was typed while the server answered is sent next.
     for (const [name, text] of this.#unsaved) this.#texts.set(name, { text, base: this.#texts.get(name)?.base ?? null });
     this.#emit("reloaded");
   }
