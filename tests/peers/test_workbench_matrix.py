@@ -188,6 +188,7 @@ def test_a_draft_that_is_discarded_leaves_no_trace_in_the_matrix(matrix):
 
 def test_the_matrix_of_one_draft_is_not_shown_for_the_draft_that_is_opened_next(web_page, server):
     open_draft(web_page, server, ADMIN, DRAFT, "effect")
+    expect(web_page.get_by_text("decisions change")).to_be_visible()
     Drafts(server).create({"other.cedar": "// Changes nothing.\n"})
     held = hold(web_page, "**/matrix")
     with web_page.expect_request("**/matrix"):
@@ -197,7 +198,7 @@ def test_the_matrix_of_one_draft_is_not_shown_for_the_draft_that_is_opened_next(
     web_page.get_by_role("link", name="In force").click()
     web_page.get_by_role("button", name="Go on with it").click()
     web_page.wait_for_url("**#/edit**")
-    release(web_page, held.pop(), response=answer)
+    release(web_page, held[0], response=answer)
     web_page.get_by_role("link", name="Access matrix").click()
     expect(web_page.get_by_text("The draft changes nothing here.")).to_be_visible()
     expect(cell(web_page, "hydrology", "restricted").locator(".sign")).to_have_count(0)
