@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 
 from playwright.sync_api import expect
 
-from server import PEERS
+from server import PEERS, until
 
 AXE = PEERS / "node_modules" / "axe-core" / "axe.min.js"
 
@@ -103,24 +103,28 @@ def narrow(page, width=320, height=640):
     page.set_viewport_size(before)
 
 
+@contextlib.contextmanager
 def hold(page, url):
-    """Holds the requests for a URL, and returns the list of those that came so far."""
+    """Holds the requests for a URL, of which one is made meanwhile; they are in the list."""
     held = []
     page.route(url, lambda route: held.append(route))
-    return held
+    yield held
+    until(lambda: page.wait_for_timeout(20) or held, f"a request for {url}")
+
+
+TWO_FRAMES = """() => new Promise((done) =>
+  requestAnimationFrame(() => requestAnimationFrame(() => setTimeout(done))))"""
 
 
 def release(page, held, **answer):
     """Lets the page have the answer to a held request, and waits until it has dealt with it."""
     (held.fulfill if answer else held.continue_)(**answer)
-    response = held.request.response()
-    if response:  # none if the page gave the request up
-        response.finished()
-    page.evaluate("() => new Promise((done) => requestAnimationFrame(() => setTimeout(done)))")
+    held.request.response()  # none if the page gave the request up; the body may stay unread
+    page.evaluate(TWO_FRAMES)
 
 
 def open_draft(page, server, username, files, view):
-    """Opens a draft with these files, begun elsewhere, in a view of the workbench."""
+    """Opens a draft with these files, begun elsewhere, in a view; returns its id."""
     token = session_token(server, username)
     session = {"Authorization": f"Bearer {token}"}
     for old in server.get("/admin/policies/drafts", headers=session).json()["items"]:
@@ -131,3 +135,4 @@ def open_draft(page, server, username, files, view):
     page.get_by_role("button", name="Go on with it").click()
     page.wait_for_url("**/workbench#/edit**")
     page.goto(f"{server.base}/workbench#/{view}")
+    return made.json()["id"]

@@ -186,8 +186,7 @@ def test_what_is_typed_changes_nothing_else_of_a_file(workbench, web_page, draft
 def test_a_file_that_is_asked_for_stays_when_an_earlier_one_is_read_later(web_page, server, drafts):
     drafts.create({"odd.cedar": "// Odd.\n"})
     workbench = Workbench(web_page, server)
-    held = hold(web_page, "**/files/admin.cedar")
-    with web_page.expect_request("**/files/admin.cedar"):
+    with hold(web_page, "**/files/admin.cedar") as held:
         workbench.button("Go on with it").click()
     workbench.open("odd.cedar")
     release(web_page, held.pop())

@@ -106,8 +106,7 @@ def test_what_is_typed_while_a_case_is_added_stays_in_the_draft(workbench, web_p
     edit(workbench)
     workbench.go("Effect")
     gained = workbench.view.get_by_role("listitem").filter(has_text="▲ gained").first
-    held = hold(web_page, "**/cases")
-    with web_page.expect_request("**/cases"):
+    with hold(web_page, "**/cases") as held:
         gained.get_by_role("button", name="Keep as a case").click()
     added = held[0].fetch(timeout=DEADLINE * 1000)
     workbench.open("internal.cedar")

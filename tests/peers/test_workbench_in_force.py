@@ -193,8 +193,7 @@ def test_whoever_goes_to_another_view_while_a_draft_opens_stays_there(web_page, 
     Drafts(server).discard_all()
     draft = Drafts(server).create({"more.cedar": "// Nothing yet.\n"})
     workbench = Workbench(web_page, server)
-    held = hold(web_page, f"**/drafts/{draft['id']}")
-    with web_page.expect_request(f"**/drafts/{draft['id']}"):
+    with hold(web_page, f"**/drafts/{draft['id']}") as held:
         workbench.button("Go on with it").click()
     workbench.go("Effect")
     release(web_page, held.pop())

@@ -138,10 +138,9 @@ def test_what_is_typed_while_a_publication_runs_is_the_draft_afterwards(
     file = writable_server.folder / "policies" / "public.cedar"
     edit(workbench, "public.cedar", "// Public data", "// Published: public data")
     workbench.go("Publish")
-    held = hold(web_page, "**/publish?*")
-    workbench.button("Publish now").click()
-    expect(workbench.button("Give up")).to_be_visible()
-    until(lambda: web_page.wait_for_timeout(20) or held, "the request to publish")
+    with hold(web_page, "**/publish?*") as held:
+        workbench.button("Publish now").click()
+        expect(workbench.button("Give up")).to_be_visible()
     answer = held[0].fetch(timeout=DEADLINE * 1000)
     assert file.read_text().startswith("// Published: public data")
     workbench.open("public.cedar")
