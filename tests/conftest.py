@@ -11,6 +11,7 @@ from playwright.sync_api import expect, sync_playwright
 
 from decision_point import TENANT, DecisionPoint
 from nginx import NGINX, NJS, Nginx
+from pages import REPORTS
 from postgres import Cluster
 from server import BINARY, DEADLINE, PEERS, ROOT, WITHOUT_LIMITS, Server
 
@@ -110,23 +111,36 @@ def postgres_server(cluster, make_server):
     server.stop()
 
 
-@pytest.fixture
-def browser_page(tmp_path):
-    """A page of Chromium with a new profile; it records its requests and errors."""
+@pytest.fixture(scope="module")
+def chromium():
+    """Chromium for the tests of a module: while it runs, others can have no event loop."""
     with sync_playwright() as playwright:
-        context = playwright.chromium.launch_persistent_context(
-            tmp_path / "profile",
-            executable_path="/usr/bin/chromium",
-            headless=True,
-            args=CHROMIUM,
+        browser = playwright.chromium.launch(
+            executable_path="/usr/bin/chromium", headless=True, args=CHROMIUM
         )
-        page = context.new_page()
-        page.requested, page.errors = [], []
-        context.on("request", lambda request: page.requested.append(request.url))
-        page.on("console", lambda m: m.type == "error" and page.errors.append(m.text))
-        page.on("pageerror", lambda error: page.errors.append(str(error)))
-        yield page
-        context.close()
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def browser_page(chromium):
+    """A page of Chromium with a new profile; it records its requests and errors."""
+    context = chromium.new_context()
+    context.set_default_timeout(DEADLINE * 1000)
+    page = context.new_page()
+    page.requested, page.errors = [], []
+    context.on("request", lambda request: page.requested.append(request.url))
+    page.on("console", lambda m: m.type == "error" and page.errors.append(m.text))
+    page.on("pageerror", lambda error: page.errors.append(str(error)))
+    yield page
+    context.close()
+
+
+@pytest.fixture
+def web_page(browser_page):
+    """A page that reports what its policy of contents refuses too."""
+    browser_page.context.add_init_script(REPORTS)
+    return browser_page
 
 
 @pytest.fixture(scope="session")

@@ -1,20 +1,28 @@
 """The pages in Chromium: signing in, accessibility, and what the browser reports."""
 
 import contextlib
-import functools
 import json
+import time
 from urllib.parse import urlsplit
 
-import pytest
-from playwright.sync_api import expect, sync_playwright
+from playwright.sync_api import expect
 
-from conftest import CHROMIUM
-from server import PEERS
+from server import PEERS, until
 
 AXE = PEERS / "node_modules" / "axe-core" / "axe.min.js"
 
 # What is left out: nothing. Rules are those of WCAG 2.2 A and AA, and axe's best practices.
 AXE_OPTIONS = {"resultTypes": ["violations"]}
+
+# What a draft with errors answers to whatever asks for its reach. While something is typed, a text
+# between may be one.
+INVALID = ("status of 409",)
+
+# Session tokens by server and user, with the times of the sign-ins. Who ends sessions clears it.
+SESSIONS = {}
+
+# Seconds for which tests share a session: the rest of its 15 minutes is enough for the last one.
+MAX_SESSION_AGE = 300
 
 # Names that people may choose; none may become markup or run.
 HOSTILE = """x'"><img src=x onerror="window.wasRun=1"><script>window.wasRun=1</script>"""
@@ -25,32 +33,6 @@ document.addEventListener("securitypolicyviolation", (event) => {
   window.reports.push(`${event.violatedDirective} ${event.blockedURI} ${event.sample}`);
 });
 """
-
-
-@pytest.fixture(scope="module")
-def chromium():
-    """Chromium for all tests of a module: only starting it takes long."""
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(
-            executable_path="/usr/bin/chromium", headless=True, args=CHROMIUM
-        )
-        yield browser
-        browser.close()
-
-
-@pytest.fixture
-def web_page(chromium):
-    """A page with a new profile, which has axe-core; it records requests, errors and refusals."""
-    context = chromium.new_context()
-    context.add_init_script(REPORTS)
-    context.add_init_script(path=AXE)
-    page = context.new_page()
-    page.requested, page.errors = [], []
-    context.on("request", lambda request: page.requested.append(request.url))
-    page.on("console", lambda m: m.type == "error" and page.errors.append(m.text))
-    page.on("pageerror", lambda error: page.errors.append(str(error)))
-    yield page
-    context.close()
 
 
 def sign_in(page, server, username, view):
@@ -75,17 +57,21 @@ def sign_in_with_token(page, server, username, token, view):
     expect(page.get_by_text(f"Signed in as {username}")).to_be_visible()
 
 
-@functools.cache
 def session_token(server, username):
     """A session token of a user, for several tests: checking passwords takes long."""
-    return server.login(username)
+    key = (server, username)
+    if key not in SESSIONS or time.monotonic() - SESSIONS[key][1] > MAX_SESSION_AGE:
+        SESSIONS[key] = (server.login(username), time.monotonic())
+    return SESSIONS[key][0]
 
 
 def assert_accessible(page):
-    """axe-core finds no violation, in light and in dark."""
-    for scheme in ("light", "dark"):
+    """axe-core finds no violation, in light and in dark, which differ in colours only."""
+    if page.evaluate("typeof axe") == "undefined":
+        page.evaluate(AXE.read_text())
+    for scheme, more in (("light", {}), ("dark", {"runOnly": ["color-contrast"]})):
         page.emulate_media(color_scheme=scheme)
-        found = page.evaluate("(options) => axe.run(document, options)", AXE_OPTIONS)
+        found = page.evaluate("(options) => axe.run(document, options)", {**AXE_OPTIONS, **more})
         told = [
             {"rule": violation["id"], "where": [node["html"][:200] for node in violation["nodes"]]}
             for violation in found["violations"]
@@ -117,8 +103,28 @@ def narrow(page, width=320, height=640):
     page.set_viewport_size(before)
 
 
+@contextlib.contextmanager
+def hold(page, url):
+    """Holds the requests for a URL, of which one is made meanwhile; they are in the list."""
+    held = []
+    page.route(url, lambda route: held.append(route))
+    yield held
+    until(lambda: page.wait_for_timeout(20) or held, f"a request for {url}")
+
+
+TWO_FRAMES = """() => new Promise((done) =>
+  requestAnimationFrame(() => requestAnimationFrame(() => setTimeout(done))))"""
+
+
+def release(page, held, **answer):
+    """Lets the page have the answer to a held request, and waits until it has dealt with it."""
+    (held.fulfill if answer else held.continue_)(**answer)
+    held.request.response()  # none if the page gave the request up; the body may stay unread
+    page.evaluate(TWO_FRAMES)
+
+
 def open_draft(page, server, username, files, view):
-    """Opens a draft with these files, begun elsewhere, in a view of the workbench."""
+    """Opens a draft with these files, begun elsewhere, in a view; returns its id."""
     token = session_token(server, username)
     session = {"Authorization": f"Bearer {token}"}
     for old in server.get("/admin/policies/drafts", headers=session).json()["items"]:
@@ -129,3 +135,4 @@ def open_draft(page, server, username, files, view):
     page.get_by_role("button", name="Go on with it").click()
     page.wait_for_url("**/workbench#/edit**")
     page.goto(f"{server.base}/workbench#/{view}")
+    return made.json()["id"]

@@ -14,16 +14,14 @@ from pages import (
     HOSTILE,
     assert_accessible,
     assert_quiet,
-    chromium,
+    hold,
     narrow,
+    release,
     session_token,
     submit_sign_in,
-    web_page,
 )
-from server import WITHOUT_LIMITS, Server
+from server import DEADLINE, WITHOUT_LIMITS, Server
 from test_base_path import Gate
-
-__all__ = ["chromium", "web_page"]
 
 TITLES = {entry["id"]: entry["title"] for entry in CATALOG["datasets"]}
 ROLE = next(e for e in CATALOG["datasets"] if e["id"] == RESTRICTED)["reader_roles"][0]
@@ -103,6 +101,7 @@ def test_the_seconds_of_a_token_are_shown_and_a_new_one_is_minted_when_it_is_cop
     expect(seconds).to_have_text("The token has ended: take a new one")
     card(web_page, PUBLIC).get_by_role("button", name="Copy the lines for curl").click()
     expect(seconds).to_have_text(re.compile(r"The token lasts 1[01]\d s"))
+    expect(card(web_page, PUBLIC).get_by_text("Copied", exact=True)).to_be_visible()
     copied = web_page.evaluate("navigator.clipboard.readText()")
     assert copied != first and copied == lines_for(web_page, PUBLIC, "curl")
     assert_quiet(web_page)
@@ -179,11 +178,13 @@ def test_the_fields_of_a_share_stand_in_a_line(web_page, server):
     sign_in(web_page, server, OWNER)
     mine = card(web_page, RESTRICTED)
     mine.get_by_role("button", name=re.compile("^Who can read it")).click()
+    expect(mine.get_by_role("row").filter(has_text=ROLE)).to_be_visible()
     form = mine.locator(".share-form")
-    expect(form).to_be_visible()
     for kind in ("label", "input, select, button"):
-        tops = {round(each.bounding_box()["y"]) for each in form.locator(kind).all()}
-        assert len(tops) == 1, kind
+        tops = form.locator(kind).evaluate_all(
+            "all => all.map((one) => Math.round(one.getBoundingClientRect().y))"
+        )
+        assert len(set(tops)) == 1, (kind, tops)
     with narrow(web_page):
         expect(form).to_be_visible()
 
@@ -196,7 +197,7 @@ def test_a_short_session_is_renewed_once_before_it_ends(web_page, make_server):
     expect(card(web_page, RESTRICTED)).to_be_visible()
 
     def search(text):
-        with web_page.expect_response(re.compile(r"/datasets\?.*q=")):
+        with web_page.expect_response(re.compile(rf"/datasets\?.*q={text}\b")):
             web_page.get_by_role("searchbox").fill(text)
             web_page.get_by_role("searchbox").press("Enter")
         return sum(url.endswith("/auth/refresh") for url in web_page.requested)
@@ -204,6 +205,26 @@ def test_a_short_session_is_renewed_once_before_it_ends(web_page, make_server):
     assert [search(text) for text in ("a", "b", "c")] == [0, 0, 0]
     web_page.clock.fast_forward(50_000)
     assert [search(text) for text in ("d", "e")] == [1, 1]
+    assert_quiet(web_page)
+
+
+def test_whoever_signs_out_while_the_session_is_renewed_stays_signed_out(web_page, make_server):
+    server = make_server(CEDARGATE_SESSION_LIFETIME="60").start()
+    web_page.clock.install()
+    web_page.goto(f"{server.base}/")
+    sign_in(web_page, server, MEMBER)
+    expect(card(web_page, RESTRICTED)).to_be_visible()
+    web_page.clock.fast_forward(50_000)
+    with hold(web_page, "**/auth/refresh") as held:
+        web_page.get_by_role("searchbox").press("Enter")
+    renewed = held[0].fetch(timeout=DEADLINE * 1000)
+    assert renewed.ok
+    web_page.get_by_role("button", name="Sign out").click()
+    expect(card(web_page, RESTRICTED)).to_have_count(0)
+    release(web_page, held.pop(), response=renewed)
+    with web_page.expect_request(re.compile(r"/datasets\?.*q=a\b")) as asked:
+        web_page.get_by_role("searchbox").fill("a")
+    assert "authorization" not in asked.value.headers
     assert_quiet(web_page)
 
 

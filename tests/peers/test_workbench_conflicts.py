@@ -4,11 +4,11 @@ import pytest
 from playwright.sync_api import expect
 
 from demo import ADMIN
-from pages import assert_accessible, assert_quiet, chromium, web_page
+from pages import INVALID, assert_accessible, assert_quiet
 from server import until
 from workbench import Drafts, Workbench, edit, publish_elsewhere, writable_server
 
-__all__ = ["chromium", "web_page", "writable_server"]
+__all__ = ["writable_server"]
 
 
 @pytest.fixture
@@ -151,7 +151,7 @@ def test_a_file_to_decide_about_is_edited_in_one_place_only(
     web_page.keyboard.type("// After.\n")
     workbench.expect_valid()
     assert Drafts(writable_server).text("internal.cedar").startswith("// After.\n// Mine. ")
-    assert_quiet(web_page)
+    assert_quiet(web_page, expected_errors=INVALID)
 
 
 def test_what_is_to_be_decided_waits_while_another_draft_is_open(

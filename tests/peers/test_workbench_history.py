@@ -11,15 +11,11 @@ from pages import (
     HOSTILE,
     assert_accessible,
     assert_quiet,
-    chromium,
     narrow,
     session_token,
     sign_in_with_token,
-    web_page,
 )
 from server import ROOT, WITHOUT_LIMITS, Server
-
-__all__ = ["chromium", "web_page"]
 
 TITLE = next(e["title"] for e in CATALOG["datasets"] if e["id"] == RESTRICTED)
 QUOTED = HOSTILE.replace('"', '\\"')
@@ -96,6 +92,11 @@ def test_each_revision_says_what_it_changed_and_when_it_came_into_force(history)
 def test_an_earlier_revision_is_opened_as_a_draft(history):
     revisions(history).nth(1).get_by_role("button", name=re.compile("Go back to this")).click()
     expect(history.get_by_text("Draft: 1 file changed")).to_be_visible()
+    history.wait_for_url("**#/effect")
+    messages = history.get_by_role("region", name="Messages")
+    expect(messages).to_contain_text("The draft has the texts of that revision.")
+    history.go_back()
+    expect(revisions(history).first).to_be_visible()
     assert_quiet(history)
 
 

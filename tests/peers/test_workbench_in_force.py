@@ -6,11 +6,17 @@ import pytest
 from playwright.sync_api import expect
 
 from demo import ADMIN, OUTSIDER
-from pages import assert_accessible, assert_quiet, chromium, narrow, submit_sign_in, web_page
+from pages import (
+    INVALID,
+    assert_accessible,
+    assert_quiet,
+    hold,
+    narrow,
+    release,
+    submit_sign_in,
+)
 from server import until
 from workbench import POLICIES, Drafts, Workbench, check_shipped, start_with_policies
-
-__all__ = ["chromium", "web_page"]
 
 
 @pytest.fixture
@@ -180,19 +186,17 @@ def test_a_refused_edit_is_shown_with_why_and_opens_as_a_draft(web_page, make_se
     assert sum("changed" in of_draft for of_draft in changes) == 1
     workbench.expect_errors()
     expect(workbench.problems).to_contain_text('write `Visibility::"internal"`')
-    assert_quiet(web_page, expected_errors=("status of 409",))  # its reach is not known
+    assert_quiet(web_page, expected_errors=INVALID)
 
 
 def test_whoever_goes_to_another_view_while_a_draft_opens_stays_there(web_page, server):
     Drafts(server).discard_all()
     draft = Drafts(server).create({"more.cedar": "// Nothing yet.\n"})
     workbench = Workbench(web_page, server)
-    held = []
-    web_page.route(f"**/drafts/{draft['id']}", lambda route: held.append(route))
-    with web_page.expect_request(f"**/drafts/{draft['id']}"):
+    with hold(web_page, f"**/drafts/{draft['id']}") as held:
         workbench.button("Go on with it").click()
     workbench.go("Effect")
-    held.pop().continue_()
+    release(web_page, held.pop())
     expect(workbench.draft_bar).to_contain_text("1 file changed")
     expect(workbench.view.get_by_role("heading", name="Effect", exact=True)).to_be_attached()
     workbench.go("In force")

@@ -8,18 +8,18 @@ from playwright.sync_api import expect
 from demo import ADMIN, CATALOG, MEMBER, OUTSIDER, RESTRICTED
 from pages import (
     HOSTILE,
+    INVALID,
     assert_accessible,
     assert_quiet,
-    chromium,
+    hold,
     narrow,
     open_draft,
+    release,
     session_token,
     sign_in_with_token,
-    web_page,
 )
-from server import ROOT
-
-__all__ = ["chromium", "web_page"]
+from server import DEADLINE, ROOT
+from workbench import Drafts
 
 SHARED = (ROOT / "policies" / "shared.cedar").read_text()
 TITLE = next(e["title"] for e in CATALOG["datasets"] if e["id"] == RESTRICTED)
@@ -186,6 +186,23 @@ def test_a_draft_that_is_discarded_leaves_no_trace_in_the_matrix(matrix):
     expect(matrix.get_by_text("The draft changes nothing here.")).to_be_visible()
 
 
+def test_the_matrix_of_one_draft_is_not_shown_for_the_draft_that_is_opened_next(web_page, server):
+    draft = open_draft(web_page, server, ADMIN, DRAFT, "effect")
+    expect(web_page.locator(".headline")).to_contain_text("decisions change")
+    Drafts(server).create({"other.cedar": "// Changes nothing.\n"})
+    with hold(web_page, f"**/{draft}/matrix") as held:
+        web_page.get_by_role("link", name="Access matrix").click()
+    answer = held[0].fetch(timeout=DEADLINE * 1000)
+    web_page.get_by_role("link", name="In force").click()
+    web_page.get_by_role("button", name="Go on with it").click()
+    web_page.wait_for_url("**#/edit**")
+    release(web_page, held[0], response=answer)
+    web_page.get_by_role("link", name="Access matrix").click()
+    expect(web_page.get_by_text("The draft changes nothing here.")).to_be_visible()
+    expect(cell(web_page, "hydrology", "restricted").locator(".sign")).to_have_count(0)
+    assert_quiet(web_page)
+
+
 def test_a_draft_with_errors_shows_nothing_that_could_be_taken_for_an_answer(web_page, server):
     open_draft(web_page, server, ADMIN, {"broken.cedar": "permit ("}, "matrix")
     problem = web_page.get_by_role("alert").filter(has_text="The draft has an error.")
@@ -215,7 +232,7 @@ def test_a_draft_with_errors_shows_nothing_that_could_be_taken_for_an_answer(web
     web_page.get_by_label("May they …").select_option("discover")
     expect(problem).to_contain_text("Until it is mended, there is nothing to show here.")
     expect(cell(web_page, "hydrology", "restricted")).to_be_hidden()
-    assert_quiet(web_page, expected_errors=("status of 409",))
+    assert_quiet(web_page, expected_errors=INVALID)
 
 
 def test_hostile_names_are_text(web_page, make_server):

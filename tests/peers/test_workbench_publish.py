@@ -6,8 +6,8 @@ import pytest
 from playwright.sync_api import expect
 
 from demo import ADMIN
-from pages import assert_accessible, assert_quiet, chromium, narrow, web_page
-from server import until
+from pages import INVALID, assert_accessible, assert_quiet, hold, narrow
+from server import DEADLINE, until
 from workbench import (
     POLICIES,
     Drafts,
@@ -18,7 +18,7 @@ from workbench import (
     writable_server,
 )
 
-__all__ = ["chromium", "web_page", "writable_server"]
+__all__ = ["writable_server"]
 
 COMMENT = "// Internal data that is out is for everyone who signed in."
 
@@ -72,7 +72,7 @@ def test_the_draft_is_downloaded_as_a_patch_that_git_applies(web_page, server, t
 
 def test_a_byte_order_mark_and_windows_line_ends_are_kept(web_page, make_server, tmp_path):
     before = ("\ufeff" + policy_file("owner.cedar").replace("\n", "\r\n")).encode()
-    server = start_with_policies(make_server, {"owner.cedar": before})
+    server = start_with_policies(make_server, {"owner.cedar": before}, CEDARGATE_GATE_PROOFS="off")
     workbench = Workbench(web_page, server, view="edit")
     workbench.open("owner.cedar")
     expect(workbench.view).to_contain_text("Windows line ends")
@@ -86,7 +86,7 @@ def test_a_byte_order_mark_and_windows_line_ends_are_kept(web_page, make_server,
     subprocess.run(["git", "apply", "-p2", patch], cwd=folder, check=True)
     expected = before.replace(b"\xef\xbb\xbf", b"\xef\xbb\xbf// By hand.\r\n")
     assert (folder / "owner.cedar").read_bytes() == expected
-    assert_quiet(web_page)
+    assert_quiet(web_page, expected_errors=INVALID)
 
 
 def test_a_draft_that_the_gate_accepts_is_in_force_and_can_be_undone(
@@ -138,12 +138,10 @@ def test_what_is_typed_while_a_publication_runs_is_the_draft_afterwards(
     file = writable_server.folder / "policies" / "public.cedar"
     edit(workbench, "public.cedar", "// Public data", "// Published: public data")
     workbench.go("Publish")
-    held = []
-    web_page.route("**/publish?*", lambda route: held.append(route))
-    workbench.button("Publish now").click()
-    expect(workbench.button("Give up")).to_be_visible()
-    until(lambda: web_page.wait_for_timeout(20) or held, "the request to publish")
-    answer = held[0].fetch()
+    with hold(web_page, "**/publish?*") as held:
+        workbench.button("Publish now").click()
+        expect(workbench.button("Give up")).to_be_visible()
+    answer = held[0].fetch(timeout=DEADLINE * 1000)
     assert file.read_text().startswith("// Published: public data")
     workbench.open("public.cedar")
     workbench.text.click()
@@ -163,7 +161,7 @@ def test_what_is_typed_while_a_publication_runs_is_the_draft_afterwards(
     assert len(Drafts(writable_server).items()) == 1
     workbench.open("public.cedar")
     expect(workbench.text).to_contain_text("// Typed meanwhile.")
-    assert_quiet(web_page)
+    assert_quiet(web_page, expected_errors=INVALID)
 
 
 def test_two_tabs_of_an_author_have_drafts_of_their_own(workbench, web_page, writable_server):

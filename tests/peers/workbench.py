@@ -10,11 +10,10 @@ import pytest
 from playwright.sync_api import expect
 
 from demo import ADMIN
+from pages import session_token, sign_in_with_token
 from server import BINARY, ROOT, WITHOUT_LIMITS, Server
 
 POLICIES = ROOT / "policies"
-
-TOKENS = {}
 
 PASTE = """(content, text) => {
   const clipboardData = new DataTransfer();
@@ -34,20 +33,12 @@ def start_with_policies(make_server, files=None, **settings):
     return server.start()
 
 
-def token_of(server, username):
-    """A session token, the same for all tests: a sign-in with a password takes its time."""
-    key = (server.base, username)
-    if key not in TOKENS:
-        TOKENS[key] = server.login(username)
-    return TOKENS[key]
-
-
 class Drafts:
     """The drafts of a user, over the API: what another tab or another program would do."""
 
     def __init__(self, server, username=ADMIN):
         self.server = server
-        self.headers = {"Authorization": f"Bearer {token_of(server, username)}"}
+        self.headers = {"Authorization": f"Bearer {session_token(server, username)}"}
 
     def call(self, method, path="", **more):
         path = f"/admin/policies/drafts{path}"
@@ -83,11 +74,7 @@ class Workbench:
     def __init__(self, page, server, username=ADMIN, view="policies"):
         self.page = page
         self.server = server
-        page.goto(f"{server.base}/workbench#/{view}")
-        page.get_by_role("tab", name="With a token").click()
-        page.get_by_role("textbox", name="Token").fill(token_of(server, username))
-        page.get_by_role("tabpanel").get_by_role("button", name="Sign in").click()
-        expect(page.get_by_text(f"Signed in as {username}")).to_be_visible()
+        sign_in_with_token(page, server, username, session_token(server, username), view)
 
     @classmethod
     def signed_in(cls, page, server):

@@ -86,11 +86,12 @@ export class DatasetList {
         [items, next] = [page.items, page.next];
         if (next === undefined) break;
       }
+      const hadFocus = this.#state.contains(document.activeElement);
       const cards = items.map((dataset) => datasetCard(this.#api, dataset));
       if (isFirst) fill(this.#items, cards);
       else this.#items.append(...cards);
       this.#draw(text, next, signal);
-      if (!isFirst) cards[0]?.querySelector("button")?.focus();
+      if (!isFirst && hadFocus) cards[0]?.querySelector("button")?.focus();
     } catch (error) {
       if (isAbort(error) || signal.aborted) return;
       fill(this.#words);

@@ -3,7 +3,8 @@
 import { Api } from "../lib/api";
 import { urlOf } from "../lib/base";
 import { openDialog } from "../lib/dialog";
-import { button, fill, h } from "../lib/dom";
+import { button, fill, focusIfLost, h } from "../lib/dom";
+import { Questions } from "../lib/latest";
 import { say } from "../lib/live";
 import { Session } from "../lib/session";
 import { signIn } from "../lib/signin";
@@ -13,6 +14,7 @@ import type { Me } from "./types";
 const session = new Session();
 const api = new Api(session);
 const list = new DatasetList(api);
+const questions = new Questions();
 const account = h("div", { class: "row account" });
 const intro = h("p", { class: "muted" });
 
@@ -44,7 +46,9 @@ session.onEnd = () => {
 
 /** Shows who is signed in, and the datasets for them. */
 async function show(): Promise<void> {
+  const question = questions.ask();
   const me = await whoIsIt();
+  if (!question.isLatest()) return;
   const name = me?.display_name ?? me?.username;
   fill(
     account,
@@ -79,7 +83,8 @@ function openSignIn(): void {
 async function signOut(): Promise<void> {
   await session.signOut();
   await show();
-  account.querySelector("button")?.focus();
+  const shown = account.querySelector("button");
+  if (shown !== null) focusIfLost(shown);
 }
 
 void show();

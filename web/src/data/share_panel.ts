@@ -4,6 +4,7 @@ import type { Api } from "../lib/api";
 import { button, fill, focusIfLost, h, isolated, newId } from "../lib/dom";
 import { confirmDialog } from "../lib/dialog";
 import { count } from "../lib/format";
+import { Questions } from "../lib/latest";
 import { say } from "../lib/live";
 import { messageOf, Problem } from "../lib/problem";
 import type { Access, Dataset, PrincipalPage, Shares } from "./types";
@@ -22,6 +23,8 @@ export class SharePanel {
   readonly #heading = h("h3", { tabindex: "-1" }, "Shared with");
   readonly #shares = h("div", { class: "stack" });
   readonly #error = h("p", { class: "error", role: "alert" });
+  /** Who can read it is asked anew after each change. */
+  readonly #questions = new Questions();
   #etag: string | undefined;
 
   constructor(api: Api, dataset: Dataset) {
@@ -86,8 +89,10 @@ export class SharePanel {
 
   async #loadReaders(): Promise<void> {
     fill(this.#readers, h("p", { class: "muted" }, "Asking the policies…"));
+    const question = this.#questions.ask();
     try {
       const page = await this.#page(undefined);
+      if (!question.isLatest()) return;
       const list = h("ul", { class: "readers" });
       if (page.anonymous !== undefined) list.append(reader("Everybody, also without signing in", page.anonymous));
       if (page.signed_in !== undefined && page.signed_in.grants.length > 0) {
@@ -100,6 +105,7 @@ export class SharePanel {
       );
       this.#appendReaders(list, page);
     } catch (error) {
+      if (!question.isLatest()) return;
       fill(this.#readers, h("p", { class: "error" }, messageOf(error)));
     }
   }
@@ -122,8 +128,10 @@ export class SharePanel {
 
   async #more(list: HTMLElement, after: string, more: HTMLButtonElement): Promise<void> {
     more.disabled = true;
+    const question = this.#questions.ask();
     try {
       const page = await this.#page(after);
+      if (!question.isLatest()) return;
       more.remove();
       const shown = list.childElementCount;
       this.#appendReaders(list, page);
@@ -143,11 +151,12 @@ export class SharePanel {
     const field = (id: string, label: string, input: HTMLElement) => h("div", { class: "field" }, h("label", { for: id }, label), input);
     const onsubmit = async (event: SubmitEvent) => {
       event.preventDefault();
-      if (await this.#share(kind.value as Kind, name.value.trim(), until.value)) {
-        name.value = "";
-        until.value = "";
-        name.focus();
-      }
+      const sent = name.value.trim();
+      if (!(await this.#share(kind.value as Kind, sent, until.value))) return;
+      if (name.value.trim() !== sent) return; // the next one is being typed already
+      name.value = "";
+      until.value = "";
+      name.focus();
     };
     return h(
       "form",

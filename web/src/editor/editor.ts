@@ -38,6 +38,16 @@ export function languageOf(name: string): Extension {
   return name.endsWith(".json") ? json() : [];
 }
 
+/** No file is shown: nothing can be typed, since it would be lost. */
+const NOTHING = EditorState.create({
+  extensions: [
+    THEME,
+    EditorState.readOnly.of(true),
+    EditorView.editable.of(false),
+    EditorView.contentAttributes.of({ "aria-label": "No file is open", tabindex: "0" }),
+  ],
+});
+
 interface OpenFile {
   state: EditorState;
   text: FileText;
@@ -72,6 +82,7 @@ export class CodeEditor {
     this.element = host;
     this.#hooks = hooks;
     this.#view = new EditorView({
+      state: NOTHING,
       root,
       parent: root,
       dispatchTransactions: (transactions, view) => this.#dispatch(transactions, view),
@@ -137,7 +148,9 @@ export class CodeEditor {
   forget(name?: string): void {
     if (name === undefined) this.#open.clear();
     else this.#open.delete(name);
-    if (name === undefined || name === this.#name) this.#name = undefined;
+    if (name !== undefined && name !== this.#name) return;
+    this.#name = undefined;
+    this.#view.setState(NOTHING);
   }
 
   setNames(names: ReadonlyMap<string, string>): void {

@@ -2,6 +2,7 @@
 
 import { button, fill, h, newId, s, type Child } from "../lib/dom";
 import { ago, count, dateTime, shortRevision } from "../lib/format";
+import { Questions } from "../lib/latest";
 import { say, sayError } from "../lib/live";
 import { messageOf } from "../lib/problem";
 import type { Workbench } from "../workbench/workbench";
@@ -25,6 +26,7 @@ export class Revisions {
   readonly #timeline = h("div", { class: "timeline" });
   readonly #list = h("ol", { class: "revisions plain-list" });
   readonly #more = h("div", { class: "row" });
+  readonly #questions = new Questions();
   #shown: Revision[] = [];
 
   constructor(bench: Workbench) {
@@ -42,22 +44,27 @@ export class Revisions {
   async load(): Promise<void> {
     this.#shown = [];
     fill(this.#list);
+    fill(this.#more); // older ones follow those that are read now
     await this.#read(undefined);
   }
 
   async #read(before: number | undefined): Promise<void> {
+    const question = this.#questions.ask();
     try {
       const page = await this.#bench.api.json<RevisionPage>("admin/policies/revisions", { query: { limit: PAGE, before } });
+      if (!question.isLatest()) return;
+      const hadFocus = this.#more.contains(document.activeElement);
       const first = this.#shown.length === 0;
       this.#shown.push(...page.items);
       this.#list.append(...page.items.map((revision, index) => this.#item(revision, first && index === 0)));
       const { next } = page;
       fill(this.#more, next !== undefined && button("Older revisions", () => void this.#read(next)));
       const added = this.#list.children[this.#shown.length - page.items.length];
-      if (!first) added?.querySelector("button")?.focus();
+      if (!first && hadFocus) added?.querySelector("button")?.focus();
       if (this.#shown.length === 0) fill(this.#more, h("p", { class: "muted" }, "Nothing is on record yet."));
       fill(this.#timeline, timeline(this.#shown));
     } catch (error) {
+      if (!question.isLatest()) return;
       fill(this.#more, h("p", { class: "error", role: "alert" }, messageOf(error)), button("Try again", () => void this.#read(before)));
     }
   }
@@ -131,8 +138,8 @@ export class Revisions {
     try {
       await this.#bench.after(this.#bench.openDraft(revision.folder_revision), (isOpen) => {
         if (!isOpen) return;
-        say("The draft has the texts of that revision. Look at its effect, then publish it to go back.");
         this.#bench.go("effect");
+        say("The draft has the texts of that revision. Look at its effect, then publish it to go back.");
       });
     } catch (error) {
       sayError(error);

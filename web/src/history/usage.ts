@@ -1,11 +1,12 @@
 // How the policies were used: decisions over time, by policy, policies that nobody needed, denials people hit most.
 
 import { button, fill, h, newId, type Child } from "../lib/dom";
-import { openDialog } from "../lib/dialog";
 import { ago, count, dateTime, number } from "../lib/format";
+import { Questions } from "../lib/latest";
 import { messageOf } from "../lib/problem";
+import { explanationDialog } from "../explain/dialog";
 import type { Explanation, ExplanationQuestion } from "../explain/types";
-import { explanationView, questionTitle } from "../explain/view";
+import { questionTitle } from "../explain/view";
 import type { Workbench } from "../workbench/workbench";
 import { decisionsChart } from "./chart";
 import type { Denial, PolicyUse, Usage } from "./types";
@@ -24,6 +25,7 @@ export class UsageSection {
   readonly #bench: Workbench;
   readonly #span: HTMLSelectElement;
   readonly #body = h("div", { class: "stack" });
+  readonly #questions = new Questions();
 
   constructor(bench: Workbench) {
     this.#bench = bench;
@@ -43,6 +45,7 @@ export class UsageSection {
 
   async load(): Promise<void> {
     const span = SPANS[Number(this.#span.value)] ?? SPANS[DEFAULT_SPAN];
+    const question = this.#questions.ask();
     this.#body.setAttribute("aria-busy", "true");
     const to = Math.floor(Date.now() / 1000) + 1;
     const text = (seconds: number) => new Date(seconds * 1000).toISOString().replace(/\.\d+Z$/, "Z");
@@ -50,8 +53,10 @@ export class UsageSection {
       const usage = await this.#bench.api.json<Usage>("admin/policies/usage", {
         query: { from: text(to - span.seconds), to: text(to), buckets: span.buckets },
       });
+      if (!question.isLatest()) return;
       this.#draw(usage, span.label);
     } catch (error) {
+      if (!question.isLatest()) return;
       fill(this.#body, h("p", { class: "error", role: "alert" }, messageOf(error)), h("div", {}, button("Try again", () => void this.load())));
     }
     this.#body.removeAttribute("aria-busy");
@@ -165,8 +170,7 @@ export class UsageSection {
 
   async #explain(denial: Denial, question: ExplanationQuestion): Promise<void> {
     const title = questionTitle(whoWords(denial), question.action, whatWords(denial));
-    const dialog = openDialog(title, h("p", { class: "muted" }, "Asking the policies…"));
-    try {
+    const ask = async () => {
       const answer = await this.#bench.api.json<Explanation>("admin/policies/explain", {
         method: "POST",
         json: question,
@@ -174,19 +178,9 @@ export class UsageSection {
       const note = answer.is_permitted
         ? "It is allowed now: the policies or the dataset have changed since, or it was asked in another situation."
         : "As the policies in force decide it now.";
-      fill(
-        dialog.body,
-        h("p", { class: "muted" }, note),
-        explanationView([{ heading: "In force", answer }], {
-          onOpenPolicy: (_id, file, line) => {
-            dialog.close();
-            this.#bench.openPlace({ file, line });
-          },
-        }),
-      );
-    } catch (error) {
-      fill(dialog.body, h("p", { class: "error", role: "alert" }, messageOf(error)));
-    }
+      return { note, answers: [{ heading: "In force", answer }] };
+    };
+    await explanationDialog(this.#bench, title, ask());
   }
 }
 

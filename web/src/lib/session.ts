@@ -58,9 +58,8 @@ export class Session {
     if (!/^[\x21-\x7e]+$/.test(text)) {
       throw new Problem(400, { detail: "this is not a token: paste all of it, and nothing else" });
     }
+    this.#forget();
     this.#token = text;
-    this.#refresh = undefined;
-    this.#refreshAt = 0;
     this.#changed();
   }
 
@@ -89,10 +88,11 @@ export class Session {
 
   /** Replaces the token. Requests that need it at the same time share one refresh. */
   refresh(): Promise<void> {
-    this.#pending ??= this.#replace().finally(() => {
-      this.#pending = undefined;
+    if (this.#pending !== undefined) return this.#pending;
+    const pending = this.#replace().finally(() => {
+      if (this.#pending === pending) this.#pending = undefined;
     });
-    return this.#pending;
+    return (this.#pending = pending);
   }
 
   /** Forgets the tokens and tells whoever shows that somebody is signed in. */
@@ -103,14 +103,20 @@ export class Session {
   }
 
   async #replace(): Promise<void> {
+    const replaced = this.#refresh;
+    // Whoever signed out meanwhile stays signed out, and whoever signed in again stays signed in.
+    const isOver = (): boolean => this.#refresh !== replaced;
     const response = await fetch(urlOf("auth/refresh"), {
       method: "POST",
       headers: { "content-type": "application/json" },
-      body: JSON.stringify({ refresh_token: this.#refresh }),
+      body: JSON.stringify({ refresh_token: replaced }),
       cache: "no-store",
     });
-    if (response.ok) this.#keep((await response.json()) as LoginResponse);
-    else if (response.status === 401 || response.status === 403) this.end();
+    if (isOver()) return;
+    if (response.ok) {
+      const tokens = (await response.json()) as LoginResponse;
+      if (!isOver()) this.#keep(tokens);
+    } else if (response.status === 401 || response.status === 403) this.end();
     else throw await problemOf(response);
   }
 
@@ -125,5 +131,6 @@ export class Session {
     this.#token = undefined;
     this.#refresh = undefined;
     this.#refreshAt = 0;
+    this.#pending = undefined;
   }
 }

@@ -14,7 +14,8 @@ import {
   type MatrixState,
 } from "./state";
 
-type Change = (state: MatrixState) => void;
+/** Changes what the matrix is to show by then, which may be more than is drawn already. */
+type Change = (next: (now: MatrixState) => MatrixState) => void;
 
 const ACTION_CHOICES: readonly [Action, string][] = [
   ["read", "read (download)"],
@@ -53,13 +54,11 @@ export class Controls {
   readonly #tag: HTMLInputElement;
   readonly #tagField: HTMLElement;
   readonly #selects: { action: HTMLSelectElement; people: HTMLSelectElement; datasets: HTMLSelectElement };
-  #state: MatrixState;
 
   constructor(state: MatrixState, onChange: Change) {
-    this.#state = state;
-    const action = choice("May they …", ACTION_CHOICES, (value) => onChange({ ...this.#state, action: value }));
+    const action = choice("May they …", ACTION_CHOICES, (value) => onChange((now) => ({ ...now, action: value })));
     const people = choice("People", PEOPLE_CHOICES, (by) =>
-      onChange({ ...this.#state, people: regrouped(this.#state.people, by) }),
+      onChange((now) => ({ ...now, people: regrouped(now.people, by) })),
     );
     const datasets = choice("Datasets", DATASETS_CHOICES, (by) => this.#groupDatasets(by, onChange));
     const id = newId("tag");
@@ -86,7 +85,6 @@ export class Controls {
   }
 
   show(state: MatrixState): void {
-    this.#state = state;
     this.#selects.action.value = state.action;
     this.#selects.people.value = current(state.people).by;
     this.#selects.datasets.value = current(state.datasets).by;
@@ -95,7 +93,7 @@ export class Controls {
 
   #groupDatasets(by: DatasetsBy, onChange: Change): void {
     const tag = by === "tag" ? this.#tag.value.trim() || "theme" : undefined;
-    onChange({ ...this.#state, datasets: regrouped(this.#state.datasets, by, tag) });
+    onChange((now) => ({ ...now, datasets: regrouped(now.datasets, by, tag) }));
   }
 }
 
@@ -112,9 +110,11 @@ export class Breadcrumbs {
     const hadFocus = this.element.contains(document.activeElement);
     fill(
       this.element,
-      crumbs("People", state.people, (index) => this.#onChange({ ...state, people: backTo(state.people, index) })),
+      crumbs("People", state.people, (index) =>
+        this.#onChange((now) => ({ ...now, people: backTo(now.people, index) })),
+      ),
       crumbs("Datasets", state.datasets, (index) =>
-        this.#onChange({ ...state, datasets: backTo(state.datasets, index) }),
+        this.#onChange((now) => ({ ...now, datasets: backTo(now.datasets, index) })),
       ),
     );
     const here = this.element.querySelector<HTMLElement>("[aria-current]");
@@ -146,20 +146,21 @@ export class Paging {
   }
 
   show(state: MatrixState, matrix: MatrixResponse): void {
-    const people = pager("people", state.people, matrix.next_people, matrix.columns.length, (axis) =>
-      this.#onChange({ ...state, people: axis }),
+    // The pages of an axis that is shown otherwise by then are not those of these buttons.
+    const people = pager("people", state.people, matrix.next_people, matrix.columns.length, (people) =>
+      this.#onChange((now) => (now.people === state.people ? { ...now, people } : now)),
     );
-    const datasets = pager("datasets", state.datasets, matrix.next_datasets, matrix.rows.length, (axis) =>
-      this.#onChange({ ...state, datasets: axis }),
+    const datasets = pager("datasets", state.datasets, matrix.next_datasets, matrix.rows.length, (datasets) =>
+      this.#onChange((now) => (now.datasets === state.datasets ? { ...now, datasets } : now)),
     );
     const isPaged = people !== null || datasets !== null;
     const size = choice("At once", PAGE_SIZES.map((value) => [String(value), `${value} groups`] as [string, string]), (value) =>
-      this.#onChange({
-        ...state,
+      this.#onChange((now) => ({
+        ...now,
         limit: Number(value),
-        people: { ...state.people, pages: [undefined] },
-        datasets: { ...state.datasets, pages: [undefined] },
-      }),
+        people: { ...now.people, pages: [undefined] },
+        datasets: { ...now.datasets, pages: [undefined] },
+      })),
     );
     size.select.value = String(state.limit);
     size.element.classList.add("row");

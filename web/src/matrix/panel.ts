@@ -78,7 +78,10 @@ export class ExplanationPanel {
     this.#abort.abort();
     const abort = (this.#abort = new AbortController());
     this.#shown = { cell: shown, question };
-    if (isNew) this.#frame(shown, question, h("p", { class: "muted" }, "Asking the policies…"));
+    if (isNew) {
+      this.#frame(shown, question, h("p", { class: "muted" }, "Asking the policies…"));
+      this.element.querySelector<HTMLElement>("h2")?.focus({ preventScroll: true });
+    }
     try {
       const answer = await this.#bench.draft.call<BothExplanations>("explain", {
         method: "POST",
@@ -94,10 +97,8 @@ export class ExplanationPanel {
         { onOpenPolicy: (_id, file, line) => this.#bench.openPlace({ file, line }) },
       );
       this.#frame(shown, question, view, asAnswered(question, answer.draft));
-      if (isNew) {
-        this.element.querySelector<HTMLElement>("h2")?.focus({ preventScroll: true });
-        this.element.scrollIntoView({ block: "nearest" });
-      }
+      // Whoever went on meanwhile stays where they are.
+      if (isNew && this.element.contains(document.activeElement)) this.element.scrollIntoView({ block: "nearest" });
     } catch (error) {
       if (isAbort(error) || abort.signal.aborted) return;
       this.#frame(shown, question, h("p", { class: "error" }, messageOf(error)));

@@ -53,7 +53,9 @@ class ReachPanel {
       this.#situations.element,
     );
     bench.draft.on((event) => {
-      if (event !== "edited" && event !== "failed") this.#later();
+      if (event === "edited" || event === "failed") return;
+      this.#abort.abort(); // what comes would be about another draft, or another version of it
+      this.#later();
     });
     new IntersectionObserver((entries) => {
       this.#isVisible = entries.some((entry) => entry.isIntersecting);

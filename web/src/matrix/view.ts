@@ -47,26 +47,27 @@ class MatrixView {
 
   constructor(root: HTMLElement, bench: Workbench) {
     this.#bench = bench;
-    const change = (state: MatrixState) => this.#change(state);
+    const change = (next: (now: MatrixState) => MatrixState) => this.#change(next(this.#state));
     this.#controls = new Controls(this.#state, change);
     this.#crumbs = new Breadcrumbs(change);
     this.#paging = new Paging(change);
     this.#grid = new Grid({
       canZoomPeople: (column) => canZoomPeople(this.#state, column),
       canZoomDatasets: (row) => canZoomDatasets(this.#state, row),
-      onPeople: (column) => change(zoomPeople(this.#state, column)),
-      onDatasets: (row) => change(zoomDatasets(this.#state, row)),
+      onPeople: (column) => change((now) => zoomPeople(now, column)),
+      onDatasets: (row) => change((now) => zoomDatasets(now, row)),
       onCell: (column, row, cell) => this.#panel.explain({ column, row, cell }, this.#state.action, this.#state.situation),
     });
     this.#panel = new ExplanationPanel(
       bench,
-      ({ column, row }) => {
-        const people = canZoomPeople(this.#state, column) ? zoomPeople(this.#state, column) : this.#state;
-        change(canZoomDatasets(people, row) ? zoomDatasets(people, row) : people);
-      },
+      ({ column, row }) =>
+        change((now) => {
+          const people = canZoomPeople(now, column) ? zoomPeople(now, column) : now;
+          return canZoomDatasets(people, row) ? zoomDatasets(people, row) : people;
+        }),
       () => this.#grid.focus(),
     );
-    this.#situations = new Situations((situation) => change({ ...this.#state, situation }));
+    this.#situations = new Situations((situation) => change((now) => ({ ...now, situation })));
     root.append(
       this.#controls.element,
       h(
@@ -89,8 +90,10 @@ class MatrixView {
     this.#frame.append(this.#grid.element);
     this.#hidePicture(true);
     bench.draft.on((event) => {
+      if (event === "edited" || event === "failed") return;
       if (event === "opened") this.#pictureOf = undefined;
-      if (event !== "edited" && event !== "failed") this.#later();
+      this.#abort.abort(); // what comes would be about another draft, or another version of it
+      this.#later();
     });
   }
 
@@ -106,6 +109,7 @@ class MatrixView {
   }
 
   #change(state: MatrixState): void {
+    if (state === this.#state) return;
     this.#state = state;
     this.#controls.show(state);
     void this.#load();

@@ -4,46 +4,44 @@
 
 import type { Api, CallOptions } from "../lib/api";
 import type { ServerEvent } from "../lib/events";
+import { Questions, type Question } from "../lib/latest";
 import { Problem } from "../lib/problem";
-import type { Change, DraftFileResponse, DraftResponse, RebaseResponse } from "../lib/types";
+import type { CreatedCase, DraftFileResponse, DraftResponse, RebaseResponse } from "../lib/types";
 import { Conflicts, type Conflict } from "./conflicts";
-import { textOf, type Text } from "./texts";
-
-const DRAFTS = "admin/policies/drafts";
+import type { DraftEvent } from "./draft_event";
+import { draftPath, filePath, RemoteDrafts, type FileTexts } from "./remote_drafts";
+import { changesOf, textOf, type FileChange, type Text } from "./texts";
 
 /** Edits are sent this long after the last key stroke. */
 const SAVE_DELAY_MS = 250;
 
-export type DraftEvent =
-  /** Another draft was opened, or none is open any more. */
-  | "opened"
-  /** A text was edited in this tab. */
-  | "edited"
-  /** The server has a new version: what was computed for an older one is out of date. */
-  | "saved"
-  /** Files changed by something else than the editor: a rebase, a new case. */
-  | "reloaded"
-  /** The server cannot be reached or refuses the edit; `error` says why. */
-  | "failed";
-
 export class DraftStore {
   readonly #api: Api;
+  readonly #drafts: RemoteDrafts;
   readonly #listeners = new Set<(event: DraftEvent) => void>();
   readonly #texts = new Map<string, Text>();
   readonly #unsaved = new Map<string, string | null>();
   #response: DraftResponse | undefined;
   #timer: ReturnType<typeof setTimeout> | undefined;
   /** What changes the draft runs one after the other. */
-  #saving: Promise<void> = Promise.resolve();
+  #saving: Promise<unknown> = Promise.resolve();
   #ensuring: Promise<void> | undefined;
+  /** Of several openings at once the last one counts. */
+  readonly #openings = new Questions();
   readonly #conflicts = new Conflicts();
   error: unknown;
 
   constructor(api: Api) {
     this.#api = api;
+    this.#drafts = new RemoteDrafts(api);
   }
 
   get response(): DraftResponse | undefined {
+    return this.#response;
+  }
+
+  #opened(): DraftResponse {
+    if (this.#response === undefined) throw new Problem(404, { detail: "no draft is open" });
     return this.#response;
   }
 
@@ -70,7 +68,7 @@ export class DraftStore {
   }
 
   /** The names of the files that the draft changes. */
-  get changedFiles(): { name: string; change: Change }[] {
+  get changedFiles(): FileChange[] {
     return this.files().filter((file) => file.change !== "unchanged");
   }
 
@@ -84,28 +82,22 @@ export class DraftStore {
   }
 
   /** The files, with what this tab knows that the server does not know yet. */
-  files(): { name: string; change: Change }[] {
-    const changes = new Map<string, Change>();
-    for (const file of this.#response?.files ?? []) changes.set(file.name, file.change);
-    for (const [name, { text, base }] of this.#texts) {
-      if (text === null && base === null) changes.delete(name);
-      else if (text === null) changes.set(name, "removed");
-      else if (base === null) changes.set(name, "added");
-      else changes.set(name, text === base ? "unchanged" : "changed");
-    }
-    return [...changes].map(([name, change]) => ({ name, change })).sort((a, b) => (a.name < b.name ? -1 : 1));
+  files(): FileChange[] {
+    return changesOf(this.#response?.files ?? [], this.#texts);
   }
 
-  /** Opens a new draft. */
-  async create(from: string = "in_force", files: Record<string, string | null> = {}): Promise<void> {
-    await this.#flushQuietly();
-    await this.#adopt(await this.#api.json<DraftResponse>(DRAFTS, { method: "POST", json: { from, files } }));
+  create(from: string, opening = this.#openings.ask()): Promise<void> {
+    return this.#open(() => this.#drafts.create(from, {}), opening);
   }
 
   /** Opens a draft that the server has. */
-  async open(id: string): Promise<void> {
+  open(id: string): Promise<void> {
+    return this.#open(() => this.#drafts.get(id), this.#openings.ask());
+  }
+
+  async #open(read: () => Promise<DraftResponse>, opening: Question): Promise<void> {
     await this.#flushQuietly();
-    await this.#adopt(await this.#api.json<DraftResponse>(`${DRAFTS}/${id}`));
+    await this.#adopt(await read(), opening);
   }
 
   /** Opens a draft without changes, if none is open. */
@@ -117,13 +109,15 @@ export class DraftStore {
 
   /** A draft of this tab alone. One without changes makes room: a tab that still has it goes on with a new one. */
   async #begin(): Promise<void> {
+    const opening = this.#openings.ask();
     const unchanged = (await this.list()).filter((draft) => draft.files.every((file) => file.change === "unchanged"));
-    await Promise.all(unchanged.map((draft) => this.#remove(draft.id)));
-    if (!this.isOpen) await this.create();
+    await Promise.all(unchanged.map((draft) => this.#drafts.remove(draft.id)));
+    if (!this.isOpen) await this.create("in_force", opening);
+    if (!this.isOpen) await this.#begin(); // it was closed meanwhile
   }
 
-  async list(): Promise<readonly DraftResponse[]> {
-    return (await this.#api.json<{ items: DraftResponse[] }>(DRAFTS)).items;
+  list(): Promise<readonly DraftResponse[]> {
+    return this.#drafts.list();
   }
 
   /** Gives the draft up, here and on the server. */
@@ -131,18 +125,13 @@ export class DraftStore {
     if (id === undefined) return;
     if (id === this.#response?.id) this.close();
     this.#conflicts.forget(id);
-    await this.#remove(id);
-  }
-
-  async #remove(id: string): Promise<void> {
-    await this.#api.json(`${DRAFTS}/${id}`, { method: "DELETE" }).catch((error: unknown) => {
-      if (!(error instanceof Problem && error.status === 404)) throw error;
-    });
+    await this.#drafts.remove(id);
   }
 
   /** Forgets the draft in this tab. */
   close(): void {
     clearTimeout(this.#timer);
+    this.#openings.ask().take();
     this.#response = undefined;
     this.#texts.clear();
     this.#unsaved.clear();
@@ -150,11 +139,18 @@ export class DraftStore {
     this.#emit("opened");
   }
 
+  /** What texts are read of. */
+  get #source(): string {
+    return `${this.#response?.id} ${this.#response?.base_revision}`;
+  }
+
   /** The text of a file, and that of the base. */
   async load(name: string): Promise<Readonly<Text>> {
     const known = this.#texts.get(name);
     if (known !== undefined) return known;
-    const read = textOf(await this.call<DraftFileResponse>(`files/${encodeURIComponent(name)}`));
+    const source = this.#source;
+    const read = textOf(await this.call<DraftFileResponse>(filePath(name)));
+    if (source !== this.#source) return this.load(name); // read of another draft, or with another base
     const text = this.#texts.get(name) ?? read; // typed into meanwhile
     this.#texts.set(name, text);
     return text;
@@ -171,7 +167,7 @@ export class DraftStore {
   }
 
   /** Writes files at once, all or none: what the server refuses leaves the draft as it was. null removes a file. */
-  async change(files: Record<string, string | null>, onWritten = (): void => {}): Promise<void> {
+  async change(files: FileTexts, onWritten = (): void => {}): Promise<void> {
     for (const name of Object.keys(files)) if (this.files().some((file) => file.name === name)) await this.load(name);
     await this.flush();
     const before = this.#response?.base_revision;
@@ -198,9 +194,10 @@ export class DraftStore {
     return this.#queue(() => this.#send());
   }
 
-  #queue(run: () => Promise<void>): Promise<void> {
-    this.#saving = this.#saving.catch(() => {}).then(run);
-    return this.#saving;
+  #queue<T>(run: () => Promise<T>): Promise<T> {
+    const done = this.#saving.catch(() => {}).then(run);
+    this.#saving = done;
+    return done;
   }
 
   async #flushQuietly(): Promise<void> {
@@ -221,19 +218,15 @@ export class DraftStore {
   }
 
   /** Writes files in the version that this tab has seen. */
-  async #patch(files: Record<string, string | null>): Promise<void> {
-    const draft = this.#response;
-    if (draft === undefined) throw new Problem(404, { detail: "no draft is open" });
+  async #patch(files: FileTexts): Promise<void> {
+    const draft = this.#opened();
     try {
-      this.#response = await this.#api.json<DraftResponse>(`${DRAFTS}/${draft.id}`, {
-        method: "PATCH",
-        json: { files },
-        headers: { "if-match": `"${draft.version}"` },
-      });
+      const written = await this.#drafts.write(draft, files);
+      if (this.#response?.id === draft.id) this.#response = written; // else another one was opened meanwhile
     } catch (error) {
       // 404: the server forgot it; 412: another tab changed it. This tab goes on with a draft of its own.
       if (!(error instanceof Problem) || (error.status !== 404 && error.status !== 412)) throw error;
-      await this.#recreate(files);
+      if (this.#response?.id === draft.id) await this.#recreate(files);
     }
   }
 
@@ -242,7 +235,7 @@ export class DraftStore {
    * know any more is created anew.
    */
   async call<T>(path: string, options: CallOptions = {}): Promise<T> {
-    return this.#withDraft((draft) => this.#api.json<T>(`${DRAFTS}/${draft}${path === "" ? "" : `/${path}`}`, options));
+    return this.#withDraft((draft) => this.#api.json<T>(draftPath(draft, path), options));
   }
 
   async stream<T>(
@@ -251,22 +244,21 @@ export class DraftStore {
     onEvent: (event: ServerEvent) => void,
     options: CallOptions = {},
   ): Promise<{ name: string; data: T }> {
-    return this.#withDraft((draft) => this.#api.stream<T>(`${DRAFTS}/${draft}/${path}`, last, onEvent, options));
+    return this.#withDraft((draft) => this.#api.stream<T>(draftPath(draft, path), last, onEvent, options));
   }
 
   /** The response of an operation that answers no JSON. */
   async fetch(path: string, options: CallOptions = {}): Promise<Response> {
-    return this.#withDraft((draft) => this.#api.fetch(`${DRAFTS}/${draft}/${path}`, options));
+    return this.#withDraft((draft) => this.#api.fetch(draftPath(draft, path), options));
   }
 
   async #withDraft<T>(run: (id: string) => Promise<T>): Promise<T> {
     await this.flush();
-    const draft = this.#response;
-    if (draft === undefined) throw new Problem(404, { detail: "no draft is open" });
+    const draft = this.#opened();
     try {
       return await run(draft.id);
     } catch (error) {
-      if (!(error instanceof Problem) || error.status !== 404 || (await this.#isKnown(draft.id))) throw error;
+      if (!(error instanceof Problem) || error.status !== 404 || (await this.#drafts.isKnown(draft.id))) throw error;
       await this.#queue(async () => {
         if (this.#response?.id === draft.id) await this.#recreate();
       });
@@ -275,24 +267,38 @@ export class DraftStore {
     }
   }
 
-  async #isKnown(id: string): Promise<boolean> {
-    try {
-      await this.#api.json(`${DRAFTS}/${id}`);
-      return true;
-    } catch (error) {
-      return !(error instanceof Problem && error.status === 404);
-    }
-  }
-
   /** Lets the draft start from what is in force now. Files that both changed are in `conflicts`. */
   async rebase(): Promise<void> {
+    await this.#alter<RebaseResponse>("rebase", undefined, ({ conflicts }, mine) => {
+      for (const name of conflicts) this.#conflicts.add(name, mine.get(name)?.base ?? null);
+    });
+  }
+
+  /** Adds a case to what this tab shows. */
+  addCase(json: unknown): Promise<CreatedCase> {
+    return this.#alter<CreatedCase>("cases", json);
+  }
+
+  /**
+   * Lets the server change the draft, and takes what it is then. Nothing is sent meanwhile: it would be about the
+   * version before. `onAltered` gets the texts as they were.
+   */
+  async #alter<T extends { readonly draft: DraftResponse }>(
+    operation: string,
+    json?: unknown,
+    onAltered = (_answer: T, _before: ReadonlyMap<string, Text>): void => {},
+  ): Promise<T> {
     await this.reread();
-    const mine = new Map(this.#texts);
-    const { draft, conflicts } = await this.call<RebaseResponse>("rebase", { method: "POST" });
-    await this.#adopt(draft, false);
-    for (const name of conflicts) this.#conflicts.add(name, mine.get(name)?.base ?? null);
+    const answer = await this.#queue(async () => {
+      await this.#send();
+      const before = new Map(this.#texts);
+      const altered = await this.#api.json<T>(draftPath(this.#opened().id, operation), { method: "POST", json });
+      if (await this.#adopt(altered.draft)) onAltered(altered, before);
+      return altered;
+    });
     this.#emit("reloaded");
     this.#emit("saved");
+    return answer;
   }
 
   /** Writes what was decided about a file that both sides changed. */
@@ -337,22 +343,19 @@ export class DraftStore {
       this.#conflicts.clear();
       await this.#recreate();
     });
-    await this.#remove(id);
+    await this.#drafts.remove(id);
     if (isOpen) this.#emit("saved");
   }
 
-  /** Takes what the server answered about the draft after it changed it, as after a new case. */
-  async adopt(response: DraftResponse): Promise<void> {
-    await this.#adopt(response, false);
-    this.#emit("reloaded");
-    this.#emit("saved");
-  }
-
-  async #adopt(response: DraftResponse, isNew = true): Promise<void> {
+  /** Goes on with what the server answered about the open draft, or opens another; tells whether it did. */
+  async #adopt(response: DraftResponse, opening?: Question): Promise<boolean> {
+    const isNew = opening !== undefined;
     const names = response.files
       .filter((file) => file.change !== "unchanged" || (!isNew && this.#texts.has(file.name)))
       .map((file) => file.name);
-    const texts = await Promise.all(names.map((name) => this.#read(response.id, name)));
+    const texts = await Promise.all(names.map((name) => this.#drafts.text(response.id, name)));
+    if (isNew) await this.#flushQuietly(); // what was typed into the draft before while this one was read
+    if (isNew ? !opening.take() : response.id !== this.#response?.id) return false; // another one is open
     this.#response = response;
     this.#texts.clear();
     names.forEach((name, at) => this.#texts.set(name, texts[at] ?? { text: null, base: null }));
@@ -366,26 +369,24 @@ export class DraftStore {
     for (const [name, text] of this.#unsaved) this.#texts.set(name, { text, base: this.#texts.get(name)?.base ?? null });
     this.error = undefined;
     if (isNew) this.#emit("opened");
-  }
-
-  async #read(draft: string, name: string): Promise<Text> {
-    return textOf(await this.#api.json<DraftFileResponse>(`${DRAFTS}/${draft}/files/${encodeURIComponent(name)}`));
+    return true;
   }
 
   /** Creates the draft anew from the texts of this tab, and files that are to be written. */
-  async #recreate(more: Record<string, string | null> = {}): Promise<void> {
+  async #recreate(more: FileTexts = {}): Promise<void> {
     const old = this.#response;
     const mine = new Map(this.#texts);
     for (const [name, text] of Object.entries(more)) mine.set(name, { text, base: mine.get(name)?.base ?? null });
     const kept = [...mine].filter(([, { text, base }]) => text !== base);
     const files = Object.fromEntries(kept.map(([name, { text }]) => [name, text]));
-    const response = await this.#api.json<DraftResponse>(DRAFTS, { method: "POST", json: { from: "in_force", files } });
+    const response = await this.#drafts.create("in_force", files);
+    if (this.#response?.id !== old?.id) return; // another one was opened meanwhile
     this.#response = response;
     this.#conflicts.rename(response.id);
     if (old === undefined || old.base_revision === response.base_revision) return;
     // Something else came into force meanwhile: what both changed is told, as after a rebase.
     const bases = await Promise.all(
-      kept.map(([name]) => this.#read(response.id, name).then(({ base }) => base, () => null)),
+      kept.map(([name]) => this.#drafts.text(response.id, name).then(({ base }) => base, () => null)),
     );
     this.#texts.clear();
     kept.forEach(([name, mine], at) => {
@@ -393,7 +394,6 @@ export class DraftStore {
       this.#texts.set(name, { text: mine.text, base });
       if (base !== mine.base && base !== mine.text) this.#conflicts.add(name, mine.base);
     });
-    // What was typed while the server answered is sent next.
     for (const [name, text] of this.#unsaved) this.#texts.set(name, { text, base: this.#texts.get(name)?.base ?? null });
     this.#emit("reloaded");
   }

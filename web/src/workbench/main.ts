@@ -4,6 +4,7 @@ import { Api } from "../lib/api";
 import { confirmDialog } from "../lib/dialog";
 import { fill, h } from "../lib/dom";
 import { count } from "../lib/format";
+import { Questions } from "../lib/latest";
 import { sayError } from "../lib/live";
 import { messageOf } from "../lib/problem";
 import { urlOf } from "../lib/base";
@@ -39,12 +40,16 @@ class Bench implements Workbench {
   readonly checks = checks;
   readonly words = words;
   readonly #listeners = new Set<(answer: PoliciesAnswer) => void>();
+  readonly #questions = new Questions();
   inForce: PoliciesAnswer | undefined;
 
   async refresh(): Promise<PoliciesAnswer> {
-    this.inForce = await api.json<PoliciesAnswer>("admin/policies");
-    for (const listener of [...this.#listeners]) listener(this.inForce);
-    return this.inForce;
+    const question = this.#questions.ask();
+    const answer = await api.json<PoliciesAnswer>("admin/policies");
+    if (!question.take()) return this.inForce ?? answer;
+    this.inForce = answer;
+    for (const listener of [...this.#listeners]) listener(answer);
+    return answer;
   }
 
   onInForce(listener: (answer: PoliciesAnswer) => void): () => void {
@@ -55,8 +60,9 @@ class Bench implements Workbench {
   go(view: string, args: Record<string, string> = {}): void {
     const query = new URLSearchParams(args).toString();
     const hash = `#/${view}${query === "" ? "" : `?${query}`}`;
-    if (location.hash === hash) shell?.route();
-    else location.hash = hash;
+    // Without an event, which would come later: what is told next is told in the new view.
+    if (location.hash !== hash) history.pushState(null, "", hash);
+    shell?.route();
   }
 
   async after<T>(work: Promise<T>, then: (value: T) => void): Promise<void> {

@@ -22,10 +22,7 @@ export async function keepCase(
     return undefined;
   }
   try {
-    const json = { ...situation, ...options };
-    await bench.draft.reread(); // a case goes into what this tab shows
-    const created = await bench.draft.call<CreatedCase>("cases", { method: "POST", json });
-    await bench.draft.adopt(created.draft);
+    const created = await bench.draft.addCase({ ...situation, ...options });
     say(
       created.is_added === false
         ? `The draft has this case already: “${isolated(created.name)}” in ${created.file}.`

@@ -26,6 +26,8 @@ export class Shell {
   readonly #bench: Workbench;
   readonly #nav = h("nav", { class: "bench-nav", "aria-label": "Views" });
   readonly #bar = h("section", { class: "draft-bar", "aria-label": "Draft" });
+  readonly #state = h("div", { class: "row" });
+  readonly #again = button("Try again", () => void this.#bench.draft.flush().catch(sayError));
   readonly #main = h("main", { class: "bench-main", id: "main", tabindex: "-1" });
   readonly #shown = new Map<string, Shown>();
   #current: string | undefined;
@@ -60,6 +62,18 @@ export class Shell {
     for (const view of allViews()) {
       this.#nav.append(h("a", { href: `#/${view.id}`, "data-view": view.id }, view.label));
     }
+    // The buttons stay when the state is drawn anew: a click is not lost by a draft that is saved meanwhile.
+    append(
+      this.#bar,
+      this.#state,
+      h(
+        "div",
+        { class: "actions" },
+        this.#again,
+        button("Publish…", () => bench.go("publish"), { class: "primary" }),
+        button("Discard the draft", () => void this.#discard()),
+      ),
+    );
     bench.draft.on(() => this.#drawBar());
     this.#drawBar();
   }
@@ -119,18 +133,8 @@ export class Shell {
       draft.error !== undefined
         ? h("span", { class: "bad" }, `Not saved: ${messageOf(draft.error)}`)
         : h("span", { class: "muted" }, draft.isSaved ? "Saved as a draft; nothing is in force yet." : "Saving the draft…");
-    fill(
-      this.#bar,
-      h("strong", {}, `Draft: ${count(changed, "file")} changed`),
-      state,
-      h(
-        "div",
-        { class: "actions" },
-        draft.error !== undefined && button("Try again", () => void draft.flush().catch(sayError)),
-        button("Publish…", () => this.#bench.go("publish"), { class: "primary" }),
-        button("Discard the draft", () => void this.#discard()),
-      ),
-    );
+    fill(this.#state, h("strong", {}, `Draft: ${count(changed, "file")} changed`), state);
+    this.#again.hidden = draft.error === undefined;
   }
 
   async #discard(): Promise<void> {

@@ -1,6 +1,7 @@
 // The words that the draft may use, and the names of the ids in it.
 
 import type { Api } from "../lib/api";
+import { Questions } from "../lib/latest";
 import type { FoundName, VocabularyResponse } from "../lib/types";
 import type { Dictionary } from "../editor/completion";
 import type { DraftStore } from "./draft";
@@ -15,6 +16,7 @@ export class Words implements Dictionary {
   readonly #draft: DraftStore;
   readonly #listeners = new Set<() => void>();
   readonly #searches = new Map<string, readonly FoundName[]>();
+  readonly #questions = new Questions();
   #names = new Map<string, string>();
   #vocabulary: VocabularyResponse | undefined;
   #timer: ReturnType<typeof setTimeout> | undefined;
@@ -73,9 +75,12 @@ export class Words implements Dictionary {
 
   async #read(): Promise<void> {
     if (!this.#draft.isOpen) return;
+    const question = this.#questions.ask();
     try {
-      this.#vocabulary = await this.#draft.call<VocabularyResponse>("vocabulary");
-      this.#learn(this.#vocabulary.names);
+      const vocabulary = await this.#draft.call<VocabularyResponse>("vocabulary");
+      if (!question.take()) return;
+      this.#vocabulary = vocabulary;
+      this.#learn(vocabulary.names);
     } catch {
       // without it there are fewer offers and hints; the next change tries again
     }

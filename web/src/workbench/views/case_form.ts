@@ -45,6 +45,7 @@ function nameField(bench: Workbench, type: string, label: string, hint: string):
     timer = setTimeout(() => {
       void bench.words.findNames(text).then(
         (names) => {
+          if (input.value.trim() !== text) return; // typed on meanwhile
           found = names.filter((name) => name.type === type);
           fill(list, found.map((name) => h("option", { value: name.name }, name.id)));
         },

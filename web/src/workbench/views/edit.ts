@@ -22,7 +22,10 @@ class EditView {
   readonly #tools = h("div", { class: "actions" });
   readonly #notice = h("div", {});
   readonly #cursor = h("span", { class: "muted small", "aria-hidden": "true" });
+  /** The file that is shown. */
   #name: string | undefined;
+  /** The file that was asked for last: it is shown once it is read. */
+  #asked: string | undefined;
 
   constructor(root: HTMLElement, bench: Workbench) {
     this.#bench = bench;
@@ -68,7 +71,7 @@ class EditView {
     draft.on((event) => {
       if (event === "opened") {
         this.#editor.forget();
-        this.#name = undefined;
+        this.#name = this.#asked = undefined;
       }
       if (event === "opened" || event === "reloaded") void this.#reload().catch(sayError);
       this.#drawHead();
@@ -86,23 +89,30 @@ class EditView {
 
   async show(place: Partial<Place>): Promise<void> {
     const names = this.#bench.draft.files().map((file) => file.name);
-    const asked = place.file ?? this.#name;
+    const asked = place.file ?? this.#asked;
     const first = names.find((name) => name.endsWith(".cedar")) ?? names[0];
     const name = asked !== undefined && names.includes(asked) ? asked : first;
     if (place.file !== undefined && name !== place.file) say(`The draft has no file ${isolated(place.file)}.`);
     if (name === undefined) return;
-    await this.#open(name);
-    if (place.line !== undefined) this.#editor.goTo(place.line, place.column);
+    if ((await this.#open(name)) && place.line !== undefined) this.#editor.goTo(place.line, place.column);
   }
 
-  async #open(name: string): Promise<void> {
-    const { text, base } = await this.#bench.draft.load(name);
+  /** Shows a file, unless another one is asked for while it is read. */
+  async #open(name: string): Promise<boolean> {
+    this.#asked = name;
+    const isAsked = (): boolean => this.#asked === name;
+    const file = await this.#bench.draft.load(name).catch((error: unknown) => {
+      if (isAsked()) throw error;
+    });
+    if (file === undefined || !isAsked()) return false;
+    const { text, base } = file;
     this.#name = name;
     this.#editor.show(name, text ?? base ?? "", text === null || this.#isInConflict(name));
     this.#mark();
     this.#drawHead();
     this.#tree.draw(name);
     this.#problems.draw(name);
+    return true;
   }
 
   /** Files changed by something else than the keyboard: shows them as they are now. */
@@ -111,12 +121,12 @@ class EditView {
     if (!draft.isOpen) return;
     const names = draft.files().map((file) => file.name);
     for (const name of names) {
-      if (name === this.#name || !this.#editor.has(name)) continue;
+      if (name === this.#asked || !this.#editor.has(name)) continue;
       const { text } = await draft.load(name);
       if (text === null) this.#editor.forget(name);
       else this.#editor.update(name, text);
     }
-    if (this.#name !== undefined && names.includes(this.#name)) await this.#open(this.#name);
+    if (this.#asked !== undefined && names.includes(this.#asked)) await this.#open(this.#asked);
     else await this.show({});
   }
 
@@ -129,8 +139,7 @@ class EditView {
   #drawHead(): void {
     const name = this.#name;
     if (name === undefined) {
-      fill(this.#title);
-      fill(this.#tools);
+      for (const part of [this.#title, this.#about, this.#tools, this.#notice]) fill(part);
       return;
     }
     const { draft } = this.#bench;
@@ -140,7 +149,7 @@ class EditView {
     const hadFocus = this.#tools.contains(document.activeElement);
     fill(this.#title, name);
     void draft.load(name).then(({ text }) => {
-      fill(this.#about, [CHANGES[change], ...describeText(splitText(text ?? ""))].filter(Boolean).join(", "));
+      if (this.#name === name) fill(this.#about, [CHANGES[change], ...describeText(splitText(text ?? ""))].filter(Boolean).join(", "));
     }, sayError);
     const undo = button(isRemoved ? "Bring it back" : "Undo all changes", () => void this.#undo(name));
     fill(
@@ -197,8 +206,7 @@ class EditView {
     const taken = draft.files().map((file) => file.name);
     const name = await promptDialog("New file", "Name", "new.cedar", "Create", (text) => nameProblem(text, taken));
     if (name === undefined) return;
-    await draft.change({ [name]: templateOf(name) });
-    this.#bench.openPlace({ file: name });
+    await this.#bench.after(draft.change({ [name]: templateOf(name) }), () => this.#bench.openPlace({ file: name }));
   }
 
   async #rename(name: string): Promise<void> {
@@ -207,8 +215,8 @@ class EditView {
     const to = await promptDialog("Rename the file", "New name", name, "Rename", (text) => nameProblem(text, taken));
     if (to === undefined) return;
     const { text } = await draft.load(name);
-    await draft.change({ [name]: null, [to]: text ?? "" });
-    this.#bench.openPlace({ file: to });
+    const renamed = draft.change({ [name]: null, [to]: text ?? "" });
+    await this.#bench.after(renamed, () => this.#bench.openPlace({ file: to }));
   }
 
   async #delete(name: string): Promise<void> {

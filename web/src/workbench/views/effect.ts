@@ -1,11 +1,10 @@
 // The view of the effect of the draft in sentences: who gains and who loses what.
 
-import { asAnswered, explanationView } from "../../explain/view";
+import { explanationDialog } from "../../explain/dialog";
+import { asAnswered } from "../../explain/view";
 import type { Explanation, ExplanationQuestion } from "../../explain/types";
-import { openDialog } from "../../lib/dialog";
 import { button, fill, h, newId, type Child } from "../../lib/dom";
 import { count, number } from "../../lib/format";
-import { sayError } from "../../lib/live";
 import { groupBy } from "../../lib/list";
 import type { EffectGroup, EffectResponse } from "../../lib/types";
 import { Follower, type Following } from "../following";
@@ -29,29 +28,26 @@ function names(list: readonly string[], total: number, what: string): HTMLElemen
   );
 }
 
-/** Explains the example of a group; resolves to the question with the situation that was explained. */
-async function explain(bench: Workbench, question: ExplanationQuestion): Promise<ExplanationQuestion> {
-  const answer = await bench.draft.call<{ in_force: Explanation; draft: Explanation }>("explain", {
-    method: "POST",
-    json: question,
-  });
-  const dialog = openDialog(
-    "Why this changes: one example",
-    explanationView(
-      [
+/** Explains the example of a group; `onAnswer` gets the question with the situation that was explained. */
+async function explain(
+  bench: Workbench,
+  question: ExplanationQuestion,
+  onAnswer: (asked: ExplanationQuestion) => void,
+): Promise<void> {
+  const ask = async () => {
+    const answer = await bench.draft.call<{ in_force: Explanation; draft: Explanation }>("explain", {
+      method: "POST",
+      json: question,
+    });
+    onAnswer(asAnswered(question, answer.draft));
+    return {
+      answers: [
         { heading: "In force", answer: answer.in_force },
         { heading: "Under the draft", answer: answer.draft },
       ],
-      {
-        onOpenPolicy: (_id, file, line) => {
-          dialog.close();
-          bench.openPlace({ file, line });
-        },
-      },
-    ),
-  );
-  dialog.element.classList.add("wide");
-  return asAnswered(question, answer.draft);
+    };
+  };
+  await explanationDialog(bench, "Why this changes: one example", ask());
 }
 
 const CHANGES = {
@@ -65,9 +61,7 @@ function groupCard(bench: Workbench, group: EffectGroup): HTMLElement {
   const { sign, kind, className } = CHANGES[group.change];
   // Once it was explained, a case of it is about the situation that was shown.
   let question = group.example && { action: group.action, ...group.example };
-  const why = async (asked: ExplanationQuestion): Promise<void> => {
-    question = await explain(bench, asked);
-  };
+  const why = (asked: ExplanationQuestion) => explain(bench, asked, (answered) => (question = answered));
   return h(
     "li",
     { class: `card ${className}` },
@@ -92,7 +86,7 @@ function groupCard(bench: Workbench, group: EffectGroup): HTMLElement {
       h(
         "div",
         { class: "actions" },
-        button("Why?", () => question && void why(question).catch(sayError), {
+        button("Why?", () => question && void why(question), {
           "aria-label": `Why: ${group.sentence}`,
         }),
         button("Keep as a case", () => question && void keepCase(bench, question), {

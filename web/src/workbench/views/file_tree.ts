@@ -18,6 +18,8 @@ export class FileTree {
   readonly #bench: Workbench;
   readonly #list = h("div", { class: "stack" });
   readonly #open: (name: string) => void;
+  /** What is drawn. Drawn anew between the two halves of a click, a button would not get it. */
+  #drawn = "";
 
   constructor(bench: Workbench, hooks: { open: (name: string) => void; create: () => void }) {
     this.#bench = bench;
@@ -31,8 +33,12 @@ export class FileTree {
   }
 
   draw(current: string | undefined): void {
-    const focused = document.activeElement instanceof HTMLElement ? document.activeElement.dataset["file"] : undefined;
     const files = this.#bench.draft.files();
+    const errors = this.#bench.checks.errors().map((error) => error.file);
+    const drawn = JSON.stringify([files, errors, current]);
+    if (drawn === this.#drawn) return;
+    this.#drawn = drawn;
+    const focused = document.activeElement instanceof HTMLElement ? document.activeElement.dataset["file"] : undefined;
     fill(
       this.#list,
       KINDS.map((kind) => {

@@ -2,6 +2,7 @@
 
 import { button, fill, focusIfLost, h, type Child } from "../../lib/dom";
 import { ago, count, dateTime, shortRevision } from "../../lib/format";
+import { Questions } from "../../lib/latest";
 import { groupBy } from "../../lib/list";
 import { sayError } from "../../lib/live";
 import { messageOf } from "../../lib/problem";
@@ -192,16 +193,17 @@ addView({
   mount(root, bench) {
     let check: CheckResponse | undefined;
     const drafts = h("div", { class: "stack" });
+    const questions = new Questions();
     function draw(): void {
       check = checkInForce(bench, check);
       fill(root, ...content(bench, check, drafts));
     }
     async function drawDrafts(): Promise<void> {
-      try {
-        fill(drafts, await otherDrafts(bench, () => void drawDrafts().then(refocus)));
-      } catch (error) {
-        fill(drafts, h("p", { class: "error" }, messageOf(error)));
-      }
+      const question = questions.ask();
+      const shown = await otherDrafts(bench, () => void drawDrafts().then(refocus)).catch((error: unknown) =>
+        h("p", { class: "error" }, messageOf(error)),
+      );
+      if (question.isLatest()) fill(drafts, shown);
     }
     function refocus(): void {
       const heading = (drafts.firstElementChild === null ? root : drafts).querySelector("h2");

@@ -1,8 +1,9 @@
 // The view that publishes the draft, or downloads it as a patch; with what came into force beneath it.
 
-import { button, fill, focusIfLost, h, newId, type Child } from "../../lib/dom";
+import { button, fill, focusIfLost, h, newId } from "../../lib/dom";
 import type { Progress } from "../../lib/events";
 import { count } from "../../lib/format";
+import { Questions } from "../../lib/latest";
 import { say, sayError } from "../../lib/live";
 import { isAbort, messageOf, Problem } from "../../lib/problem";
 import type { PublishedEvent, RefusedEdit } from "../../lib/types";
@@ -25,9 +26,10 @@ class PublishView {
   readonly #prefix: HTMLInputElement;
   readonly #giveUp = button("Give up", () => this.#running?.abort());
   #running: AbortController | undefined;
+  readonly #drawings = new Questions();
   #isShown = false;
-  /** Counts drawings of the changes: what is overtaken is not shown. */
-  #drawing = 0;
+  /** What is drawn of how to publish. Drawn anew between the two halves of a click, a button would not get it. */
+  #drawn = "";
 
   constructor(root: HTMLElement, bench: Workbench) {
     this.#bench = bench;
@@ -70,13 +72,16 @@ class PublishView {
     const changed = draft.changedFiles.length;
     const conflicts = draft.conflicts.length;
     const canPublish = inForce?.can_publish === true;
-    let refusal: Child = null;
+    let refusal: string | null = null;
     if (!canPublish) refusal = inForce?.publish_refusal ?? "This server does not take edits over the network.";
     else if (changed === 0) refusal = "The draft has no changes yet.";
     else if (this.#bench.checks.errors().length > 0) refusal = "The draft has errors.";
     else if (isOld) refusal = "Bring the draft up to date first.";
     else if (conflicts > 0) refusal = `Decide about ${count(conflicts, "file")} first.`;
     const isBusy = this.#running !== undefined;
+    const drawn = JSON.stringify([refusal, changed === 0, canPublish, isBusy]);
+    if (drawn === this.#drawn) return;
+    this.#drawn = drawn;
     fill(
       this.#how,
       h(
@@ -129,13 +134,13 @@ class PublishView {
 
   async #drawChanges(): Promise<void> {
     const { draft } = this.#bench;
-    const drawing = (this.#drawing += 1);
+    const drawing = this.#drawings.ask();
     if (draft.changedFiles.length === 0) {
       fill(this.#changes, h("p", { class: "muted" }, "The draft says the same as what is in force."));
       return;
     }
     const patch = await (await draft.fetch("patch", { query: { prefix: this.#prefix.value } })).text();
-    if (drawing !== this.#drawing) return;
+    if (!drawing.isLatest()) return;
     fill(this.#changes, h("h2", {}, "What the draft changes"), patchView(patch));
   }
 
