@@ -129,7 +129,7 @@ test-programs:
 # tests/verifiers/README.md.
 peers: install build test-programs
 	$(heading) 'peers and verifiers'
-	@cd tests && ../.venv/bin/python -m pytest --numprocesses auto --dist loadfile
+	@cd tests && ../.venv/bin/python -m pytest --numprocesses auto --dist loadfile --no-loadscope-reorder
 
 peers-lint: install
 	$(heading) 'format and lints of the tests in Python'

@@ -35,6 +35,14 @@ CHROMIUM = [
 ]
 
 
+# Files whose few tests take long: begun last, one of them would go on alone.
+LONG_FILES = ("test_schemathesis.py", "test_sdk.py", "test_transcripts.py")
+
+
+def pytest_collection_modifyitems(items):
+    items.sort(key=lambda item: item.path.name not in LONG_FILES)
+
+
 def pytest_sessionstart():
     assert BINARY.exists(), f"{BINARY} is missing: run `make build` in {ROOT}"
     for tool in ("caddy", "chromium", "curl", "gdalinfo", "node", "ruby", "strace", "wrk", NGINX):
