@@ -189,12 +189,19 @@ def test_the_fields_of_a_share_stand_in_a_line(web_page, server):
         expect(form).to_be_visible()
 
 
-def test_a_short_session_is_renewed_once_before_it_ends(web_page, make_server):
+@pytest.fixture
+def short_session(web_page, make_server):
+    """The page of a member whose session lasts a minute."""
     server = make_server(CEDARGATE_SESSION_LIFETIME="60").start()
     web_page.clock.install()
     web_page.goto(f"{server.base}/")
     sign_in(web_page, server, MEMBER)
     expect(card(web_page, RESTRICTED)).to_be_visible()
+    return web_page
+
+
+def test_a_short_session_is_renewed_once_before_it_ends(short_session):
+    web_page = short_session
 
     def search(text):
         with web_page.expect_response(re.compile(rf"/datasets\?.*q={text}\b")):
@@ -208,12 +215,8 @@ def test_a_short_session_is_renewed_once_before_it_ends(web_page, make_server):
     assert_quiet(web_page)
 
 
-def test_whoever_signs_out_while_the_session_is_renewed_stays_signed_out(web_page, make_server):
-    server = make_server(CEDARGATE_SESSION_LIFETIME="60").start()
-    web_page.clock.install()
-    web_page.goto(f"{server.base}/")
-    sign_in(web_page, server, MEMBER)
-    expect(card(web_page, RESTRICTED)).to_be_visible()
+def test_whoever_signs_out_while_the_session_is_renewed_stays_signed_out(short_session):
+    web_page = short_session
     web_page.clock.fast_forward(50_000)
     with hold(web_page, "**/auth/refresh") as held:
         web_page.get_by_role("searchbox").press("Enter")
