@@ -226,7 +226,10 @@ mod tests {
     use futures_util::future::join_all;
 
     fn log_of_a_file() -> (tempfile::TempDir, PathBuf, LogSync) {
-        let folder = tempfile::tempdir().unwrap();
+        log_in(tempfile::tempdir().unwrap())
+    }
+
+    fn log_in(folder: tempfile::TempDir) -> (tempfile::TempDir, PathBuf, LogSync) {
         let path = folder.path().join("a.db");
         let log = folder.path().join("a.db-wal");
         std::fs::write(&path, "database").unwrap();
@@ -271,6 +274,21 @@ mod tests {
         std::fs::write(&log, "new").unwrap();
         assert_eq!(sync_many(&sync).await, [false; 64]);
         assert!(sync.is_broken());
+        sync.mark_whole();
+        assert_eq!(sync_many(&sync).await, [true; 64]);
+    }
+
+    #[cfg(target_os = "linux")]
+    #[tokio::test]
+    async fn a_log_in_memory_that_is_gone_is_noticed_as_one_on_a_disk_is() {
+        let folder = tempfile::tempdir_in("/dev/shm").unwrap();
+        let (_folder, log, sync) = log_in(folder);
+        assert!(sync.0.is_in_memory);
+        assert_eq!(sync_many(&sync).await, [true; 64]);
+        std::fs::remove_file(&log).unwrap();
+        assert!(sync.sync().await.is_err());
+        std::fs::write(&log, "new").unwrap();
+        assert_eq!(sync_many(&sync).await, [false; 64]);
         sync.mark_whole();
         assert_eq!(sync_many(&sync).await, [true; 64]);
     }
