@@ -83,7 +83,13 @@ impl SqliteConnections {
             options: options.read_only(true),
             ..writer.clone()
         };
-        let audit = ConnectionPool::new(writer.clone(), 1)?;
+        // What a statement changes is copied first, in case it fails, and a copy of more than 64 KiB goes to a temporary
+        // file by default. Beside migrations, which use another connection, a statement changes some MiB at most.
+        let small_writer = SqliteManager {
+            options: writer.options.clone().pragma("temp_store", "MEMORY"),
+            ..writer.clone()
+        };
+        let audit = ConnectionPool::new(small_writer, 1)?;
         let reads = ConnectionPool::new(reader.clone(), reads)?;
         // What is wrong is an error now, not at the first use.
         let classify = |error: sqlx::Error| StorageError::classify(&error, operation.clone(), "");
