@@ -25,43 +25,56 @@ on_both! {
 }
 
 async fn every_field_of_an_audit_record_comes_back_as_it_was_written(db: TestDatabase) {
-    let full = record(1_700_000_000_000);
-    let bare = AuditRecord {
-        id: RecordId::generate_at(1_700_000_000_001),
-        unix_millis: -1,
-        event: AuditEvent::Login,
-        outcome: AuditOutcome::Refused,
-        user_id: None,
-        username: None,
-        authentication: Authentication::None,
-        key_id: None,
-        address: None,
-        dataset_id: None,
-        resource_user_id: None,
-        action: None,
-        determining_policies: vec![],
-        errors: vec![],
-        revision: None,
-        jti: None,
-        requests: None,
-        bytes: None,
-        reason: None,
-        request_id: None,
-        client_request_id: None,
-        asked_principal: None,
-        asked_action: None,
-        asked_resource: None,
-    };
-    let mut denied = record(1_700_000_000_002);
-    denied.event = AuditEvent::Download;
-    denied.outcome = AuditOutcome::Denied;
-    denied.action = Some(Action::AdministerUsers);
-    let records = [full, bare, denied];
-    db.database.append_audit_records(&records).await.unwrap();
-    assert_eq!(
-        db.database.list_audit_records(None, 10).await,
-        Ok(records.to_vec())
-    );
+    let mut written = Vec::new();
+    // A large group is inserted by another statement than a small one.
+    for size in [1, 32, 100] {
+        let first = written.len();
+        let group: Vec<_> = (first..first + size).map(odd_record).collect();
+        db.database.append_audit_records(&group).await.unwrap();
+        written.extend(group);
+    }
+    assert_eq!(db.database.list_audit_records(None, 200).await, Ok(written));
+}
+
+/// A record with all fields, one with hardly any, or a denial.
+fn odd_record(number: usize) -> AuditRecord {
+    let millis = 1_700_000_000_000 + number as u64;
+    let full = record(millis);
+    match number % 3 {
+        0 => full,
+        1 => AuditRecord {
+            id: full.id,
+            unix_millis: -1,
+            event: AuditEvent::Login,
+            outcome: AuditOutcome::Refused,
+            user_id: None,
+            username: None,
+            authentication: Authentication::None,
+            key_id: None,
+            address: None,
+            dataset_id: None,
+            resource_user_id: None,
+            action: None,
+            determining_policies: vec![],
+            errors: vec![],
+            revision: None,
+            jti: None,
+            requests: None,
+            bytes: None,
+            reason: None,
+            request_id: None,
+            client_request_id: None,
+            asked_principal: None,
+            asked_action: None,
+            asked_resource: None,
+        },
+        _ => AuditRecord {
+            event: AuditEvent::Download,
+            outcome: AuditOutcome::Denied,
+            action: Some(Action::AdministerUsers),
+            ..full
+        },
+    }
 }
 
 async fn five_hundred_records_are_appended_at_once_and_paged_in_order(db: TestDatabase) {
