@@ -73,6 +73,14 @@ impl<K: Eq + Hash, V: Clone> RecentTable<K, V> {
         drop(former);
     }
 
+    /// Removes all keys.
+    pub fn clear(&self) {
+        for set in &self.sets {
+            let former = std::mem::take(&mut *set.lock());
+            drop(former);
+        }
+    }
+
     /// The set of a key, and the key's tag in it.
     fn set(&self, key: &K) -> Option<(&Mutex<EntrySet<K, V>>, u16)> {
         let sets = u64::try_from(self.sets.len()).ok()?;
@@ -170,6 +178,8 @@ mod tests {
         table.remove(&1);
         table.remove(&3);
         assert_eq!((table.get(&1), table.get(&2)), (None, Some("b")));
+        table.clear();
+        assert_eq!(table.get(&2), None);
     }
 
     #[test]

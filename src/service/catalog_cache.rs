@@ -25,24 +25,25 @@ use crate::domain::session::Session;
 use crate::storage::{Database, ExternalUser, StorageError, StoredApiKey};
 
 use self::dataset_cache::DatasetCache;
+use self::lookup::{EntryCache, database_unavailable, get_or_load, weighed_cache};
 use super::catalog_versions::CatalogVersions;
 use super::error::ServiceError;
 
 mod dataset_cache;
+mod lookup;
 mod packed_dataset;
 mod resident_datasets;
 
 /// How often the catalog's version is read: changes made elsewhere are in force within this.
 const POLL_INTERVAL: Duration = Duration::from_millis(250);
-/// How many sessions, how many users of identity providers and how many unknown ids are cached; each entry
-/// takes at most about 700 bytes.
+/// How many users of identity providers, names of users and unknown ids are cached; each entry takes at most about 700
+/// bytes.
 const MAX_CACHED_ENTRIES: u64 = 50_000;
-/// The most bytes of cached users.
+/// The most bytes of cached users, and of sessions, beside the hot ones.
 const MAX_USERS_SIZE: u64 = 16 * 1024 * 1024;
+const MAX_SESSIONS_SIZE: u64 = 16 * 1024 * 1024;
 /// The most bytes of API keys that are cached by their prefix, and by their id.
 const MAX_KEYS_SIZE: u64 = 16 * 1024 * 1024;
-/// About how many bytes an entry takes beside its value.
-const ENTRY_SIZE: usize = 250;
 /// About how many bytes each dataset in the scope of an API key takes.
 const KEY_DATASET_SIZE: usize = 40;
 
@@ -50,10 +51,10 @@ const KEY_DATASET_SIZE: usize = 40;
 pub struct CatalogCache {
     database: Database,
     versions: CatalogVersions,
-    users: Cache<(i64, UserId), Arc<User>>,
+    users: EntryCache<UserId, User>,
     /// The ids of users by the SHA-256 of their names.
     usernames: Cache<(i64, UsernameDigest), Arc<UserId>>,
-    sessions: Cache<(i64, SessionId), Arc<Session>>,
+    sessions: EntryCache<SessionId, Session>,
     datasets: DatasetCache,
     /// Ids that no dataset has, so that an id that was asked about before costs the same whether or not it
     /// is one of a dataset.
@@ -85,9 +86,9 @@ impl CatalogCache {
             versions: CatalogVersions::new(database.clone()),
             datasets: DatasetCache::new(database.clone()),
             database,
-            users: weighed_cache(MAX_USERS_SIZE, |user: &Arc<User>| user.approximate_size()),
+            users: EntryCache::new(MAX_USERS_SIZE, User::approximate_size),
             usernames: Cache::new(MAX_CACHED_ENTRIES),
-            sessions: Cache::new(MAX_CACHED_ENTRIES),
+            sessions: EntryCache::new(MAX_SESSIONS_SIZE, |_| size_of::<Session>()),
             unknown_datasets: Cache::new(MAX_CACHED_ENTRIES),
             api_keys: weighed_cache(MAX_KEYS_SIZE, |cached: &Arc<CachedApiKey>| {
                 size_of_key(&cached.key)
@@ -101,10 +102,9 @@ impl CatalogCache {
 
     /// The user with an id, or nothing.
     pub async fn user(&self, id: UserId) -> Result<Option<Arc<User>>, ServiceError> {
-        get_or_load(&self.users, self.versions.catalog(), id, || {
-            self.database.find_user(id)
-        })
-        .await
+        let version = self.versions.catalog();
+        let load = || self.database.find_user(id);
+        self.users.get_or_load(version, id, load).await
     }
 
     /// The user with a name, or nothing.
@@ -158,10 +158,9 @@ impl CatalogCache {
 
     /// The session with an id, or nothing when it was ended; it may have expired.
     pub async fn session(&self, id: SessionId) -> Result<Option<Arc<Session>>, ServiceError> {
-        get_or_load(&self.sessions, self.versions.sessions(), id, || {
-            self.database.find_session(id)
-        })
-        .await
+        let version = self.versions.sessions();
+        let load = || self.database.find_session(id);
+        self.sessions.get_or_load(version, id, load).await
     }
 
     /// The dataset with an id, or nothing.
@@ -324,57 +323,9 @@ impl CatalogCache {
     }
 }
 
-fn database_unavailable() -> ServiceError {
-    ServiceError::unavailable("the database", "the last poll of the database failed")
-}
-
-/// A cache that is bounded in bytes.
-fn weighed_cache<K, V>(
-    max_size: u64,
-    size: impl Fn(&V) -> usize + Send + Sync + 'static,
-) -> Cache<K, V>
-where
-    K: std::hash::Hash + Eq + Send + Sync + 'static,
-    V: Clone + Send + Sync + 'static,
-{
-    Cache::builder()
-        .max_capacity(max_size)
-        .weigher(move |_, value| u32::try_from(ENTRY_SIZE + size(value)).unwrap_or(u32::MAX))
-        .build()
-}
-
 fn size_of_key(key: &ApiKey) -> usize {
     let datasets = key.scope.datasets().map_or(0, BTreeSet::len);
     size_of::<ApiKey>() + key.name.as_str().len() + datasets * KEY_DATASET_SIZE
-}
-
-async fn get_or_load<I, T, F>(
-    cache: &Cache<(i64, I), Arc<T>>,
-    version: Option<i64>,
-    id: I,
-    load: impl FnOnce() -> F,
-) -> Result<Option<Arc<T>>, ServiceError>
-where
-    I: Copy + Eq + std::hash::Hash + Send + Sync + 'static,
-    T: Send + Sync + 'static,
-    F: Future<Output = Result<Option<T>, StorageError>>,
-{
-    let Some(version) = version else {
-        return Err(database_unavailable());
-    };
-    if let Some(entry) = cache.get(&(version, id)).await {
-        return Ok(Some(entry));
-    }
-    // Boxed, so that callers have no room for what is rare.
-    let loading = Box::pin(async {
-        let entry = load().await?.map(Arc::new);
-        if let Some(entry) = &entry {
-            // The entry may already be newer than `version`, which is harmless; it cannot be older.
-            cache.insert((version, id), Arc::clone(entry)).await;
-        }
-        Ok(entry)
-    });
-    loading.await
 }
 
 #[cfg(test)]

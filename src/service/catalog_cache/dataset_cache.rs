@@ -13,22 +13,21 @@ use moka::sync::Cache;
 use parking_lot::RwLock;
 use tokio::sync::Notify;
 
+use super::lookup::ENTRY_SIZE;
 use super::resident_datasets::ResidentDatasets;
 use crate::domain::dataset::Dataset;
 use crate::domain::id::DatasetId;
 use crate::domain::recent_table::RecentTable;
 use crate::storage::{CacheVersions, Database, DatasetChanges, StorageError};
 
-/// The most bytes of datasets that were used lately.
+/// The most bytes of datasets that were used lately, beside the hot ones.
 const MAX_RECENT_SIZE: u64 = 16 * 1024 * 1024;
 /// The most datasets that are found without the bookkeeping of a cache that is bounded in bytes, and the most bytes of
 /// each of them.
-const MAX_HOT_DATASETS: usize = 512;
-const MAX_HOT_SIZE: usize = 4 * 1024;
+const MAX_HOT_DATASETS: usize = 4096;
+const MAX_HOT_SIZE: usize = 2 * 1024;
 /// The most bytes of packed datasets: about a million small ones take half of it.
 const MAX_RESIDENT_SIZE: usize = 224 * 1024 * 1024;
-/// About how many bytes an entry takes beside its value.
-const ENTRY_SIZE: usize = 250;
 /// How many changes are remembered for what is being read meanwhile.
 const MAX_REMEMBERED_CHANGES: usize = 64;
 /// How long after everything was dropped all is read again: a start, or what follows a large change, goes first.
@@ -46,7 +45,7 @@ pub(super) struct DatasetCache {
     database: Database,
     state: RwLock<State>,
     recent: Cache<RecentKey, Arc<Dataset>>,
-    /// Of the recent ones, those that are asked for most.
+    /// Small ones that were used lately.
     hot: RecentTable<RecentKey, Arc<Dataset>>,
     emptied: Notify,
 }
@@ -118,21 +117,32 @@ impl DatasetCache {
             return Some(dataset);
         }
         let dataset = self.recent.get(&key)?;
-        if dataset.approximate_size() <= MAX_HOT_SIZE {
-            self.hot.insert(key, Arc::clone(&dataset));
-        }
+        self.keep_hot(key, &dataset);
         Some(dataset)
+    }
+
+    /// Keeps a small one where it is found first.
+    fn keep_hot(&self, key: RecentKey, dataset: &Arc<Dataset>) {
+        if dataset.approximate_size() <= MAX_HOT_SIZE {
+            self.hot.insert(key, Arc::clone(dataset));
+        }
     }
 
     /// The dataset with an id, if it is cached.
     pub(super) fn cached(&self, id: DatasetId) -> Option<Arc<Dataset>> {
         let state = self.state.read();
         let key = (state.moment.fill, id);
-        if let Some(dataset) = self.recent_at(key) {
+        if let Some(dataset) = self.hot.get(&key) {
             return Some(dataset);
         }
-        let dataset = Arc::new(state.resident.get(id)?);
-        self.recent.insert(key, Arc::clone(&dataset));
+        let Some(dataset) = state.resident.get(id) else {
+            return self.recent_at(key);
+        };
+        if dataset.approximate_size() > MAX_HOT_SIZE {
+            return Some(self.recent.get_with(key, || Arc::new(dataset)));
+        }
+        let dataset = Arc::new(dataset);
+        self.keep_hot(key, &dataset);
         Some(dataset)
     }
 
@@ -145,7 +155,9 @@ impl DatasetCache {
         let dataset = Arc::new(dataset);
         let mut state = self.state.write();
         if state.is_unchanged_since(moment, id) {
-            self.recent.insert((moment.fill, id), Arc::clone(&dataset));
+            let key = (moment.fill, id);
+            self.recent.insert(key, Arc::clone(&dataset));
+            self.keep_hot(key, &dataset);
             state.resident.put(&dataset);
         }
         Ok(Some(dataset))
@@ -175,6 +187,7 @@ impl DatasetCache {
                 drop(state);
                 // Nobody waits while a large one is freed.
                 drop(dropped);
+                self.hot.clear();
                 self.recent.invalidate_all();
                 self.emptied.notify_one();
             }
