@@ -1,5 +1,6 @@
 //! The runtime of a command: threads that end with it.
 
+use std::pin::Pin;
 use std::time::Duration;
 
 use crate::policy::complexity::DECISION_STACK_SIZE;
@@ -10,6 +11,8 @@ use super::outcome::{CommandError, CommandResult};
 const RUNTIME_STOP_TIMEOUT: Duration = Duration::from_secs(2);
 
 pub(super) fn block_on(command: impl Future<Output = CommandResult>) -> CommandResult {
+    // Boxed as one type: the compiler makes three copies of the code that polls each type of future.
+    let command: Pin<Box<dyn Future<Output = CommandResult>>> = Box::pin(command);
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .thread_stack_size(DECISION_STACK_SIZE)
