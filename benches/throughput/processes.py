@@ -14,6 +14,8 @@ from pathlib import Path
 READY_TIMEOUT = 120  # seconds until a program answers
 IDLE_TIMEOUT = 60  # seconds to wait at most until a program is idle
 IDLE_SHARE = 0.05  # of a core
+# Seconds without work after which a program is idle: a server reads its catalog after the first.
+IDLE_PERIOD = 2
 STOP_TIMEOUT = 60  # seconds from SIGTERM until it is killed
 LOGIN_ATTEMPTS = 6
 TICKS = os.sysconf("SC_CLK_TCK")
@@ -133,8 +135,8 @@ class Process:
         end = time.monotonic() + IDLE_TIMEOUT
         while time.monotonic() < end:
             before = self.cpu_seconds()
-            time.sleep(1)
-            if self.cpu_seconds() - before < IDLE_SHARE:
+            time.sleep(IDLE_PERIOD)
+            if self.cpu_seconds() - before < IDLE_SHARE * IDLE_PERIOD:
                 return
 
     def status(self, key):
