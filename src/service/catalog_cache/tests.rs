@@ -114,3 +114,36 @@ async fn an_api_key_is_read_once_per_catalog_version() {
     database.close().await;
     assert!(found().await.is_err());
 }
+
+#[tokio::test]
+async fn a_user_is_read_once_per_catalog_version() {
+    let folder = tempfile::tempdir().unwrap();
+    let database = empty_database(folder.path()).await;
+    let (key, _) = insert_user_with_key(&database).await;
+    let cache = CatalogCache::new(database.clone());
+    cache.refresh().await.unwrap();
+    let user = cache.user(key.user_id).await.unwrap().unwrap();
+    assert!(!user.is_disabled);
+
+    let change = CatalogChange {
+        users_put: vec![UserRecord {
+            user: User {
+                is_disabled: true,
+                ..(*user).clone()
+            },
+            password_hash: None,
+        }],
+        ..CatalogChange::default()
+    };
+    let version = database.catalog_version().await.unwrap();
+    database.write_catalog(&change, version).await.unwrap();
+    // Still the very same: the version has not been read again.
+    let cached = cache.user(key.user_id).await.unwrap().unwrap();
+    assert!(Arc::ptr_eq(&cached, &user));
+    cache.refresh().await.unwrap();
+    let changed = cache.user(key.user_id).await.unwrap().unwrap();
+    assert!(changed.is_disabled);
+    database.close().await;
+    cache.refresh().await.unwrap_err();
+    assert!(cache.user(key.user_id).await.is_err());
+}
