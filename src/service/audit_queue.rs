@@ -5,6 +5,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use parking_lot::Mutex;
@@ -69,9 +70,9 @@ struct RecordGroup {
 }
 
 impl RecordGroup {
-    fn settle(&self, outcome: GroupOutcome) {
-        // The first outcome counts: callers who were told that the time was over have left.
-        let _ = self.outcome.set(outcome);
+    /// Tells all who wait; whether they had no outcome yet, of which the first counts.
+    fn settle(&self, outcome: GroupOutcome) -> bool {
+        self.outcome.set(outcome).is_ok()
     }
 }
 
@@ -238,13 +239,14 @@ impl AuditQueue {
     }
 
     /// Lets the requests that can run do so first, as long as that brings more records, where a group is not held
-    /// back for them.
+    /// back for them and not all callers are there.
     async fn gather(&self, parts: Option<usize>) {
         let mut before = 0;
         for _ in 0..MAX_YIELDS {
             let queued = {
                 let state = self.state.lock();
-                if parts.is_some() && state.callers.estimate().is_some() {
+                let callers = state.callers.estimate();
+                if callers.is_some_and(|callers| parts.is_some() || callers <= state.queued) {
                     return;
                 }
                 state.queued
@@ -277,9 +279,9 @@ impl AuditQueue {
         }
     }
 
-    /// Tells the callers of each group that its time is over when it is; ends when the queue is closed and all have
-    /// an outcome.
-    pub(super) async fn watch_time(&self) {
+    /// Tells the callers of each group that its time is over when it is, and sets `is_failing`; ends when the queue is
+    /// closed and all have an outcome.
+    pub(super) async fn watch_time(&self, is_failing: &AtomicBool) {
         loop {
             let next = {
                 let mut state = self.state.lock();
@@ -298,21 +300,23 @@ impl AuditQueue {
                 None => self.is_watch_needed.notified().await,
                 Some(next) => {
                     tokio::time::sleep_until(next).await;
-                    self.settle_late(Instant::now());
+                    is_failing.fetch_or(self.settle_late(Instant::now()), Ordering::Relaxed);
                 }
             }
         }
     }
 
-    fn settle_late(&self, now: Instant) {
+    /// Tells the callers of all groups that are late; whether one had no outcome yet.
+    fn settle_late(&self, now: Instant) -> bool {
         let late: Vec<_> = {
             let mut state = self.state.lock();
             let is_late = |group: &mut Arc<RecordGroup>| group.opened_at + WRITE_TIMEOUT <= now;
             std::iter::from_fn(|| state.unsettled.pop_front_if(is_late)).collect()
         };
-        for group in late {
-            group.settle(GroupOutcome::TimedOut);
-        }
+        let settle = |group: Arc<RecordGroup>| group.settle(GroupOutcome::TimedOut);
+        late.into_iter()
+            .map(settle)
+            .fold(false, |any, is_late| any | is_late)
     }
 }
 

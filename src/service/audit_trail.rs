@@ -61,8 +61,8 @@ impl AuditTrail {
             Arc::clone(&is_failing),
         );
         let writer = tokio::spawn(writer);
-        let watched = Arc::clone(&queue);
-        tokio::spawn(async move { watched.watch_time().await });
+        let (watched, failing) = (Arc::clone(&queue), Arc::clone(&is_failing));
+        tokio::spawn(async move { watched.watch_time(&failing).await });
         let folded = Arc::new(FoldedRecords::new());
         let stop_flushing = CancellationToken::new();
         let flusher = run_flusher(database.clone(), Arc::clone(&folded), stop_flushing.clone());
@@ -212,7 +212,7 @@ impl AuditTrail {
         }
     }
 
-    /// Whether the last write failed.
+    /// Whether the last write failed, or took too long.
     #[must_use]
     pub fn is_failing(&self) -> bool {
         self.is_failing.load(Ordering::Relaxed)

@@ -3,14 +3,15 @@
 
 use std::collections::BTreeMap;
 use std::ops::Range;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinHandle;
 
 use crate::domain::audit::AuditRecord;
-use crate::storage::{Database, InsertedRecords, StorageError};
+use crate::storage::{AppendThreads, Database, InsertedRecords, StorageError};
 
 use super::audit_queue::{AuditQueue, GroupOutcome, TakenGroup};
 
@@ -43,14 +44,18 @@ pub(super) async fn run_writer(
             continue;
         }
         checkpoints.note(group.records.len());
-        let (database, is_failing) = (database.clone(), Arc::clone(&is_failing));
-        tokio::spawn(async move {
-            let inserted = insert_group(&database, &group.records).await;
-            drop(turn);
-            let is_written = make_durable(&group, inserted).await;
-            is_failing.store(!is_written, Ordering::Relaxed);
-            drop(place);
-        });
+        let writing = GroupWriting {
+            database: database.clone(),
+            group,
+            is_failing: Arc::clone(&is_failing),
+            place,
+            turn,
+        };
+        let threads = database.append_threads();
+        // Without threads left tokio panics: that costs this group, as a panic in a task does, and not the writer.
+        if catch_unwind(AssertUnwindSafe(|| writing.begin(threads))).is_err() {
+            is_failing.store(true, Ordering::Relaxed);
+        }
     }
     // Nobody has a place any more when this has all of them.
     let _ = places.acquire_many(MAX_GROUPS_IN_FLIGHT).await;
@@ -107,6 +112,60 @@ impl Checkpoints {
     }
 }
 
+/// A group that is being written.
+struct GroupWriting {
+    database: Database,
+    group: TakenGroup,
+    is_failing: Arc<AtomicBool>,
+    place: OwnedSemaphorePermit,
+    turn: OwnedSemaphorePermit,
+}
+
+impl GroupWriting {
+    /// Writes it on this thread or on another.
+    fn begin(self, threads: AppendThreads) {
+        match threads {
+            AppendThreads::Any => self.write_blocking(),
+            AppendThreads::Blocking => {
+                tokio::task::spawn_blocking(|| self.write_blocking());
+            }
+            AppendThreads::None => {
+                tokio::spawn(self.write());
+            }
+        }
+    }
+
+    /// Writes it on this thread, or in a task if that fails.
+    fn write_blocking(self) {
+        let Some(inserted) = self.database.try_insert_blocking(&self.group.records) else {
+            tokio::spawn(self.write());
+            return;
+        };
+        drop(self.turn);
+        let result = inserted.make_durable_blocking();
+        let all = 0..self.group.records.len();
+        let is_written = settle(&self.group, [(all, result)]);
+        self.is_failing.store(!is_written, Ordering::Relaxed);
+        drop(self.place);
+    }
+
+    async fn write(self) {
+        let inserted = insert_group(&self.database, &self.group.records).await;
+        drop(self.turn);
+        let mut written = Vec::with_capacity(inserted.len());
+        for (range, inserted) in inserted {
+            let result = match inserted {
+                Ok(inserted) => inserted.make_durable().await,
+                Err(error) => Err(error),
+            };
+            written.push((range, result));
+        }
+        let is_written = settle(&self.group, written);
+        self.is_failing.store(!is_written, Ordering::Relaxed);
+        drop(self.place);
+    }
+}
+
 /// Some records of a group, and what became of them.
 type Part = (Range<usize>, Result<InsertedRecords, StorageError>);
 
@@ -131,15 +190,14 @@ async fn insert_group(database: &Database, records: &[AuditRecord]) -> Vec<Part>
     parts
 }
 
-/// Makes inserted records durable and tells those who wait; returns whether any of them is.
-async fn make_durable(group: &TakenGroup, parts: Vec<Part>) -> bool {
+/// Tells those who wait what became of each part of a group; returns whether any of it is durable.
+fn settle(
+    group: &TakenGroup,
+    parts: impl IntoIterator<Item = (Range<usize>, Result<(), StorageError>)>,
+) -> bool {
     let mut is_any_durable = false;
     let mut failed = Vec::new();
-    for (range, inserted) in parts {
-        let result = match inserted {
-            Ok(inserted) => inserted.make_durable().await,
-            Err(error) => Err(error),
-        };
+    for (range, result) in parts {
         match result {
             Ok(()) => is_any_durable = true,
             Err(error) => {

@@ -1,6 +1,7 @@
 //! Audit records: appended in groups; only the totals of a record that stands for many requests grow.
 
 use std::fmt;
+use std::io;
 use std::net::{AddrParseError, IpAddr};
 use std::sync::Arc;
 use std::time::Duration;
@@ -171,6 +172,36 @@ impl Database {
             .inspect_err(|_| history.note(false))
     }
 
+    /// Like [`Database::insert_audit_records`], on this thread, which waits for no other writer; none where there are no
+    /// records or where that fails, whatever the reason. Then some of the records may be inserted.
+    ///
+    /// The thread hangs for as long as the disk does not answer.
+    pub fn try_insert_blocking(&self, records: &[AuditRecord]) -> Option<InsertedRecords> {
+        let Self::Sqlite(connections) = self else {
+            return None;
+        };
+        let log_sync = &connections.log_sync;
+        if records.is_empty() || log_sync.is_broken() {
+            return None;
+        }
+        // Whoever waits for the writing connection of this process is before it, and nobody writes beside it.
+        let _reserved = connections.audit.try_reserve()?;
+        let is_inserted = connections.blocking_appender.insert(records);
+        is_inserted.then(|| InsertedRecords {
+            history: Some(Arc::clone(&connections.appends)),
+            log_sync: Some(log_sync.clone()),
+        })
+    }
+
+    /// On which threads records can be appended.
+    pub fn append_threads(&self) -> AppendThreads {
+        match self {
+            Self::Sqlite(connections) if connections.log_sync.is_in_memory() => AppendThreads::Any,
+            Self::Sqlite(_) => AppendThreads::Blocking,
+            Self::Postgres(_) => AppendThreads::None,
+        }
+    }
+
     async fn try_to_insert(&self, records: &[AuditRecord]) -> Result<(), sqlx::Error> {
         let mut appender = self.appender().await?;
         insert_all(&mut appender, records).await?;
@@ -222,6 +253,17 @@ impl Database {
     }
 }
 
+/// On which threads [`Database::try_insert_blocking`] may be called.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AppendThreads {
+    /// On any: there is no disk to wait for.
+    Any,
+    /// On those for blocking calls.
+    Blocking,
+    /// On none: it would always fail.
+    None,
+}
+
 /// Records that are inserted and not yet durable.
 #[must_use = "they are not durable yet"]
 pub struct InsertedRecords {
@@ -234,17 +276,35 @@ pub struct InsertedRecords {
 impl InsertedRecords {
     /// Returns once they are durable.
     pub async fn make_durable(self) -> Result<(), StorageError> {
-        let result = match self.log_sync {
+        let result = match &self.log_sync {
             Some(log_sync) => {
                 let sync = async { Ok(log_sync.sync().await?) };
                 run(CALL_TIMEOUT, OPERATION, "audit_records", sync).await
             }
             None => Ok(()),
         };
-        if let Some(history) = self.history {
+        self.note(&result);
+        result
+    }
+
+    /// Like [`InsertedRecords::make_durable`], on this thread, which waits for the disk: only on one of those that
+    /// [`Database::append_threads`] allows.
+    pub fn make_durable_blocking(self) -> Result<(), StorageError> {
+        let result = self
+            .log_sync
+            .as_ref()
+            .map_or(Ok(()), LogSync::sync_blocking);
+        let classify =
+            |error: io::Error| StorageError::classify(&error.into(), OPERATION, "audit_records");
+        let result = result.map_err(classify);
+        self.note(&result);
+        result
+    }
+
+    fn note(&self, result: &Result<(), StorageError>) {
+        if let Some(history) = &self.history {
             history.note(result.is_ok());
         }
-        result
     }
 }
 

@@ -10,8 +10,8 @@ use sqlx::AssertSqlSafe;
 use uuid::Uuid;
 
 use super::audit::AuditRow;
+use super::audit_columns::COLUMNS;
 use super::audit_filter::{Argument, Conditions, Index, Statement};
-use super::audit_insert::COLUMNS;
 use super::database::{CALL_TIMEOUT, Database, on_either, run};
 use super::error::StorageError;
 use crate::domain::audit::{AuditFilter, AuditRecord};

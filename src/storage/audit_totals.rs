@@ -2,7 +2,7 @@
 
 use uuid::Uuid;
 
-use super::audit_insert::saturate;
+use super::audit_columns::saturate;
 use super::database::{CALL_TIMEOUT, Database, Either, run};
 use super::error::StorageError;
 use crate::domain::id::RecordId;

@@ -11,7 +11,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use deadpool::Runtime;
-use deadpool::managed::{Manager, Object, Pool, PoolError, QueueMode};
+use deadpool::managed::{Manager, Object, Pool, PoolError, QueueMode, Timeouts};
+use futures_util::FutureExt;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::Instant;
 
@@ -168,11 +169,24 @@ impl<M: ConnectionManager> ConnectionPool<M> {
         })
     }
 
+    /// Keeps a connection from all others, without using it, if none of them has or awaits it.
+    pub(super) fn try_reserve(&self) -> Option<ReservedConnection<M>> {
+        let at_once = Timeouts {
+            wait: Some(Duration::ZERO),
+            ..Timeouts::default()
+        };
+        let object = self.pool.timeout_get(&at_once).now_or_never()?;
+        object.ok().map(ReservedConnection)
+    }
+
     /// Closes the idle connections now, the others when they come back, and lends none any more.
     pub(super) fn close(&self) {
         self.pool.close();
     }
 }
+
+/// A connection that nobody else uses until this is dropped.
+pub(super) struct ReservedConnection<M: ConnectionManager>(Object<M>);
 
 /// A connection that is lent: it goes back to its pool or, unless it is clean, is closed.
 pub(super) struct Lease<M: ConnectionManager> {

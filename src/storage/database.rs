@@ -21,7 +21,7 @@ use crate::domain::commit_watch::begin_commit;
 
 /// The database; clones share its connections.
 ///
-/// Every call is bounded: it waits at most 2 seconds for a connection and ends within 5 (the whole
+/// Every call that does not block its thread is bounded: it waits at most 2 seconds for a connection and ends within 5 (the whole
 /// catalog: 60; a migration: 600), on the server too. A database that was away is used again as soon as it is
 /// back.
 #[derive(Clone)]

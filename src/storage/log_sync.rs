@@ -16,7 +16,8 @@
 //!   file once, so syncs that shared one would take it from each other, and a file that is opened after another
 //!   was told is told nothing. The other files tell of it later, and the log is moved again.
 //!
-//! In memory there is no disk to wait for: the caller's thread finds out whether the log is still there.
+//! Whoever has a thread for it syncs there ([`LogSync::sync_blocking`]). In memory there is no disk to wait for: the
+//! caller's thread finds out whether the log is still there.
 
 use std::fs::File;
 use std::io;
@@ -61,7 +62,7 @@ type Reply = oneshot::Sender<Result<(), Arc<io::Error>>>;
 struct Waiting {
     replies: Vec<Reply>,
     /// The files that no thread uses. Each thread looks here again before it ends, so that never more threads hang
-    /// than there are files.
+    /// in a sync than there are files.
     idle: Vec<usize>,
 }
 
@@ -128,6 +129,11 @@ impl LogSync {
         self.0.is_broken.store(false, Ordering::Release);
     }
 
+    /// Whether there is no disk to wait for.
+    pub(super) fn is_in_memory(&self) -> bool {
+        self.0.is_in_memory
+    }
+
     /// Returns once everything that was committed before the call is durable.
     ///
     /// Fails if the log cannot be synced, or if the database file was removed or replaced.
@@ -142,11 +148,49 @@ impl LogSync {
             waiting.idle.pop()
         };
         if let Some(index) = idle {
+            self.run_for_others(index);
+        }
+        synced.await.map_err(io::Error::other)?.map_err(unshared)
+    }
+
+    /// Like [`LogSync::sync`], on this thread, which waits for the disk: in memory on any thread, on a disk on one for
+    /// blocking calls.
+    pub(super) fn sync_blocking(&self) -> io::Result<()> {
+        if self.0.is_in_memory {
+            return self.0.sync_now(0);
+        }
+        let mut waiting = self.0.waiting.lock();
+        let Some(index) = waiting.idle.pop() else {
+            let (reply, synced) = oneshot::channel();
+            waiting.replies.push(reply);
+            drop(waiting);
+            let result = synced.blocking_recv().map_err(io::Error::other)?;
+            return result.map_err(unshared);
+        };
+        drop(waiting);
+        let result = self.0.sync_now(index);
+        // The caller of this thread has waited long enough.
+        self.run_for_others(index);
+        result
+    }
+
+    /// Syncs with one of the files for those who wait, on another thread.
+    fn run_for_others(&self, index: usize) {
+        if !self.0.waiting.lock().give_back(index) {
             let shared = Arc::clone(&self.0);
             tokio::task::spawn_blocking(move || shared.run(index));
         }
-        let result = synced.await.map_err(io::Error::other)?;
-        result.map_err(|error| io::Error::new(error.kind(), error))
+    }
+}
+
+impl Waiting {
+    /// Whether nobody waits, so that nobody uses this file any more.
+    fn give_back(&mut self, index: usize) -> bool {
+        let is_idle = self.replies.is_empty();
+        if is_idle {
+            self.idle.push(index);
+        }
+        is_idle
     }
 }
 
@@ -156,8 +200,7 @@ impl Shared {
         loop {
             let replies = {
                 let mut waiting = self.waiting.lock();
-                if waiting.replies.is_empty() {
-                    waiting.idle.push(index);
+                if waiting.give_back(index) {
                     return;
                 }
                 std::mem::take(&mut waiting.replies)
@@ -216,6 +259,11 @@ impl Shared {
     }
 }
 
+/// An error that many were told, for one of them.
+fn unshared(error: Arc<io::Error>) -> io::Error {
+    io::Error::new(error.kind(), error)
+}
+
 fn identity(metadata: &std::fs::Metadata) -> (u64, u64) {
     (metadata.dev(), metadata.ino())
 }
@@ -243,12 +291,24 @@ mod tests {
         results.iter().map(Result::is_ok).collect()
     }
 
+    /// Like [`sync_many`], on as many threads.
+    async fn sync_blocking_many(sync: &LogSync) -> Vec<bool> {
+        let on_threads = (0..64).map(|_| {
+            let sync = sync.clone();
+            tokio::task::spawn_blocking(move || sync.sync_blocking().is_ok())
+        });
+        let results = join_all(on_threads).await;
+        results.into_iter().map(Result::unwrap).collect()
+    }
+
     #[tokio::test]
     async fn many_syncs_at_a_time_all_return() {
         let (_folder, _log, sync) = log_of_a_file();
         for _ in 0..20 {
-            assert_eq!(sync_many(&sync).await, [true; 64]);
+            let results = tokio::join!(sync_many(&sync), sync_blocking_many(&sync));
+            assert_eq!(results, (vec![true; 64], vec![true; 64]));
         }
+        assert_eq!(sync.0.waiting.lock().idle.len(), MAX_SYNCS);
     }
 
     #[tokio::test]
@@ -273,6 +333,7 @@ mod tests {
         assert!(sync.sync().await.is_err());
         std::fs::write(&log, "new").unwrap();
         assert_eq!(sync_many(&sync).await, [false; 64]);
+        assert_eq!(sync_blocking_many(&sync).await, [false; 64]);
         assert!(sync.is_broken());
         sync.mark_whole();
         assert_eq!(sync_many(&sync).await, [true; 64]);

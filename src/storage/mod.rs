@@ -1,8 +1,8 @@
 //! The database: users, sessions, datasets, signing keys and audit records, on SQLite or PostgreSQL.
 //!
-//! The only user of sqlx. Each SQL text is written once, with `$1` parameters, and runs on both
-//! databases; where they differ, the migrations hide it behind a view. A row that does not parse
-//! into its domain type is an error, never a default. Transactions begin and end inside one function.
+//! The only user of sqlx, and of rusqlite for what must not change threads. Each SQL text is written once, with `$1`
+//! parameters, and runs on both databases; where they differ, the migrations hide it behind a view. A row that does
+//! not parse into its domain type is an error, never a default. Transactions begin and end inside one function.
 //!
 //! Storage does not know decisions: it stores sealed keys without opening them, and password hashes
 //! without checking them.
@@ -13,11 +13,13 @@ mod api_keys;
 mod append_history;
 mod attributes;
 mod audit;
+mod audit_columns;
 mod audit_filter;
 mod audit_insert;
 mod audit_prune;
 mod audit_search;
 mod audit_totals;
+mod blocking_appender;
 mod cache_versions;
 mod call;
 mod catalog;
@@ -41,6 +43,7 @@ mod log_sync;
 mod maintenance;
 mod migration;
 mod name_search;
+mod open_connections;
 mod password_rehash;
 mod policy_revisions;
 mod postgres_connections;
@@ -61,7 +64,7 @@ pub use accepted_policy_edits::PolicyEdit;
 pub use admins::{Admins, SignInConditions};
 pub use api_keys::{ApiKeyRemoval, StoredApiKey};
 pub use attributes::StoredAttributes;
-pub use audit::InsertedRecords;
+pub use audit::{AppendThreads, InsertedRecords};
 pub use audit_prune::MAX_PRUNED_PER_BATCH;
 pub use audit_search::{AuditOrder, AuditSearchPage, MAX_SCANNED_RECORDS};
 pub use audit_totals::RecordTotals;

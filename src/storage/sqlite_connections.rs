@@ -2,7 +2,7 @@
 //!
 //! Writers of this process queue for the one writing connection, fairly and without busy errors; only other
 //! processes compete for the file lock. The audit writer does not queue with the others: at most one of them
-//! is before it.
+//! is before it. While it has the connection, it may write with one of its own.
 
 use std::io;
 use std::path::Path;
@@ -13,15 +13,17 @@ use std::time::Duration;
 use deadpool::managed::{Manager, Metrics, RecycleError, RecycleResult};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous};
 use sqlx::{ConnectOptions, SqliteConnection};
-use tokio::sync::{Mutex, watch};
+use tokio::sync::Mutex;
 
 use super::append_history::AppendHistory;
+use super::blocking_appender::BlockingAppender;
 use super::call::{CALL_TIMEOUT, with_timeout};
 use super::connection_pool::{
     ACQUIRE_TIMEOUT, ConnectionManager, ConnectionPool, Lease, Pooled, StatementDeadline,
 };
 use super::error::{StorageError, is_sqlite_busy};
 use super::log_sync::LogSync;
+use super::open_connections::OpenConnections;
 use super::sqlite_file::SqliteFile;
 
 /// How long to wait before another attempt to open a SQLite file that another process is opening.
@@ -52,6 +54,7 @@ pub struct SqliteConnections {
     pub(super) checkpoints: ConnectionPool<SqliteManager>,
     pub(super) file: SqliteFile,
     pub(super) log_sync: LogSync,
+    pub(super) blocking_appender: Arc<BlockingAppender>,
     writer: SqliteManager,
 }
 
@@ -68,14 +71,14 @@ impl SqliteConnections {
         create_private_file(&path).map_err(unavailable)?;
         let file = SqliteFile::new(&path).map_err(unavailable)?;
         let (reads, reports) = ((connections / 2).max(1), (connections / 4).max(1));
-        // With the writer, the follower, the health check and checkpoints.
-        let limit = reads + reports + 4 + MAX_HANGING_CONNECTIONS;
+        // With the writer, the follower, the health check, checkpoints and the blocking appender.
+        let limit = reads + reports + 5 + MAX_HANGING_CONNECTIONS;
         let writer = SqliteManager {
             options: options
                 .clone()
                 .journal_mode(SqliteJournalMode::Wal)
                 .pragma("wal_autocheckpoint", MAX_LOG_PAGES.to_string()),
-            open: Arc::new(watch::Sender::new(0)),
+            open: OpenConnections::default(),
             max_open: limit,
             opening: Arc::default(),
         };
@@ -108,6 +111,12 @@ impl SqliteConnections {
             health: ConnectionPool::new(writer.clone(), 1)?,
             checkpoints: ConnectionPool::new(writer.clone(), 1)?,
             log_sync: LogSync::new(&path, file.clone()),
+            blocking_appender: Arc::new(BlockingAppender::new(
+                path,
+                file.clone(),
+                MAX_LOG_PAGES,
+                &writer.open,
+            )),
             file,
             writer,
         })
@@ -160,10 +169,13 @@ impl SqliteConnections {
         ] {
             pool.close();
         }
-        let mut open = self.writer.open.subscribe();
-        let _ = tokio::time::timeout(CLOSE_TIMEOUT, open.wait_for(|open| *open <= 1)).await;
+        let appender = Arc::clone(&self.blocking_appender);
+        // It waits for whoever appends, on a disk that may not answer.
+        tokio::task::spawn_blocking(move || appender.close());
+        let open = &self.writer.open;
+        let _ = tokio::time::timeout(CLOSE_TIMEOUT, open.wait_for_at_most(1)).await;
         self.audit.close();
-        let _ = tokio::time::timeout(CLOSE_TIMEOUT, open.wait_for(|open| *open == 0)).await;
+        let _ = tokio::time::timeout(CLOSE_TIMEOUT, open.wait_for_at_most(0)).await;
     }
 }
 
@@ -206,27 +218,10 @@ fn create_private_file(path: &Path) -> io::Result<()> {
 #[derive(Clone)]
 pub(super) struct SqliteManager {
     options: SqliteConnectOptions,
-    /// How many connections are open, those included that were given up and still hang.
-    open: Arc<watch::Sender<usize>>,
+    open: OpenConnections,
     max_open: usize,
     /// Held while a connection is being opened: on a disk that does not answer, one thread hangs, not many.
     opening: Arc<Mutex<()>>,
-}
-
-/// Counts one connection until its thread has ended.
-struct OpenConnection(Arc<watch::Sender<usize>>);
-
-impl OpenConnection {
-    fn new(open: &Arc<watch::Sender<usize>>) -> Self {
-        open.send_modify(|open| *open += 1);
-        Self(Arc::clone(open))
-    }
-}
-
-impl Drop for OpenConnection {
-    fn drop(&mut self) {
-        self.0.send_modify(|open| *open = open.saturating_sub(1));
-    }
 }
 
 impl ConnectionManager for SqliteManager {
@@ -239,7 +234,7 @@ impl Manager for SqliteManager {
 
     async fn create(&self) -> Result<Self::Type, sqlx::Error> {
         let opening = Arc::clone(&self.opening).lock_owned().await;
-        let open = *self.open.borrow();
+        let open = self.open.count();
         if open >= self.max_open {
             let reason = format!("{open} connections are open, and some of them hang");
             return Err(io::Error::other(reason).into());
@@ -281,7 +276,7 @@ impl SqliteManager {
             }
         };
         let deadline = Arc::new(StatementDeadline::never());
-        let (asked, counted) = (Arc::clone(&deadline), OpenConnection::new(&self.open));
+        let (asked, counted) = (Arc::clone(&deadline), self.open.add());
         connection
             .lock_handle()
             .await?
@@ -291,5 +286,34 @@ impl SqliteManager {
                 !asked.is_over()
             });
         Ok(Pooled::new(connection, deadline, 0))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures_util::poll;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn the_writing_connection_is_reserved_only_if_nobody_has_or_awaits_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.db");
+        let opened = SqliteConnections::open(path.to_str().unwrap(), 4).await;
+        let connections = opened.unwrap();
+        let call = async {
+            let lease = connections.writes.lend().await.unwrap();
+            assert!(connections.audit.try_reserve().is_none());
+            drop(lease);
+            let reserved = connections.audit.try_reserve().unwrap();
+            let mut waiting = Box::pin(connections.writes.lend());
+            assert!(poll!(&mut waiting).is_pending());
+            drop(reserved);
+            assert!(connections.audit.try_reserve().is_none());
+            drop(waiting.await.unwrap());
+            assert!(connections.audit.try_reserve().is_some());
+            Ok(())
+        };
+        with_timeout(CALL_TIMEOUT, "reserve", call).await.unwrap();
     }
 }

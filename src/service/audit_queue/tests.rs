@@ -83,13 +83,13 @@ async fn all_groups_whose_time_is_over_hear_it_and_those_that_wait_leave_no_reco
     let hanging = queue.take(Some(2)).await.unwrap();
     places.extend(push_each(&queue, 1..3));
     let now = Instant::now();
-    queue.settle_late(now);
+    assert!(!queue.settle_late(now));
     assert!(
         places
             .iter()
             .all(|place| place.group.outcome.get().is_none())
     );
-    queue.settle_late(now + WRITE_TIMEOUT);
+    assert!(queue.settle_late(now + WRITE_TIMEOUT));
     for place in places {
         assert!(matches!(place.outcome().await, Err(Unwritten::TimedOut)));
     }

@@ -33,10 +33,11 @@ const FLOORS: [(&str, u8); 13] = [
 ];
 
 /// How the crates of a library begin, and the module that alone uses it.
-const LIBRARY_HOMES: [(&str, &str); 5] = [
+const LIBRARY_HOMES: [(&str, &str); 6] = [
     ("cedar_policy", "policy"),
     ("josekit", "token"),
     ("sqlx", "storage"),
+    ("rusqlite", "storage"),
     ("object_store", "files"),
     ("figment", "config"),
 ];

@@ -27,6 +27,7 @@ mod api_keys;
 mod attributes;
 mod audit_records;
 mod audit_search;
+mod blocking_appends;
 mod catalog;
 mod catalog_apply;
 mod catalog_changes;
