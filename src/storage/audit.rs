@@ -352,3 +352,39 @@ async fn check_stored(
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::super::database::with_timeout;
+    use super::*;
+
+    #[tokio::test]
+    async fn a_thread_appends_nothing_while_another_caller_has_the_writing_connection() {
+        let folder = tempfile::tempdir().unwrap();
+        let url = format!("sqlite://{}", folder.path().join("a.db").display());
+        let database = Database::open(&url, 4).await.unwrap();
+        database.migrate().await.unwrap();
+        let record: AuditRecord = serde_json::from_value(json!({
+            "id": RecordId::generate_at(1),
+            "time": "2026-11-27T00:00:00Z",
+            "event": "mint",
+            "outcome": "denied",
+            "authentication": "none",
+            "determining_policies": [],
+            "errors": [],
+        }))
+        .unwrap();
+        let call = async {
+            let writer = database.writer().await.unwrap();
+            // It has no transaction: SQLite itself would let the thread in.
+            let refused = database.try_insert_blocking(std::slice::from_ref(&record));
+            assert!(refused.is_none());
+            drop(writer);
+            assert!(database.try_insert_blocking(&[record]).is_some());
+            Ok(())
+        };
+        with_timeout(CALL_TIMEOUT, OPERATION, call).await.unwrap();
+    }
+}
