@@ -179,9 +179,12 @@ impl<M: ConnectionManager> ConnectionPool<M> {
         object.ok().map(ReservedConnection)
     }
 
-    /// Closes the idle connections now, the others when they come back, and lends none any more.
-    pub(super) fn close(&self) {
+    /// Lends none any more, closes those in use when they come back, and returns the idle ones, which are closed when they
+    /// are dropped: on SQLite a moment later.
+    pub(super) fn close(&self) -> Vec<M::Type> {
+        let idle = self.pool.retain(|_, _| false).removed;
         self.pool.close();
+        idle
     }
 }
 

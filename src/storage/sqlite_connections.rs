@@ -12,8 +12,9 @@ use std::time::Duration;
 
 use deadpool::managed::{Manager, Metrics, RecycleError, RecycleResult};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous};
-use sqlx::{ConnectOptions, SqliteConnection};
+use sqlx::{ConnectOptions, Connection as _, SqliteConnection};
 use tokio::sync::Mutex;
+use tokio::time::Instant;
 
 use super::append_history::AppendHistory;
 use super::blocking_appender::BlockingAppender;
@@ -38,7 +39,7 @@ const MAX_LOG_PAGES: u32 = 8000;
 /// How many connections that were given up may hang, for example on a disk that does not answer, before no
 /// more are opened.
 const MAX_HANGING_CONNECTIONS: usize = 8;
-/// How long closing waits for the readers' statements, and then for the writer's.
+/// How long closing waits for all others, and then for the writer.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// The connections to one SQLite file, by their purpose.
@@ -160,22 +161,42 @@ impl SqliteConnections {
     /// Closes every connection and waits until none is open, within a bound: the last one to close tidies the
     /// log up, and only those that write can.
     pub(super) async fn close(&self) {
-        for pool in [
+        let pools = [
             &self.reads,
             &self.reports,
             &self.follower,
             &self.health,
             &self.checkpoints,
-        ] {
-            pool.close();
-        }
-        let appender = Arc::clone(&self.blocking_appender);
-        // It waits for whoever appends, on a disk that may not answer.
-        tokio::task::spawn_blocking(move || appender.close());
+        ];
+        let idle = pools.map(ConnectionPool::close);
         let open = &self.writer.open;
-        let _ = tokio::time::timeout(CLOSE_TIMEOUT, open.wait_for_at_most(1)).await;
-        self.audit.close();
-        let _ = tokio::time::timeout(CLOSE_TIMEOUT, open.wait_for_at_most(0)).await;
+        let until = Instant::now() + CLOSE_TIMEOUT;
+        let readers_closed = async {
+            close_all(idle.into_iter().flatten()).await;
+            open.wait_for_at_most(2).await;
+        };
+        let _ = tokio::time::timeout_at(until, readers_closed).await;
+        // What appends may be the only one that has used the log to write: if one that reads were closed after it, the
+        // log would stay. It waits for whoever appends, on a disk that may not answer.
+        let appender = Arc::clone(&self.blocking_appender);
+        let appender_closed = tokio::task::spawn_blocking(move || appender.close());
+        let others_closed = async {
+            let _ = appender_closed.await;
+            open.wait_for_at_most(1).await;
+        };
+        let _ = tokio::time::timeout_at(until, others_closed).await;
+        let writer_closed = async {
+            close_all(self.audit.close()).await;
+            open.wait_for_at_most(0).await;
+        };
+        let _ = tokio::time::timeout(CLOSE_TIMEOUT, writer_closed).await;
+    }
+}
+
+/// Closes connections and returns when they are closed: one that is dropped is closed a moment later.
+async fn close_all(connections: impl IntoIterator<Item = Pooled<SqliteConnection>>) {
+    for pooled in connections {
+        let _ = pooled.connection.close().await;
     }
 }
 
@@ -264,12 +285,10 @@ impl SqliteManager {
     /// Two processes that switch one file to the write-ahead log at the same time would wait for each other, so
     /// SQLite refuses one of them at once, whatever the busy timeout.
     async fn connect_when_unlocked(&self) -> Result<Pooled<SqliteConnection>, sqlx::Error> {
-        let retry_until = tokio::time::Instant::now() + ACQUIRE_TIMEOUT;
+        let retry_until = Instant::now() + ACQUIRE_TIMEOUT;
         let mut connection = loop {
             match self.options.connect().await {
-                Err(error)
-                    if is_sqlite_busy(&error) && tokio::time::Instant::now() < retry_until =>
-                {
+                Err(error) if is_sqlite_busy(&error) && Instant::now() < retry_until => {
                     tokio::time::sleep(OPEN_RETRY_INTERVAL).await;
                 }
                 result => break result?,
