@@ -22,7 +22,8 @@ const READ_SIZE: &str = "SELECT
     (SELECT count(*) FROM datasets),
     (SELECT count(*) FROM dataset_reader_users) + (SELECT count(*) FROM dataset_reader_roles)
         + (SELECT count(*) FROM staged_reader_users) + (SELECT count(*) FROM staged_reader_roles),
-    (SELECT CAST(coalesce(sum(length(CAST(tags AS TEXT)) + length(CAST(attributes AS TEXT))), 0) AS BIGINT) FROM datasets)
+    (SELECT CAST(coalesce(sum(length(CAST(tags AS TEXT)) + length(CAST(attributes AS TEXT))), 0) AS BIGINT)
+            FROM datasets WHERE NOT is_absent)
         + (SELECT CAST(coalesce(sum(length(CAST(tags AS TEXT)) + length(CAST(attributes AS TEXT))), 0) AS BIGINT)
             FROM staged_datasets)
         + (SELECT CAST(coalesce(sum(length(CAST(claims AS TEXT)) + length(CAST(attributes AS TEXT))), 0) AS BIGINT)

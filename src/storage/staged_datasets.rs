@@ -1,6 +1,7 @@
 //! Datasets of a large change: staged, discarded or settled in small transactions.
 
 use std::collections::BTreeMap;
+use std::ops::RangeInclusive;
 
 use sqlx::types::Json;
 use uuid::Uuid;
@@ -132,9 +133,9 @@ impl Database {
                 transaction.rollback().await?;
                 return Ok(None);
             }
-            let (count, last) = next_batch(&mut transaction, max_rows).await?;
-            if let Some(last) = last {
-                settle_until(&mut transaction, last).await?;
+            let (count, range) = next_batch(&mut transaction, max_rows).await?;
+            if let Some(range) = range {
+                settle_range(&mut transaction, range).await?;
                 execute!(&mut transaction, BEAT)?;
             } else {
                 execute!(&mut transaction, END)?;
@@ -163,13 +164,53 @@ impl<'a> StagedRow<'a> {
     }
 }
 
-/// Adds a row that does not count for each dataset that has none, or has none any more.
+/// The columns that [`push_content`] has values for.
+macro_rules! content_columns {
+    () => {
+        "title, visibility, record_status, tags, attributes, share_ends, file_sha256, file_name, file_size,
+            file_modified, file_store, file_key, file_url"
+    };
+}
+
+/// Pushes what a dataset has beside its owner and readers.
+macro_rules! push_content {
+    ($values:ident, $row:ident) => {{
+        let (dataset, file) = ($row.dataset, $row.file);
+        let visibility = dataset.map_or(Visibility::Private, |dataset| dataset.visibility);
+        let status = dataset.map_or(RecordStatus::Draft, |dataset| dataset.record_status);
+        $values
+            .push_bind(dataset.map_or("", |dataset| dataset.title.as_str()))
+            .push_bind(visibility.as_str())
+            .push_bind(status.as_str())
+            .push_bind(Json(dataset.map_or(&NO_TAGS, |dataset| &dataset.tags)))
+            .push_bind(Json(
+                dataset.map_or(&NO_ATTRIBUTES, |dataset| &dataset.attributes),
+            ))
+            .push_bind(Json(
+                dataset.map_or(&NO_ENDS, |dataset| &dataset.share_ends),
+            ))
+            .push_bind(file.sha256)
+            .push_bind(file.name)
+            .push_bind(file.size)
+            .push_bind(file.modified)
+            .push_bind(file.store)
+            .push_bind(file.key)
+            .push_bind(file.url);
+    }};
+}
+
+/// Adds a row that does not count for each dataset that has none: with all but the owner and the readers, who may be new
+/// themselves, so that little is left to settle. `is_from_operator` says that it has all that: one that an older version
+/// has staged, or that is removed, has not.
 async fn insert_absent(
     transaction: &mut Transaction,
     rows: &[StagedRow<'_>],
 ) -> Result<(), sqlx::Error> {
-    const INSERT: &str =
-        "INSERT INTO datasets (id, title, visibility, record_status, tags, is_absent) ";
+    const INSERT: &str = concat!(
+        "INSERT INTO datasets (id, is_absent, is_from_operator, ",
+        content_columns!(),
+        ") "
+    );
     insert_rows!(
         transaction,
         INSERT,
@@ -177,11 +218,9 @@ async fn insert_absent(
         (values, row) => {
             values
                 .push_bind(row.id.0)
-                .push_bind("")
-                .push_bind(Visibility::Private.as_str())
-                .push_bind(RecordStatus::Draft.as_str())
-                .push_bind(Json(&NO_TAGS))
-                .push_bind(true);
+                .push_bind(true)
+                .push_bind(row.dataset.is_some());
+            push_content!(values, row);
         },
         " ON CONFLICT (id) DO NOTHING",
     );
@@ -192,38 +231,24 @@ async fn insert_staged(
     transaction: &mut Transaction,
     rows: &[StagedRow<'_>],
 ) -> Result<(), sqlx::Error> {
-    const INSERT: &str =
-        "INSERT INTO staged_datasets (id, is_removed, title, visibility, record_status,
-            owner, tags, attributes, file_sha256, file_name, file_size, file_modified, reader_users,
-            reader_roles, share_ends, file_store, file_key, file_url) ";
+    const INSERT: &str = concat!(
+        "INSERT INTO staged_datasets (id, is_removed, owner, reader_users, reader_roles, ",
+        content_columns!(),
+        ") "
+    );
     insert_rows!(
         transaction,
         INSERT,
         rows,
         (values, row) => {
             let dataset = row.dataset;
-            let file = row.file;
-            let visibility = dataset.map_or(Visibility::Private, |dataset| dataset.visibility);
-            let status = dataset.map_or(RecordStatus::Draft, |dataset| dataset.record_status);
             values
                 .push_bind(row.id.0)
                 .push_bind(dataset.is_none())
-                .push_bind(dataset.map_or("", |dataset| dataset.title.as_str()))
-                .push_bind(visibility.as_str())
-                .push_bind(status.as_str())
                 .push_bind(dataset.and_then(|dataset| dataset.owner).map(|owner| owner.0))
-                .push_bind(Json(dataset.map_or(&NO_TAGS, |dataset| &dataset.tags)))
-                .push_bind(Json(dataset.map_or(&NO_ATTRIBUTES, |dataset| &dataset.attributes)))
-                .push_bind(file.sha256)
-                .push_bind(file.name)
-                .push_bind(file.size)
-                .push_bind(file.modified)
                 .push_bind(Json(dataset.map_or_else(Vec::new, |d| d.reader_users.iter().collect())))
-                .push_bind(Json(dataset.map_or_else(Vec::new, |d| d.reader_roles.iter().collect())))
-                .push_bind(Json(dataset.map_or(&NO_ENDS, |dataset| &dataset.share_ends)))
-                .push_bind(file.store)
-                .push_bind(file.key)
-                .push_bind(file.url);
+                .push_bind(Json(dataset.map_or_else(Vec::new, |d| d.reader_roles.iter().collect())));
+            push_content!(values, row);
         },
         "",
     );
@@ -238,11 +263,11 @@ async fn is_committed(transaction: &mut Transaction) -> Result<bool, sqlx::Error
     })
 }
 
-/// The number and the last of the datasets, in the order of their ids, that have about `max_rows` rows.
+/// The datasets with the lowest ids that have about `max_rows` rows: how many, and the ids of the first and the last.
 async fn next_batch(
     transaction: &mut Transaction,
     max_rows: usize,
-) -> Result<(usize, Option<Uuid>), sqlx::Error> {
+) -> Result<(usize, Option<RangeInclusive<Uuid>>), sqlx::Error> {
     const SQL: &str =
         "SELECT id, CAST(length(CAST(reader_users AS TEXT)) + length(CAST(reader_roles AS TEXT)) AS BIGINT)
         FROM staged_datasets ORDER BY id LIMIT $1";
@@ -251,6 +276,7 @@ async fn next_batch(
     let found: Vec<(Uuid, i64)> = on_either!(transaction, connection => {
         sqlx::query_as(SQL).bind(MAX_SETTLED_DATASETS).fetch_all(&mut **connection).await?
     });
+    let first = found.first().map(|(id, _)| *id);
     let (mut rows, mut count, mut last) = (0, 0, None);
     for (id, length) in found {
         if count > 0 && rows >= max_rows {
@@ -260,43 +286,54 @@ async fn next_batch(
         count += 1;
         last = Some(id);
     }
-    Ok((count, last))
+    Ok((count, first.zip(last).map(|(first, last)| first..=last)))
 }
 
-/// Settles the datasets up to `last`. What the staged text names and what was removed since is left out.
-async fn settle_until(transaction: &mut Transaction, last: Uuid) -> Result<(), sqlx::Error> {
-    const STATEMENTS: [&str; 7] = [
-        "UPDATE datasets SET title = staged.title, visibility = staged.visibility,
-            record_status = staged.record_status, tags = staged.tags,
-            attributes = staged.attributes,
-            owner = (SELECT users.id FROM users WHERE users.id = staged.owner AND NOT users.is_removed),
-            file_sha256 = staged.file_sha256, file_name = staged.file_name,
-            file_size = staged.file_size, file_modified = staged.file_modified,
-            file_store = staged.file_store, file_key = staged.file_key, file_url = staged.file_url,
-            share_ends = staged.share_ends,
-            is_from_operator = TRUE, is_absent = FALSE
-        FROM staged_datasets AS staged
-        WHERE staged.id = datasets.id AND staged.id <= $1 AND NOT staged.is_removed",
+/// Settles the datasets with these ids. What the staged text names and what was removed since is left out.
+///
+/// A row that does not count yet, and has what is staged already, gets its owner and counts. The first id is in each
+/// statement because PostgreSQL takes settled rows for staged ones until it has counted them again.
+async fn settle_range(
+    transaction: &mut Transaction,
+    range: RangeInclusive<Uuid>,
+) -> Result<(), sqlx::Error> {
+    const STATEMENTS: [&str; 8] = [
+        "UPDATE datasets SET is_from_operator = TRUE, is_absent = FALSE,
+            (title, visibility, record_status, owner, tags, attributes, share_ends,
+                file_sha256, file_name, file_size, file_modified, file_store, file_key, file_url)
+            = (SELECT title, visibility, record_status,
+                (SELECT users.id FROM users WHERE users.id = staged.owner AND NOT users.is_removed),
+                tags, attributes, share_ends,
+                file_sha256, file_name, file_size, file_modified, file_store, file_key, file_url
+            FROM staged_datasets AS staged WHERE staged.id = datasets.id)
+        WHERE NOT (is_absent AND is_from_operator)
+            AND id IN (SELECT id FROM staged_datasets WHERE id BETWEEN $1 AND $2 AND NOT is_removed)",
+        "UPDATE datasets SET is_absent = FALSE,
+            owner = (SELECT users.id FROM staged_datasets AS staged
+                JOIN users ON users.id = staged.owner AND NOT users.is_removed
+                WHERE staged.id = datasets.id)
+        WHERE is_absent AND is_from_operator
+            AND id IN (SELECT id FROM staged_datasets WHERE id BETWEEN $1 AND $2 AND NOT is_removed)",
         "DELETE FROM dataset_reader_users
-        WHERE dataset_id IN (SELECT id FROM staged_datasets WHERE id <= $1)
+        WHERE dataset_id IN (SELECT id FROM staged_datasets WHERE id BETWEEN $1 AND $2)
             AND (dataset_id, user_id) NOT IN
-                (SELECT dataset_id, user_id FROM staged_reader_users WHERE dataset_id <= $1)",
+                (SELECT dataset_id, user_id FROM staged_reader_users WHERE dataset_id BETWEEN $1 AND $2)",
         "INSERT INTO dataset_reader_users (dataset_id, user_id)
-        SELECT dataset_id, user_id FROM staged_reader_users WHERE dataset_id <= $1
+        SELECT dataset_id, user_id FROM staged_reader_users WHERE dataset_id BETWEEN $1 AND $2
         ON CONFLICT DO NOTHING",
         "DELETE FROM dataset_reader_roles
-        WHERE dataset_id IN (SELECT id FROM staged_datasets WHERE id <= $1)
+        WHERE dataset_id IN (SELECT id FROM staged_datasets WHERE id BETWEEN $1 AND $2)
             AND (dataset_id, role_name) NOT IN
-                (SELECT dataset_id, role_name FROM staged_reader_roles WHERE dataset_id <= $1)",
+                (SELECT dataset_id, role_name FROM staged_reader_roles WHERE dataset_id BETWEEN $1 AND $2)",
         "INSERT INTO dataset_reader_roles (dataset_id, role_name)
-        SELECT dataset_id, role_name FROM staged_reader_roles WHERE dataset_id <= $1
+        SELECT dataset_id, role_name FROM staged_reader_roles WHERE dataset_id BETWEEN $1 AND $2
         ON CONFLICT DO NOTHING",
         "DELETE FROM datasets WHERE id IN
-            (SELECT id FROM staged_datasets WHERE id <= $1 AND is_removed)",
-        "DELETE FROM staged_datasets WHERE id <= $1",
+            (SELECT id FROM staged_datasets WHERE id BETWEEN $1 AND $2 AND is_removed)",
+        "DELETE FROM staged_datasets WHERE id BETWEEN $1 AND $2",
     ];
     for sql in STATEMENTS {
-        execute!(transaction, sql, last)?;
+        execute!(transaction, sql, *range.start(), *range.end())?;
     }
     Ok(())
 }

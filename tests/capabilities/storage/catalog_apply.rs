@@ -31,12 +31,16 @@ on_both! {
     a_user_stays_the_operators_until_somebody_else_renames_it,
 }
 
-async fn lease(database: &Database) -> ApplyLease {
+pub(super) async fn lease(database: &Database) -> ApplyLease {
     let state = database.apply_state().await.unwrap();
     database.lease_apply(state).await.unwrap().unwrap()
 }
 
-async fn commit(database: &Database, lease: ApplyLease, change: &CatalogChange) -> CommitOutcome {
+pub(super) async fn commit(
+    database: &Database,
+    lease: ApplyLease,
+    change: &CatalogChange,
+) -> CommitOutcome {
     let version = database.catalog_version().await.unwrap();
     let sign_in = SignInConditions::default();
     let conditions = CommitConditions::new(&sign_in);
@@ -44,13 +48,13 @@ async fn commit(database: &Database, lease: ApplyLease, change: &CatalogChange) 
     committed.await.unwrap()
 }
 
-async fn settle(database: &Database) {
+pub(super) async fn settle(database: &Database) {
     while database.settle_staged_datasets(2).await.unwrap().is_some() {}
     let state = database.apply_state().await.unwrap();
     assert!(!state.is_committed() && !state.is_leased());
 }
 
-async fn datasets(database: &Database) -> Vec<Dataset> {
+pub(super) async fn datasets(database: &Database) -> Vec<Dataset> {
     let catalog = database.read_catalog().await.unwrap();
     for dataset in &catalog.datasets {
         let found = database.find_dataset(dataset.id).await.unwrap();
@@ -69,7 +73,7 @@ async fn datasets(database: &Database) -> Vec<Dataset> {
     catalog.datasets
 }
 
-fn sorted(mut datasets: Vec<Dataset>) -> Vec<Dataset> {
+pub(super) fn sorted(mut datasets: Vec<Dataset>) -> Vec<Dataset> {
     datasets.sort_by_key(|dataset| dataset.id);
     datasets
 }

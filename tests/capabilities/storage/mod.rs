@@ -47,4 +47,5 @@ mod session_siblings;
 mod session_sweep;
 mod sessions;
 mod signing_keys;
+mod staged_rows;
 mod users;
