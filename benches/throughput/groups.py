@@ -24,6 +24,7 @@ from wrk import Scenario, random_pairs
 FIRST_PROOF_TIMEOUT = 600
 EDIT_TIMEOUT = 120
 EDITS = 5
+SAME_BYTES = "plain handler, as many bytes as the key set"
 FIRST_DATASETS = 100_000  # are applied before anything else uses the server, and timed
 
 
@@ -40,6 +41,7 @@ def mint(bench, stack):
             minting("mint, session by role, in memory", memory, session_headers(memory, READER)),
             minting("mint, session by role, on disk", disk, session_headers(disk, READER)),
             Scenario("plain text handler", reference, "/plain"),
+            Scenario(SAME_BYTES, reference, "/document"),
             Scenario("key set", memory, "/.well-known/jwks.json"),
         ],
         [
@@ -50,6 +52,8 @@ def mint(bench, stack):
             Target("mint, anonymous, in memory", floor, "<= 2.0", "p99"),
             Target("mint, anonymous, on disk", floor, "<= 2.0", "p99", 2),
             Target("key set", "plain text handler", ">= 0.90"),
+            Target("key set", SAME_BYTES, ""),
+            Target(SAME_BYTES, "plain text handler", ""),
         ],
     )  # fmt: skip
 
