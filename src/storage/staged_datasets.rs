@@ -298,16 +298,19 @@ async fn settle_range(
     range: RangeInclusive<Uuid>,
 ) -> Result<(), sqlx::Error> {
     const STATEMENTS: [&str; 8] = [
-        "UPDATE datasets SET is_from_operator = TRUE, is_absent = FALSE,
-            (title, visibility, record_status, owner, tags, attributes, share_ends,
-                file_sha256, file_name, file_size, file_modified, file_store, file_key, file_url)
-            = (SELECT title, visibility, record_status,
-                (SELECT users.id FROM users WHERE users.id = staged.owner AND NOT users.is_removed),
-                tags, attributes, share_ends,
-                file_sha256, file_name, file_size, file_modified, file_store, file_key, file_url
-            FROM staged_datasets AS staged WHERE staged.id = datasets.id)
+        concat!(
+            "UPDATE datasets SET is_from_operator = TRUE, is_absent = FALSE,
+            owner = (SELECT users.id FROM staged_datasets AS staged
+                JOIN users ON users.id = staged.owner AND NOT users.is_removed
+                WHERE staged.id = datasets.id),
+            (",
+            content_columns!(),
+            ") = (SELECT ",
+            content_columns!(),
+            " FROM staged_datasets AS staged WHERE staged.id = datasets.id)
         WHERE NOT (is_absent AND is_from_operator)
-            AND id IN (SELECT id FROM staged_datasets WHERE id BETWEEN $1 AND $2 AND NOT is_removed)",
+            AND id IN (SELECT id FROM staged_datasets WHERE id BETWEEN $1 AND $2 AND NOT is_removed)"
+        ),
         "UPDATE datasets SET is_absent = FALSE,
             owner = (SELECT users.id FROM staged_datasets AS staged
                 JOIN users ON users.id = staged.owner AND NOT users.is_removed

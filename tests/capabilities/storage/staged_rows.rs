@@ -36,10 +36,13 @@ async fn stage_all(db: &TestDatabase) -> (ApplyLease, Vec<Dataset>) {
     (lease, sorted(all))
 }
 
-async fn commit_and_settle(db: &TestDatabase, lease: ApplyLease) {
+async fn check_that_all_are_settled(db: &TestDatabase, lease: ApplyLease, all: &[Dataset]) {
     let committed = commit(&db.database, lease, &CatalogChange::default()).await;
     assert!(matches!(committed, CommitOutcome::Committed(_)));
     settle(&db.database).await;
+    assert_eq!(datasets(&db.database).await, all);
+    let listed = listed(&db.database).await;
+    assert!(listed.iter().all(|row| row.is_from_operator));
 }
 
 async fn listed(database: &Database) -> Vec<CatalogDataset> {
@@ -48,10 +51,7 @@ async fn listed(database: &Database) -> Vec<CatalogDataset> {
 
 async fn all_that_a_dataset_has_is_settled(db: TestDatabase) {
     let (lease, all) = stage_all(&db).await;
-    commit_and_settle(&db, lease).await;
-    assert_eq!(datasets(&db.database).await, all);
-    let listed = listed(&db.database).await;
-    assert!(listed.iter().all(|row| row.is_from_operator));
+    check_that_all_are_settled(&db, lease, &all).await;
 }
 
 async fn datasets_that_an_older_version_has_staged_are_settled_whole(db: TestDatabase) {
@@ -64,10 +64,7 @@ async fn datasets_that_an_older_version_has_staged_are_settled_whole(db: TestDat
         WHERE is_absent",
     )
     .await;
-    commit_and_settle(&db, lease).await;
-    assert_eq!(datasets(&db.database).await, all);
-    let listed = listed(&db.database).await;
-    assert!(listed.iter().all(|row| row.is_from_operator));
+    check_that_all_are_settled(&db, lease, &all).await;
 }
 
 async fn a_dataset_that_others_create_meanwhile_is_theirs(db: TestDatabase) {
