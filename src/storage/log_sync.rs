@@ -308,7 +308,18 @@ mod tests {
             let results = tokio::join!(sync_many(&sync), sync_blocking_many(&sync));
             assert_eq!(results, (vec![true; 64], vec![true; 64]));
         }
-        assert_eq!(sync.0.waiting.lock().idle.len(), MAX_SYNCS);
+        all_idle(&sync).await;
+    }
+
+    /// Returns once no thread uses a file any more: a thread answers before it gives its file back.
+    async fn all_idle(sync: &LogSync) {
+        let all = async {
+            while sync.0.waiting.lock().idle.len() < MAX_SYNCS {
+                tokio::task::yield_now().await;
+            }
+        };
+        let limit = Duration::from_mins(1);
+        tokio::time::timeout(limit, all).await.unwrap();
     }
 
     #[tokio::test]
