@@ -25,7 +25,7 @@ use super::proof_file::ProofFile;
 /// The most warnings that are logged; the rest are counted.
 const MAX_LOGGED: usize = 20;
 /// How long policies that never apply are searched for.
-const IDLE_SEARCH_TIMEOUT: Duration = Duration::from_mins(1);
+const IDLE_SEARCH_TIMEOUT: Duration = Duration::from_mins(10);
 /// How long the comparison with the catalog may take.
 const COMPARISON_TIMEOUT: Duration = Duration::from_secs(5);
 
