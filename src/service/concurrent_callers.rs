@@ -130,6 +130,7 @@ pub(super) mod tests {
         }
         assert_eq!(callers.estimate(), None);
         let mut callers = callers_in_turns(8).await;
+        let now = Instant::now();
         let later = now + MAX_CYCLE * 2;
         callers.count_caller(Some(ids[0]), now);
         callers.count_caller(Some(ids[0]), later);

@@ -1,18 +1,20 @@
 //! A change whose commit outlives its request: the answer says what became of it, or that it is not known.
 
+use std::time::Duration;
+
 use serde_json::json;
 use sqlx::{Connection, PgConnection};
 
+use crate::support::PATIENCE;
 use crate::support::admin_client::AdminClient;
 use crate::support::postgres::fresh_database;
 use crate::support::server::{Server, ServerOptions};
 use crate::support::tcp_proxy::database_behind_proxy;
 
-/// A server on a PostgreSQL database that takes two seconds to commit a role.
-async fn server_with_slow_commits(url: &str) -> (Server, PgConnection) {
+/// A server on a PostgreSQL database that takes longer to commit a role than a request may, and a session of ada.
+async fn server_with_slow_commits(url: &str) -> (Server, String) {
     let environment = [
         ("CEDARGATE_DATABASE_URL", url),
-        ("CEDARGATE_REQUEST_TIMEOUT", "1"),
         ("CEDARGATE_SHUTDOWN_GRACE", "1"),
     ];
     let server = Server::start_with(ServerOptions {
@@ -22,19 +24,27 @@ async fn server_with_slow_commits(url: &str) -> (Server, PgConnection) {
         ..ServerOptions::default()
     })
     .await;
+    let session = server.session("ada").await;
+    let mut settings = server.settings.clone();
+    settings.request_timeout = Duration::from_secs(2);
+    let server = server.restarted_with(settings).await;
     let mut connection = PgConnection::connect(url).await.unwrap();
     let slow = "CREATE FUNCTION slow() RETURNS trigger LANGUAGE plpgsql
-            AS 'BEGIN PERFORM pg_sleep(2); RETURN NULL; END';
+            AS 'BEGIN PERFORM pg_sleep(4); RETURN NULL; END';
         CREATE CONSTRAINT TRIGGER slow AFTER INSERT ON roles DEFERRABLE INITIALLY DEFERRED
             FOR EACH ROW EXECUTE FUNCTION slow();";
     sqlx::raw_sql(slow).execute(&mut connection).await.unwrap();
-    (server, connection)
+    (server, session)
+}
+
+fn client(server: &Server, session: String) -> AdminClient<'_> {
+    AdminClient { server, session }
 }
 
 #[tokio::test]
 async fn a_commit_that_has_begun_is_answered_by_its_outcome() {
-    let (server, _database) = server_with_slow_commits(&fresh_database().await).await;
-    let admin = AdminClient::sign_in(&server, "ada").await;
+    let (server, session) = server_with_slow_commits(&fresh_database().await).await;
+    let admin = client(&server, session);
     let created = admin.post("/admin/roles", json!({"name": "late"})).await;
     assert_eq!(created.status, 201);
 }
@@ -42,8 +52,8 @@ async fn a_commit_that_has_begun_is_answered_by_its_outcome() {
 #[tokio::test]
 async fn a_commit_that_was_cut_off_is_an_unknown_outcome() {
     let (proxy, through, url) = database_behind_proxy().await;
-    let (server, _) = server_with_slow_commits(&through).await;
-    let admin = AdminClient::sign_in(&server, "ada").await;
+    let (server, session) = server_with_slow_commits(&through).await;
+    let admin = client(&server, session);
     let mut observer = PgConnection::connect(&url).await.unwrap();
     let cut = async {
         let committing = "SELECT count(*) FROM pg_stat_activity
@@ -58,7 +68,8 @@ async fn a_commit_that_was_cut_off_is_an_unknown_outcome() {
         proxy.silence_connections();
     };
     let creation = admin.post("/admin/roles", json!({"name": "cut"}));
-    let (created, ()) = tokio::join!(creation, cut);
+    let both = async { tokio::join!(creation, cut) };
+    let (created, ()) = tokio::time::timeout(PATIENCE, both).await.unwrap();
     let problem = created.json();
     assert_eq!(created.status, 503, "{problem}");
     assert_eq!(problem["type"], "urn:cedargate:outcome-unknown");

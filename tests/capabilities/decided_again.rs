@@ -1,7 +1,5 @@
 //! What was decided when a long upload began is decided again when it has arrived.
 
-use std::time::Duration;
-
 use futures_util::stream;
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -9,9 +7,9 @@ use tokio::sync::mpsc;
 
 use crate::admin_datasets::dataset_path;
 use crate::support::admin_client::{AdminClient, USERS};
-use crate::support::eventually;
 use crate::support::server::{CATALOG, PASSWORD, PUBLIC, Server, ServerOptions, TestResponse};
 use crate::support::tiff::test_tiff;
+use crate::support::{PATIENCE, eventually};
 
 /// Policies under which a role administers datasets until an hour.
 const POLICIES: &str = r#"
@@ -220,8 +218,7 @@ async fn many_administrators_change_the_catalog_at_once() {
         let role = json!({"name": format!("role-{number}")});
         TestResponse::send(ada.request(Method::POST, "/admin/roles").json(&role))
     });
-    let within = Duration::from_secs(20);
-    let created = tokio::time::timeout(within, futures_util::future::join_all(creating)).await;
+    let created = tokio::time::timeout(PATIENCE, futures_util::future::join_all(creating)).await;
     for response in created.unwrap() {
         assert_eq!(response.status, 201, "{}", response.text());
     }

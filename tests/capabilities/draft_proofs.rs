@@ -3,7 +3,6 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
-use std::time::{Duration, Instant};
 
 use cedargate::app::Stores;
 use cedargate::domain::clock::Clock;
@@ -20,8 +19,6 @@ use crate::support::server::{CATALOG, Server, ServerOptions, TestResponse, apply
 use crate::support::server_process::{ProcessSettings, ServerProcess};
 
 const DRAFTS: &str = "/admin/policies/drafts";
-/// How long a proof may take on a busy machine.
-const PATIENCE: Duration = Duration::from_mins(3);
 const EVERYTHING: &str =
     "@id(\"everything\") @reason(\"x\")\npermit (principal, action, resource);\n";
 
@@ -29,17 +26,14 @@ async fn proof_of(client: &AdminClient<'_>, files: Value) -> TestResponse {
     let draft = client.post(DRAFTS, json!({"files": files})).await.json();
     let id = draft["id"].as_str().unwrap();
     let request = client.request(Method::POST, &format!("{DRAFTS}/{id}/proofs"));
-    TestResponse::send(request.timeout(PATIENCE)).await
+    TestResponse::send(request).await
 }
 
 #[tokio::test]
 async fn a_proof_tells_of_each_invariant_whether_it_holds_and_of_a_request_for_which_it_does_not() {
     let folder = copy_of_shipped_policies();
     let server = Server::start_with(ServerOptions {
-        environment: vec![
-            ("CEDARGATE_POLICY_DIR", folder.path().display().to_string()),
-            ("CEDARGATE_GATE_PROOF_LIMIT", "120".to_owned()),
-        ],
+        environment: vec![("CEDARGATE_POLICY_DIR", folder.path().display().to_string())],
         ..ServerOptions::default()
     })
     .await;
@@ -136,7 +130,6 @@ async fn a_client_that_goes_away_ends_the_solver_soon_and_lets_the_next_proof_be
     let run = ProcessSettings::new(&[
         ("CEDARGATE_POLICY_DIR", &policies),
         ("CEDARGATE_GATE_PROOFS", "off"),
-        ("CEDARGATE_GATE_PROOF_LIMIT", "600"),
     ]);
     let stores = Stores::open(&run.settings()).await.unwrap();
     apply(&stores, CATALOG, &Clock::system()).await;
@@ -152,17 +145,9 @@ async fn a_client_that_goes_away_ends_the_solver_soon_and_lets_the_next_proof_be
     let mut body = first.bytes_stream();
     let event = body.next().await.unwrap().unwrap();
     assert!(event.starts_with(b"event: progress\n"));
-    let begun = Instant::now();
-    while running(&noted).is_empty() {
-        assert!(begun.elapsed() < PATIENCE, "no solver was started");
-    }
+    eventually(async || !running(&noted).is_empty()).await;
     drop(body);
-    eventually(async || {
-        // The client closes the connection in a task of its own.
-        tokio::task::yield_now().await;
-        running(&noted).is_empty()
-    })
-    .await;
+    eventually(async || running(&noted).is_empty()).await;
     // A second proof of the same user begins only when the first one is over.
     drop(begin_proof(&process, &session).await);
 }

@@ -2,16 +2,10 @@
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
-use std::path::Path;
 
 use serde_json::{Value, json};
 
-use crate::support::cli::{CommandOutput, cedargate, copy_of_shipped_policies, edit};
-
-fn prove(folder: &Path, more: &[&str], environment: &[(&str, &str)]) -> CommandOutput {
-    let arguments = [&["policy", "prove", folder.to_str().unwrap()], more].concat();
-    cedargate(folder, &arguments, environment)
-}
+use crate::support::cli::{cedargate, copy_of_shipped_policies, edit, prove};
 
 /// Many links give a solver many datasets: the one that matters is told, and the summary comes last.
 #[test]

@@ -9,13 +9,8 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::support::cli::{
-    CommandOutput, cedargate, copy_folder, copy_of_shipped_policies, edit, repository,
+    cedargate, copy_folder, copy_of_shipped_policies, edit, prove, repository,
 };
-
-fn prove(folder: &Path, more: &[&str], environment: &[(&str, &str)]) -> CommandOutput {
-    let arguments = [&["policy", "prove", folder.to_str().unwrap()], more].concat();
-    cedargate(folder, &arguments, environment)
-}
 
 fn prove_json(folder: &Path) -> (i32, Value) {
     let proved = prove(folder, &["--json"], &[]);

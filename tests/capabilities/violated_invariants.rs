@@ -5,17 +5,12 @@ use std::path::Path;
 
 use serde_json::Value;
 
-use crate::support::cli::{CommandOutput, cedargate, copy_of_shipped_policies, edit};
+use crate::support::cli::{cedargate, copy_of_shipped_policies, edit, prove};
 
 const DATASETS: &str = "invariants/datasets.cedar";
 
-fn prove(folder: &Path) -> CommandOutput {
-    cedargate(folder, &["policy", "prove", folder.to_str().unwrap()], &[])
-}
-
 fn prove_json(folder: &Path) -> Value {
-    let words = ["policy", "prove", "--json", folder.to_str().unwrap()];
-    let proved = cedargate(folder, &words, &[]);
+    let proved = prove(folder, &["--json"], &[]);
     serde_json::from_str(&proved.data).unwrap_or_else(|_| panic!("{}", proved.messages))
 }
 
@@ -109,7 +104,7 @@ fn the_exception_to_write_is_told_and_is_enough() {
     ];
     let (folder, ways) = told(OTTO, "private-stays-inside");
     assert_eq!(ways["except"], "@except(\"otto-until\")", "{ways:#}");
-    let printed = prove(folder.path());
+    let printed = prove(folder.path(), &[], &[]);
     assert_eq!(printed.code, 3);
     let start = printed.data.find("VIOLATED  private-stays-inside").unwrap();
     let of_private = printed.data[start..].lines().filter(|line| {
@@ -122,7 +117,7 @@ fn the_exception_to_write_is_told_and_is_enough() {
         let excepted = format!("{written}\n@except(\"otto-until\")");
         edit(folder.path(), DATASETS, written, &excepted);
     }
-    let printed = prove(folder.path());
+    let printed = prove(folder.path(), &[], &[]);
     assert_eq!(printed.code, 0, "{}{}", printed.data, printed.messages);
     assert!(
         printed
@@ -171,7 +166,7 @@ fn an_exception_of_a_template_stands_for_all_its_links() {
     let text = fs::read_to_string(folder.path().join(DATASETS)).unwrap();
     let text = text.replace(written, &format!("{written}\n@except(\"guests\")"));
     fs::write(folder.path().join(DATASETS), text).unwrap();
-    let printed = prove(folder.path());
+    let printed = prove(folder.path(), &[], &[]);
     assert_eq!(printed.code, 0, "{}{}", printed.data, printed.messages);
     assert!(
         printed
@@ -240,7 +235,7 @@ fn a_forbid_may_be_an_exception_of_a_lower_bound() {
         written,
         &format!("{written}\n@except(\"lockdown\")"),
     );
-    let printed = prove(folder.path());
+    let printed = prove(folder.path(), &[], &[]);
     assert_eq!(printed.code, 0, "{}{}", printed.data, printed.messages);
 }
 

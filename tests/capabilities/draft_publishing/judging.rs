@@ -40,7 +40,6 @@ impl SlowJudge {
         let run = ProcessSettings::new(&[
             ("CEDARGATE_POLICY_DIR", &policies),
             ("CEDARGATE_POLICY_WRITES", "allow"),
-            ("CEDARGATE_GATE_PROOF_LIMIT", "600"),
         ]);
         let stores = Stores::open(&run.settings()).await.unwrap();
         let eve = format!(

@@ -226,10 +226,10 @@ async fn a_provider_that_never_responds_delays_no_other_request() {
     provider.set_behavior(Behavior::Silent);
     let server = super::server_trusting(&provider, json!({})).await;
     let token = key.sign(&provider.claims(&server.clock, "ines"));
+    let session = server.session("otto").await;
     let waiting = tokio::spawn(server.mint_request(INTERNAL).bearer_auth(&token).send());
     wait_for_fetches(&provider, 1).await;
     assert_eq!(server.mint(PUBLIC, None).await.status, 200);
-    let session = server.session("otto").await;
     assert_eq!(mint_status(&server, &session).await, 200);
     assert!(!waiting.is_finished());
     waiting.abort();

@@ -69,8 +69,8 @@ async fn resealing_that_was_killed_before_its_transaction_goes_on_with_the_key_t
     write_private(&folder.join("sealing.key.next"), &made);
     // Nothing needs it yet.
     let server = server.restarted().await;
-    server.clock.advance(30 * DAY);
     let before = signing_kid(&server).await;
+    server.clock.advance(30 * DAY);
     assert_eq!(run(&server, "reseal").await.code, 0);
     assert_eq!(
         std::fs::read_to_string(folder.join("sealing.key")).unwrap(),

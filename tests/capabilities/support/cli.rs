@@ -6,6 +6,8 @@ use std::process::{Command, Output, Stdio};
 
 use tempfile::TempDir;
 
+use super::PATIENT;
+
 /// The exit code and the output of a command.
 pub(crate) struct CommandOutput {
     pub code: i32,
@@ -33,10 +35,21 @@ pub(crate) fn cedargate(
         .args(arguments)
         .current_dir(folder)
         .env("CEDARGATE_DATA_DIR", folder.join("data"))
+        .envs(PATIENT)
         .envs(environment.iter().copied())
         .output()
         .unwrap()
         .into()
+}
+
+/// Runs `policy prove` on a folder.
+pub(crate) fn prove(folder: &Path, more: &[&str], environment: &[(&str, &str)]) -> CommandOutput {
+    let mut arguments = vec!["policy", "prove", folder.to_str().unwrap()];
+    if !more.contains(&"--time-limit") {
+        arguments.extend(["--time-limit", "600"]);
+    }
+    arguments.extend(more);
+    cedargate(folder, &arguments, environment)
 }
 
 pub(crate) fn repository() -> PathBuf {

@@ -2,7 +2,6 @@
 
 use std::net::SocketAddr;
 use std::path::Path;
-use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -17,6 +16,8 @@ use tempfile::TempDir;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
+
+use super::{PATIENCE, PATIENT};
 
 pub(crate) const PUBLIC: &str = "2489e9ad-2ee2-8e00-8ec9-32d5f69181c0";
 pub(crate) const INTERNAL: &str = "c05d7e1b-34f6-4b09-a2c8-7e91d46f0b32";
@@ -214,6 +215,7 @@ impl Server {
                 "0".to_owned(),
             ),
         ];
+        environment.extend(PATIENT.map(|(name, value)| (name.to_owned(), value.to_owned())));
         if let Some(policies) = options.policies {
             let bundle = folder.path().join("policies");
             std::fs::create_dir(&bundle).unwrap();
@@ -253,7 +255,7 @@ impl Server {
         let stop = CancellationToken::new();
         let running = Some(tokio::spawn(app.serve(listener, stop.clone())));
         let http = reqwest::Client::builder()
-            .timeout(Duration::from_secs(30))
+            .timeout(PATIENCE)
             .no_proxy()
             .build()
             .unwrap();
