@@ -162,7 +162,11 @@ def run_peer():
 
     def run(*command, **more):
         return subprocess.run(
-            [str(part) for part in command], capture_output=True, text=True, timeout=240, **more
+            [str(part) for part in command],
+            capture_output=True,
+            text=True,
+            timeout=4 * DEADLINE,
+            **more,
         )
 
     return run

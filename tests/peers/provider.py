@@ -49,6 +49,7 @@ class Provider:
             auth=("nightly", "a+secret+of+the+test"),
             data={"grant_type": "client_credentials", "scope": scope},
             trust_env=False,
+            timeout=DEADLINE,
         )
         assert response.status_code == 200, response.text
         return response.json()["access_token"]
@@ -64,6 +65,7 @@ class Provider:
                 "change": json.dumps({"claims": claims or {}, "header": header or {}}),
             },
             trust_env=False,
+            timeout=DEADLINE,
         )
         assert response.status_code == 200, response.text
         return response.json()["access_token"]

@@ -16,7 +16,7 @@ import httpx
 ROOT = Path(__file__).resolve().parents[2]
 PEERS = Path(__file__).resolve().parent
 BINARY = Path(os.environ.get("PEERS_BINARY", ROOT / "target" / "debug" / "cedargate"))
-DEADLINE = 60  # seconds; a limit on waiting, no measurement
+DEADLINE = 240  # seconds; a limit on waiting, no measurement
 
 PROBLEM = "application/problem+json"
 
@@ -24,6 +24,10 @@ WITHOUT_LIMITS = {
     "CEDARGATE_MINT_LIMIT_PER_MINUTE": "0",
     "CEDARGATE_REQUEST_LIMIT_PER_MINUTE": "0",
 }
+
+
+# On a busy machine proofs take longer: they give way to all else.
+PATIENT = {"CEDARGATE_GATE_PROOF_LIMIT": "600"}
 
 
 def free_port():
@@ -67,10 +71,11 @@ class Server:
         self.settings = {
             "CEDARGATE_LISTEN": f"127.0.0.1:{self.port}",
             "CEDARGATE_DATA_DIR": str(self.data),
+            **PATIENT,
             **settings,
         }
         self.process = None
-        self._client = httpx.Client(base_url=self.base, trust_env=False, timeout=30)
+        self._client = httpx.Client(base_url=self.base, trust_env=False, timeout=DEADLINE)
 
     def environment(self):
         kept = {k: v for k, v in os.environ.items() if not k.startswith("CEDARGATE_")}

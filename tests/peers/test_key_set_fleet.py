@@ -90,7 +90,7 @@ def test_a_fleet_that_fetches_the_key_set_at_once_disturbs_no_mint(make_server, 
         "250 hosts": (hosts, b"", "200", VERIFIERS),
         "250 hosts, unchanged": (hosts, if_none_match, "304", VERIFIERS),
         # One address may have 256 connections: those that come late wait for their turn.
-        "one address": (["127.0.2.1"], b"", "200", 400),
+        "one address": (["127.0.2.1"], b"", "200", 300),
     }
     minter = Minter(server)
     minter.start()

@@ -47,6 +47,15 @@ def refusals(server):
     return found
 
 
+def told(server, count):
+    """The fields of so many log lines about refused tokens, which may come after the responses."""
+    lines = until(
+        lambda: len(refusals(server)) >= count and refusals(server), "refusals in the log"
+    )
+    assert len(lines) == count
+    return lines
+
+
 def refused_count(server, reason):
     metrics = server.get("/metrics").text
     found = re.search(
@@ -122,9 +131,7 @@ def test_each_refusal_is_one_line_with_issuer_check_expected_and_got(provider, s
     for number, (check, token, got) in enumerate(cases, start=1):
         response = server.post_mint(INTERNAL, token)
         assert response.status_code == 401, (check, got, response.text)
-        lines = until(lambda: len(refusals(server)) >= number and refusals(server), check)  # noqa: B023
-        assert len(lines) == number
-        line = lines[-1]
+        line = told(server, number)[-1]
         assert (line["check"], line["issuer"]) == (check, provider.issuer), line
         assert got in line["got"], line
         assert line["expected"], line
@@ -156,14 +163,15 @@ def test_headers_of_access_and_id_tokens_are_accepted(provider, serve):
 
 def test_an_issuer_that_is_almost_or_not_at_all_configured_is_named(provider, serve):
     server = serve()
-    for issuer, hint in (
+    cases = (
         (f"{provider.issuer}/", True),
         (provider.issuer.replace("http:", "https:"), True),
         ("https://evil.example\n\u202eINFO forged", False),
-    ):
+    )
+    for number, (issuer, hint) in enumerate(cases, start=1):
         token = provider.person_token("ada", {"iss": issuer})
         assert server.post_mint(INTERNAL, token).status_code == 401
-        line = until(lambda: refusals(server), "refused")[-1]
+        line = told(server, number)[-1]
         assert (line["check"], line["issuer"]) == ("iss", "not configured")
         assert provider.issuer in line["expected"]
         assert line["got"].startswith('"http') and "\n" not in line["got"]
@@ -171,17 +179,17 @@ def test_an_issuer_that_is_almost_or_not_at_all_configured_is_named(provider, se
         until(lambda: refused_count(server, "iss"), "counted")
     for opaque in ("ya29.opaque", "8d1e0cbb-opaque", "a.b.c.d.e"):
         assert server.post_mint(INTERNAL, opaque).status_code == 401
-    assert [line["check"] for line in refusals(server)] == ["iss"] * 3 + ["form"] * 3
+    assert [line["check"] for line in told(server, 6)] == ["iss"] * 3 + ["form"] * 3
 
 
 def test_cognito_and_keycloak_tokens_count_by_the_claim_that_the_operator_names(provider, serve):
     cognito = {"aud": None, "client_id": "app-client", "token_use": "access", "username": "Ada"}
     keycloak = {"aud": "account", "azp": "gate", "typ": "Bearer"}
     strict = serve()
-    for claims, name in ((cognito, "client_id"), (keycloak, "azp")):
+    for number, (claims, name) in enumerate(((cognito, "client_id"), (keycloak, "azp")), start=1):
         claims = {**claims, "client_id": claims.get("client_id")}
         assert strict.post_mint(INTERNAL, provider.person_token("ada", claims)).status_code == 401
-        line = until(lambda: refusals(strict), "refused")[-1]
+        line = told(strict, number)[-1]
         assert f'audience_claim = "{name}"' in line["hint"] and "mapper" in line["hint"], line
     by_client = serve(audience="app-client", audience_claim="client_id")
     assert by_client.mint(INTERNAL, provider.person_token("ada", cognito))

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from demo import ADMIN, MEMBER, PUBLIC, RESTRICTED, UNKNOWN, file_of
+from server import DEADLINE
 
 GENERATOR = Path(sys.executable).with_name("openapi-python-client")
 
@@ -100,7 +101,7 @@ def generate_client(document_url, folder):
     done = subprocess.run(
         [GENERATOR, "generate", "--url", document_url, "--meta", "none",
          "--output-path", folder / "cedargate_client", "--config", folder / "config.yaml"],
-        cwd=folder, capture_output=True, text=True, timeout=240,
+        cwd=folder, capture_output=True, text=True, timeout=4 * DEADLINE,
     )  # fmt: skip
     assert done.returncode == 0, done.stdout + done.stderr
     # It knows one of the two media types of an upload, and leaves out the other and nothing else.

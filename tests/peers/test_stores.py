@@ -102,11 +102,11 @@ def test_gdalinfo_and_curl_take_an_object(stores, dataset, tmp_path):
 
 def test_the_bytes_of_a_redirect_do_not_come_through_the_server(stores):
     url = f"{stores.base}{stores.download_path(REDIRECTED)}?token={stores.mint(REDIRECTED)}"
-    answer = httpx.get(url, trust_env=False, headers={"Range": "bytes=0-99"})
+    answer = httpx.get(url, trust_env=False, timeout=DEADLINE, headers={"Range": "bytes=0-99"})
     assert (answer.status_code, answer.content) == (302, b"")
     location = answer.headers["location"]
     assert location.startswith("http://127.0.0.1:") and "X-Amz-Signature=" in location
-    part = httpx.get(location, trust_env=False, headers={"Range": "bytes=0-99"})
+    part = httpx.get(location, trust_env=False, timeout=DEADLINE, headers={"Range": "bytes=0-99"})
     assert (part.status_code, part.content) == (206, file_of(PUBLIC).read_bytes()[:100])
 
 

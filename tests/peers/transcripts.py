@@ -76,7 +76,7 @@ def run_step(reader, step):
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
-        timeout=4 * DEADLINE,
+        timeout=DEADLINE,
     )
     pairs = [pair.partition("=") for pair in kept.read_text().split("\0") if pair]
     reader.environment = {name: value for name, _, value in pairs}

@@ -25,8 +25,7 @@ PASTE = """(content, text) => {
 
 def start_with_policies(make_server, files=None, **settings):
     """A server whose folder is a copy of the shipped policies, with other files in it."""
-    patient = {"CEDARGATE_GATE_PROOF_LIMIT": "120"}  # on a busy machine proofs take longer
-    server = make_server(CEDARGATE_POLICY_DIR="policies", **{**patient, **settings})
+    server = make_server(CEDARGATE_POLICY_DIR="policies", **settings)
     shutil.copytree(POLICIES, server.folder / "policies")
     for name, content in (files or {}).items():
         (server.folder / "policies" / name).write_bytes(content)

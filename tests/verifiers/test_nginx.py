@@ -56,7 +56,7 @@ class GuardedNginx:
         return self
 
     def get(self, path, **more):
-        return httpx.get(f"{self.base}{path}", trust_env=False, **more)
+        return httpx.get(f"{self.base}{path}", trust_env=False, timeout=DEADLINE, **more)
 
     def stop_authorize(self):
         self.authorize.kill()
