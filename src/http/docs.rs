@@ -5,7 +5,8 @@
 //! stand under any, whether or not it knows of it.
 
 use bytes::Bytes;
-use poem::Route;
+use poem::{IntoEndpoint, Route};
+use poem_openapi::OpenApiService;
 
 use super::page_file::PageFile;
 
@@ -31,27 +32,30 @@ pub const PAGE_PATHS: [&str; 5] = [
 
 /// Adds the docs UI to the routes.
 #[must_use]
-pub fn add_routes(route: Route, swagger_ui_html: &str, document: String) -> Route {
-    let script = text_between(swagger_ui_html, "<script charset=\"UTF-8\">", "</script>");
-    let style = text_between(swagger_ui_html, "<style charset=\"UTF-8\">", "</style>");
-    let file = |content_type, content: Bytes| {
-        PageFile::new(content_type, content, SECURITY_POLICY).into_route()
-    };
-    let script_type = "text/javascript; charset=utf-8";
+pub fn add_routes(route: Route, document: String) -> Route {
+    let script = || swagger_ui_part("<script charset=\"UTF-8\">", "</script>");
+    let style = || swagger_ui_part("<style charset=\"UTF-8\">", "</style>");
+    let (javascript, css) = ("text/javascript; charset=utf-8", "text/css; charset=utf-8");
     route
         .at("/docs", PageFile::page(PAGE, SECURITY_POLICY).into_route())
-        .at("/docs/swagger-ui.js", file(script_type, script))
-        .at(
-            "/docs/swagger-ui.css",
-            file("text/css; charset=utf-8", style),
-        )
-        .at("/docs/start.js", file(script_type, START.into()))
-        .at("/docs/icon.svg", file("image/svg+xml", ICON.into()))
-        .at(DOCUMENT_PATH, file("application/json", document.into()))
+        .at("/docs/swagger-ui.js", file(javascript, script))
+        .at("/docs/swagger-ui.css", file(css, style))
+        .at("/docs/start.js", file(javascript, || START))
+        .at("/docs/icon.svg", file("image/svg+xml", || ICON))
+        .at(DOCUMENT_PATH, file("application/json", || document))
 }
 
-fn text_between(text: &str, begin: &str, end: &str) -> Bytes {
-    let rest = text.split_once(begin).map_or("", |(_, rest)| rest);
+fn file<C: Into<Bytes>>(
+    content_type: &'static str,
+    content: impl FnOnce() -> C + Send + 'static,
+) -> impl IntoEndpoint {
+    PageFile::new(content_type, content, SECURITY_POLICY).into_route()
+}
+
+/// What is between two tags of the page that poem-openapi makes, whatever the document is.
+fn swagger_ui_part(begin: &str, end: &str) -> Bytes {
+    let page = OpenApiService::new((), "", "").swagger_ui_html();
+    let rest = page.split_once(begin).map_or("", |(_, rest)| rest);
     // The script has end tags in its own strings: the last ones before the body are the real ones.
     let rest = rest.rsplit_once("</head>").map_or(rest, |(head, _)| head);
     let found = rest.rsplit_once(end).map_or("", |(found, _)| found);

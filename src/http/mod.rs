@@ -154,9 +154,8 @@ pub fn routes(services: &Services, config: HttpConfig) -> impl RequestHandler + 
         .with_ignored_queries(&ignoring_queries)
         .with_anonymous_bodies(&[mint_batch::PATH]);
     let operations = Arc::new(operations);
-    let swagger_ui = service.swagger_ui_html();
     let route = Route::new().nest_no_strip("/", service);
-    let route = docs::add_routes(route, &swagger_ui, document.to_string());
+    let route = docs::add_routes(route, document.to_string());
     let route = web::add_routes(route);
     let route = metrics_page::add_routes(route, services.metrics.clone());
     let data_page = web::DataPage::default();

@@ -1,9 +1,11 @@
 //! Page files: pages for browsers and the files that they load, answered from memory with an `ETag` and a 304.
 //!
+//! A file is prepared when it is first asked for, which most of them are on few servers.
+//!
 //! A page names its files relative to where it was fetched, so that the server may stand under any path; with a
 //! final slash, which the path of a page may have, they are one level up.
 
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use bytes::Bytes;
 use poem::endpoint::make_sync;
@@ -19,36 +21,38 @@ const CACHE_CONTROL: &str = "no-cache";
 /// The attributes of a page that name other files and pages.
 const REFERRING_ATTRIBUTES: [&str; 2] = [" href=\"", " src=\""];
 
+/// A document that is prepared when it is first asked for.
+type LazyDocument = LazyLock<PreparedDocument, Box<dyn FnOnce() -> PreparedDocument + Send>>;
+
 /// A page, or a file that pages load.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub(super) struct PageFile {
-    usual: PreparedDocument,
+    usual: LazyDocument,
     /// What is answered where the path has a final slash, if that is something else.
-    with_final_slash: Option<PreparedDocument>,
+    with_final_slash: Option<LazyDocument>,
     security_policy: HeaderValue,
 }
 
 impl PageFile {
-    /// A file of this media type.
-    pub(super) fn new(
+    /// A file of this media type; `content` is called when the file is first asked for.
+    pub(super) fn new<C: Into<Bytes>>(
         content_type: &'static str,
-        content: impl Into<Bytes>,
+        content: impl FnOnce() -> C + Send + 'static,
         security_policy: &'static str,
     ) -> Self {
         Self {
-            usual: prepare(content_type, content.into()),
+            usual: prepare(content_type, content),
             with_final_slash: None,
             security_policy: HeaderValue::from_static(security_policy),
         }
     }
 
     /// A page.
-    pub(super) fn page(html: &str, security_policy: &'static str) -> Self {
+    pub(super) fn page(html: &'static str, security_policy: &'static str) -> Self {
         let content_type = "text/html; charset=utf-8";
-        let below = prepare(content_type, one_level_up(html).into());
         Self {
-            with_final_slash: Some(below),
-            ..Self::new(content_type, html.to_owned(), security_policy)
+            with_final_slash: Some(prepare(content_type, move || one_level_up(html))),
+            ..Self::new(content_type, move || html, security_policy)
         }
     }
 
@@ -56,7 +60,8 @@ impl PageFile {
     pub(super) fn reply(&self, request: &Request) -> Response {
         let has_final_slash = request.extensions().get::<FinalSlash>().is_some();
         let with_final_slash = self.with_final_slash.as_ref().filter(|_| has_final_slash);
-        let mut response = with_final_slash.unwrap_or(&self.usual).reply(request);
+        let document = with_final_slash.unwrap_or(&self.usual);
+        let mut response = document.reply(request);
         let headers = response.headers_mut();
         headers.insert(
             header::CONTENT_SECURITY_POLICY,
@@ -72,9 +77,15 @@ impl PageFile {
     }
 }
 
-fn prepare(content_type: &'static str, content: Bytes) -> PreparedDocument {
-    let etag = content_etag(&content);
-    PreparedDocument::new(content, &etag, CACHE_CONTROL).with_content_type(content_type)
+fn prepare<C: Into<Bytes>>(
+    content_type: &'static str,
+    content: impl FnOnce() -> C + Send + 'static,
+) -> LazyDocument {
+    LazyLock::new(Box::new(move || {
+        let content = content().into();
+        let etag = content_etag(&content);
+        PreparedDocument::new(content, &etag, CACHE_CONTROL).with_content_type(content_type)
+    }))
 }
 
 /// A page whose relative references are relative to the path with a final slash.

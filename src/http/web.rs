@@ -88,7 +88,7 @@ fn files() -> impl Iterator<Item = (String, PageFile)> {
     FILES.files().filter_map(|file| {
         let name = file.path().to_str()?;
         let content_type = content_type(file.path())?;
-        let content = PageFile::new(content_type, file.contents(), SECURITY_POLICY);
+        let content = PageFile::new(content_type, || file.contents(), SECURITY_POLICY);
         Some((format!("/web/{name}"), content))
     })
 }
