@@ -4,20 +4,29 @@
 //! for longest. An insertion or a look-up holds the lock of one set for some nanoseconds; nothing is queued and no
 //! other thread maintains it, which is what makes it cheaper than a general cache where every request inserts.
 //! Keys are hashed with random keys, so nobody can choose keys that share a set.
+//!
+//! Sets are made some at a time, once one of them is needed: a table that is hardly used takes hardly any memory.
 
 use std::fmt;
 use std::hash::{BuildHasher, Hash, RandomState};
+use std::sync::OnceLock;
 
 use parking_lot::Mutex;
 
 /// How many entries share a set.
 const WAYS: usize = 8;
+/// How many sets are made at a time: about a page of memory.
+const SETS_PER_CHUNK: usize = 64;
 
 /// A table of at most so many recent entries.
 pub struct RecentTable<K, V> {
-    sets: Box<[Mutex<EntrySet<K, V>>]>,
+    chunks: Box<[OnceLock<Chunk<K, V>>]>,
+    /// How many sets there are, at least one. Of the last chunk some may be never used.
+    sets: u64,
     hasher: RandomState,
 }
+
+type Chunk<K, V> = Box<[Mutex<EntrySet<K, V>>]>;
 
 /// The entries of one set. They stay where they are until they are replaced, and what tells which is which fits into
 /// a line of the processor's cache: the entries themselves are seldom in it.
@@ -34,8 +43,10 @@ impl<K: Eq + Hash, V: Clone> RecentTable<K, V> {
     #[must_use]
     pub fn new(max_entries: usize) -> Self {
         let sets = (max_entries / WAYS).max(1);
+        let chunks = sets.div_ceil(SETS_PER_CHUNK);
         Self {
-            sets: std::iter::repeat_with(Mutex::default).take(sets).collect(),
+            chunks: std::iter::repeat_with(OnceLock::new).take(chunks).collect(),
+            sets: u64::try_from(sets).unwrap_or(u64::MAX),
             hasher: RandomState::new(),
         }
     }
@@ -43,20 +54,25 @@ impl<K: Eq + Hash, V: Clone> RecentTable<K, V> {
     /// The value of a key, if it is there still.
     #[must_use]
     pub fn get(&self, key: &K) -> Option<V> {
-        let (set, tag) = self.set(key)?;
-        let mut set = set.lock();
-        let at = set.find(tag, key)?;
+        let place = self.place(key);
+        let mut set = self.made_set(place)?.lock();
+        let at = set.find(place.tag, key)?;
         set.touch(at);
         set.entries.get(at).map(|(_, value)| value.clone())
     }
 
     /// Sets the value of a key.
     pub fn insert(&self, key: K, value: V) {
-        let Some((set, tag)) = self.set(&key) else {
+        let place = self.place(&key);
+        let Some(chunk) = self.chunks.get(place.chunk) else {
+            return;
+        };
+        let chunk = chunk.get_or_init(|| self.new_chunk());
+        let Some(set) = chunk.get(place.set) else {
             return;
         };
         let mut set = set.lock();
-        let former = set.insert(tag, (key, value));
+        let former = set.insert(place.tag, (key, value));
         drop(set);
         // After the lock: it may be large.
         drop(former);
@@ -64,32 +80,57 @@ impl<K: Eq + Hash, V: Clone> RecentTable<K, V> {
 
     /// Removes a key.
     pub fn remove(&self, key: &K) {
-        let Some((set, tag)) = self.set(key) else {
+        let place = self.place(key);
+        let Some(set) = self.made_set(place) else {
             return;
         };
         let mut set = set.lock();
-        let former = set.find(tag, key).map(|at| set.remove(at));
+        let former = set.find(place.tag, key).map(|at| set.remove(at));
         drop(set);
         drop(former);
     }
 
     /// Removes all keys.
     pub fn clear(&self) {
-        for set in &self.sets {
+        for set in self.chunks.iter().filter_map(OnceLock::get).flatten() {
             let former = std::mem::take(&mut *set.lock());
             drop(former);
         }
     }
 
-    /// The set of a key, and the key's tag in it.
-    fn set(&self, key: &K) -> Option<(&Mutex<EntrySet<K, V>>, u16)> {
-        let sets = u64::try_from(self.sets.len()).ok()?;
+    /// Where a key belongs, whether or not it is there.
+    fn place(&self, key: &K) -> Place {
         let hash = self.hasher.hash_one(key);
-        let at = hash.checked_rem(sets)?;
-        let [.., high, low] = hash.wrapping_div(sets).to_be_bytes();
-        let set = self.sets.get(usize::try_from(at).ok()?)?;
-        Some((set, u16::from_be_bytes([high, low])))
+        let [.., high, low] = (hash / self.sets).to_be_bytes();
+        let set = usize::try_from(hash % self.sets).unwrap_or_default();
+        Place {
+            chunk: set / SETS_PER_CHUNK,
+            set: set % SETS_PER_CHUNK,
+            tag: u16::from_be_bytes([high, low]),
+        }
     }
+
+    /// The set of a place, if it was made.
+    fn made_set(&self, place: Place) -> Option<&Mutex<EntrySet<K, V>>> {
+        self.chunks.get(place.chunk)?.get()?.get(place.set)
+    }
+
+    fn new_chunk(&self) -> Chunk<K, V> {
+        let sets = usize::try_from(self.sets).unwrap_or(usize::MAX);
+        std::iter::repeat_with(Mutex::default)
+            .take(sets.min(SETS_PER_CHUNK))
+            .collect()
+    }
+}
+
+/// Where a key belongs.
+#[derive(Clone, Copy)]
+struct Place {
+    chunk: usize,
+    /// Which set of the chunk.
+    set: usize,
+    /// The key's tag in the set.
+    tag: u16,
 }
 
 impl<K, V> Default for EntrySet<K, V> {
@@ -191,6 +232,25 @@ mod tests {
         let found = (0..10_000).filter(|key| table.get(key).is_some()).count();
         assert!((1..=64).contains(&found), "{found}");
         assert_eq!(table.get(&9_999), Some(9_999));
+    }
+
+    #[test]
+    fn sets_are_made_when_they_are_needed() {
+        let table = RecentTable::new(100_000);
+        let made = || {
+            table
+                .chunks
+                .iter()
+                .filter(|chunk| chunk.get().is_some())
+                .count()
+        };
+        assert_eq!(table.get(&1), None);
+        table.remove(&1);
+        table.clear();
+        assert_eq!(made(), 0);
+        table.insert(1, 1);
+        assert_eq!(made(), 1);
+        assert_eq!(table.get(&1), Some(1));
     }
 
     #[test]
