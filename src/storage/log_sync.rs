@@ -315,7 +315,7 @@ mod tests {
     async fn all_idle(sync: &LogSync) {
         let all = async {
             while sync.0.waiting.lock().idle.len() < MAX_SYNCS {
-                tokio::task::yield_now().await;
+                tokio::time::sleep(Duration::from_millis(1)).await;
             }
         };
         let limit = Duration::from_mins(1);

@@ -7,6 +7,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use sqlx::{AssertSqlSafe, Connection, PgConnection, SqliteConnection};
 
+use crate::support::LONG_LIMITS;
 use crate::support::postgres::fresh_database;
 use crate::support::server::{PUBLIC, Server, ServerOptions, TestResponse};
 use crate::support::tcp_proxy::database_behind_proxy;
@@ -37,7 +38,11 @@ async fn execute(url: &str, sql: &str) {
 }
 
 async fn eventually(what: &str, holds: impl AsyncFn() -> bool) {
-    let waiting = async { while !holds().await {} };
+    let waiting = async {
+        while !holds().await {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
     let ended = tokio::time::timeout(HANGING, waiting).await;
     assert!(ended.is_ok(), "{what}");
 }
@@ -254,6 +259,7 @@ async fn a_process_ends_after_sigterm_although_its_database_is_silent() {
         .env("CEDARGATE_LISTEN", "127.0.0.1:0")
         .env("CEDARGATE_SHUTDOWN_GRACE", "1")
         .env("CEDARGATE_LOG_FORMAT", "json")
+        .envs(LONG_LIMITS)
         .stderr(Stdio::piped())
         .spawn()
         .unwrap();

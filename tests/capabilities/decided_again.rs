@@ -9,7 +9,7 @@ use crate::admin_datasets::dataset_path;
 use crate::support::admin_client::{AdminClient, USERS};
 use crate::support::server::{CATALOG, PASSWORD, PUBLIC, Server, ServerOptions, TestResponse};
 use crate::support::tiff::test_tiff;
-use crate::support::{PATIENCE, eventually};
+use crate::support::{WAIT_TIMEOUT, eventually};
 
 /// Policies under which a role administers datasets until an hour.
 const POLICIES: &str = r#"
@@ -67,11 +67,7 @@ async fn upload_while(
         .body(reqwest::Body::wrap_stream(chunks));
     let uploading = tokio::spawn(TestResponse::send(authorize(request)));
     send.send(test_tiff(300_000)).await.unwrap();
-    eventually(async || {
-        server.get("/health/live").send().await.unwrap();
-        incoming_files(server) == 1
-    })
-    .await;
+    eventually(async || incoming_files(server) == 1).await;
     meanwhile().await;
     send.send(vec![8; 1000]).await.unwrap();
     drop(send);
@@ -218,7 +214,8 @@ async fn many_administrators_change_the_catalog_at_once() {
         let role = json!({"name": format!("role-{number}")});
         TestResponse::send(ada.request(Method::POST, "/admin/roles").json(&role))
     });
-    let created = tokio::time::timeout(PATIENCE, futures_util::future::join_all(creating)).await;
+    let created =
+        tokio::time::timeout(WAIT_TIMEOUT, futures_util::future::join_all(creating)).await;
     for response in created.unwrap() {
         assert_eq!(response.status, 201, "{}", response.text());
     }

@@ -1,9 +1,5 @@
 //! Proofs of drafts: their progress and result are streamed, and to go away gives them up.
 
-use std::fs;
-use std::os::unix::fs::PermissionsExt;
-use std::path::Path;
-
 use cedargate::app::Stores;
 use cedargate::domain::clock::Clock;
 use futures_util::StreamExt;
@@ -14,6 +10,7 @@ use crate::support::admin_client::AdminClient;
 use crate::support::cli::copy_of_shipped_policies;
 use crate::support::events::{events, last_event};
 use crate::support::eventually;
+use crate::support::hanging_solver::{running, write_hanging_solver};
 use crate::support::records::records;
 use crate::support::server::{CATALOG, Server, ServerOptions, TestResponse, apply};
 use crate::support::server_process::{ProcessSettings, ServerProcess};
@@ -89,27 +86,6 @@ async fn a_draft_that_is_not_valid_or_of_somebody_else_is_not_proved() {
     ada.post(unknown, json!({})).await.problem(404);
     let olivia = AdminClient::sign_in(&server, "olivia").await;
     olivia.post(unknown, json!({})).await.problem(403);
-}
-
-/// A solver that never answers, and notes its process id.
-fn write_hanging_solver(path: &Path, noted: &Path) {
-    let script = format!(
-        "#!/bin/sh\ncase \"$1\" in --version) echo 'This is cvc5 version 1.0.3';; \
-         *) echo $$ >> '{}'; exec sleep 1000;; esac\n",
-        noted.display()
-    );
-    fs::write(path, script).unwrap();
-    fs::set_permissions(path, fs::Permissions::from_mode(0o755)).unwrap();
-}
-
-/// The processes that a file names and that are still there.
-fn running(noted: &Path) -> Vec<String> {
-    let ids = fs::read_to_string(noted).unwrap_or_default();
-    let is_running = |id: &&str| {
-        let status = fs::read_to_string(format!("/proc/{id}/status"));
-        status.is_ok_and(|status| !status.contains("State:\tZ"))
-    };
-    ids.lines().filter(is_running).map(str::to_owned).collect()
 }
 
 /// Begins a proof, and reads its first event.

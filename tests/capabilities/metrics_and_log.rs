@@ -9,6 +9,7 @@ use std::process::{Child, ChildStderr, Command, Stdio};
 use serde_json::Value;
 use tempfile::TempDir;
 
+use crate::support::LONG_LIMITS;
 use crate::support::cli::repository;
 use crate::support::postgres::free_port;
 
@@ -37,6 +38,7 @@ impl ServerProcess {
             .env("CEDARGATE_DATA_DIR", folder.path().join("data"))
             .env("CEDARGATE_LISTEN", address.to_string())
             .env("CEDARGATE_LOG_FORMAT", "json")
+            .envs(LONG_LIMITS)
             .envs(environment.iter().copied())
             .stdout(Stdio::null())
             .stderr(Stdio::piped())

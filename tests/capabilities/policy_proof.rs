@@ -78,7 +78,11 @@ fn the_shipped_invariants_hold_and_no_shipped_policy_is_redundant_or_can_fail() 
     let proved = prove(&shipped, &[], &[]);
     assert_eq!(proved.code, 0, "{}{}", proved.data, proved.messages);
     assert!(proved.messages.is_empty(), "{}", proved.messages);
-    let inside = cedargate(folder.path(), &["policy", "prove", "--json"], &[]);
+    let inside = cedargate(
+        folder.path(),
+        &["policy", "prove", "--json", "--time-limit", "600"],
+        &[],
+    );
     assert_eq!(inside.code, 0, "{}", inside.messages);
     let proof: Value = serde_json::from_str(&inside.data).unwrap();
     assert!(verdicts(&proof, "holds").len() >= 7, "{proof}");

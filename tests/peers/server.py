@@ -27,7 +27,7 @@ WITHOUT_LIMITS = {
 
 
 # On a busy machine proofs take longer: they give way to all else.
-PATIENT = {"CEDARGATE_GATE_PROOF_LIMIT": "600"}
+LONG_LIMITS = {"CEDARGATE_GATE_PROOF_LIMIT": "600"}
 
 
 def free_port():
@@ -71,7 +71,7 @@ class Server:
         self.settings = {
             "CEDARGATE_LISTEN": f"127.0.0.1:{self.port}",
             "CEDARGATE_DATA_DIR": str(self.data),
-            **PATIENT,
+            **LONG_LIMITS,
             **settings,
         }
         self.process = None

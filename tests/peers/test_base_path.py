@@ -10,7 +10,7 @@ import rasterio
 from playwright.sync_api import expect
 
 from demo import ADMIN, MEMBER, PUBLIC, RESTRICTED, UNKNOWN, file_of
-from server import ROOT, assert_problem
+from server import DEADLINE, ROOT, assert_problem
 from test_docs_ui import MINT, TOKEN, assert_no_outside_requests, run_mint, sign_in
 from test_gdal import VSICURL
 from test_sdk import generate_client, run_generated_client
@@ -39,7 +39,7 @@ class Gate:
         if with_issuer:
             self.server.settings["CEDARGATE_ISSUER"] = self.base
         self.server.start()
-        self.http = httpx.Client(trust_env=False, timeout=30)
+        self.http = httpx.Client(trust_env=False, timeout=DEADLINE)
 
     def url(self, path):
         return self.base + path

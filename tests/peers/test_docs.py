@@ -21,7 +21,7 @@ from pathlib import Path
 import pytest
 
 from demo import INTERNAL, MEMBER, OWNER, PUBLIC, RESTRICTED
-from server import BINARY, DEADLINE, PATIENT, ROOT
+from server import BINARY, DEADLINE, LONG_LIMITS, ROOT
 
 ADDRESS = "http://127.0.0.1:8080"  # as written on the pages
 PAGES = ["README.md", *sorted(f"docs/{page.name}" for page in (ROOT / "docs").glob("*.md"))]
@@ -103,7 +103,7 @@ class Reader:
         self.server = server
         own = f"{Path(sys.executable).parent}:{BINARY.parent}"
         kept = {k: v for k, v in os.environ.items() if not k.startswith("CEDARGATE_")}
-        self.environment = {**kept, **PATIENT, "PATH": f"{own}:{kept['PATH']}"}
+        self.environment = {**kept, **LONG_LIMITS, "PATH": f"{own}:{kept['PATH']}"}
 
     def as_pasted(self, block):
         return self.as_pasted_text(block.text)

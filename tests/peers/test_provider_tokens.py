@@ -47,7 +47,7 @@ def refusals(server):
     return found
 
 
-def told(server, count):
+def wait_for_refusals(server, count):
     """The fields of so many log lines about refused tokens, which may come after the responses."""
     lines = until(
         lambda: len(refusals(server)) >= count and refusals(server), "refusals in the log"
@@ -131,7 +131,7 @@ def test_each_refusal_is_one_line_with_issuer_check_expected_and_got(provider, s
     for number, (check, token, got) in enumerate(cases, start=1):
         response = server.post_mint(INTERNAL, token)
         assert response.status_code == 401, (check, got, response.text)
-        line = told(server, number)[-1]
+        line = wait_for_refusals(server, number)[-1]
         assert (line["check"], line["issuer"]) == (check, provider.issuer), line
         assert got in line["got"], line
         assert line["expected"], line
@@ -171,7 +171,7 @@ def test_an_issuer_that_is_almost_or_not_at_all_configured_is_named(provider, se
     for number, (issuer, hint) in enumerate(cases, start=1):
         token = provider.person_token("ada", {"iss": issuer})
         assert server.post_mint(INTERNAL, token).status_code == 401
-        line = told(server, number)[-1]
+        line = wait_for_refusals(server, number)[-1]
         assert (line["check"], line["issuer"]) == ("iss", "not configured")
         assert provider.issuer in line["expected"]
         assert line["got"].startswith('"http') and "\n" not in line["got"]
@@ -179,7 +179,7 @@ def test_an_issuer_that_is_almost_or_not_at_all_configured_is_named(provider, se
         until(lambda: refused_count(server, "iss"), "counted")
     for opaque in ("ya29.opaque", "8d1e0cbb-opaque", "a.b.c.d.e"):
         assert server.post_mint(INTERNAL, opaque).status_code == 401
-    assert [line["check"] for line in told(server, 6)] == ["iss"] * 3 + ["form"] * 3
+    assert [line["check"] for line in wait_for_refusals(server, 6)] == ["iss"] * 3 + ["form"] * 3
 
 
 def test_cognito_and_keycloak_tokens_count_by_the_claim_that_the_operator_names(provider, serve):
@@ -189,7 +189,7 @@ def test_cognito_and_keycloak_tokens_count_by_the_claim_that_the_operator_names(
     for number, (claims, name) in enumerate(((cognito, "client_id"), (keycloak, "azp")), start=1):
         claims = {**claims, "client_id": claims.get("client_id")}
         assert strict.post_mint(INTERNAL, provider.person_token("ada", claims)).status_code == 401
-        line = told(strict, number)[-1]
+        line = wait_for_refusals(strict, number)[-1]
         assert f'audience_claim = "{name}"' in line["hint"] and "mapper" in line["hint"], line
     by_client = serve(audience="app-client", audience_claim="client_id")
     assert by_client.mint(INTERNAL, provider.person_token("ada", cognito))

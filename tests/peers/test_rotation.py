@@ -32,7 +32,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from demo import PUBLIC
 from gate import AUDIENCE, Key, compact, encoded
-from server import ROOT, WITHOUT_LIMITS, decoded, free_port, until
+from server import DEADLINE, ROOT, WITHOUT_LIMITS, decoded, free_port, until
 from test_docs import ADDRESS, blocks, text_of
 
 SECONDS = int(os.environ.get("CEDARGATE_ROTATION_SECONDS", "26"))
@@ -120,7 +120,7 @@ class Deployment:
         self.pyjwt = jwt.PyJWKClient(metadata["jwks_uri"], lifespan=MAX_AGE)
         self.check = self.start_check()
         self.jose = Jose(peers_folder, self.issuer)
-        self.http = httpx.Client(trust_env=False, timeout=30)
+        self.http = httpx.Client(trust_env=False, timeout=DEADLINE)
         self.gone = {}  # kid -> when it was first seen retired
 
     def start_check(self):
@@ -277,7 +277,7 @@ def deployment(make_server, make_nginx, open_folder, peers_folder):
     deployment.stop()
 
 
-@pytest.mark.timeout(SECONDS + 300)
+@pytest.mark.timeout(SECONDS + 1200)
 def test_no_valid_token_is_refused_and_no_withdrawn_key_accepted_while_keys_rotate(deployment):
     stolen, counts = {}, Counter()
     claims = jwt.decode(deployment.mint(), options={"verify_signature": False})

@@ -143,16 +143,16 @@ impl FollowUp<'_> {
 
 /// A warning for each policy that matches no possible request, unless the bundle has one already: what depends on
 /// values is known only after a search with the solver. `known` are policies that apply; `memory` has more of them. What
-/// is not found within `time_limit`, and while it is wanted, is left out.
+/// is not found in time, or before the search is given up, is left out.
 ///
-/// Blocks, and uses one thread of low priority.
+/// Blocks, and uses one thread.
 pub fn find_idle_policies(
     bundle: &Bundle,
     known: &BTreeSet<String>,
-    (time_limit, is_wanted): (Duration, &(dyn Fn() -> bool + Sync)),
+    options: &ProofOptions,
     memory: &Arc<ProofMemory>,
 ) -> Result<Vec<SourceDiagnostic>, ProveError> {
-    let deadline = Deadline::after(time_limit);
+    let deadline = Deadline::of_proof(options);
     if bundle
         .policies()
         .keys()
@@ -167,15 +167,9 @@ pub fn find_idle_policies(
     let found = run_alone(
         (&solver, recollection),
         &deadline,
-        true,
+        options.is_low_priority,
         |runtime, solver| {
-            let search = find_idle(
-                bundle,
-                (&subject, known),
-                (&environments, is_wanted),
-                solver,
-            );
-            runtime.block_on(search)
+            runtime.block_on(find_idle(bundle, (&subject, known), &environments, solver))
         },
     );
     let idle = found.unwrap_or_default();
@@ -189,12 +183,12 @@ pub fn find_idle_policies(
 async fn find_idle(
     bundle: &Bundle,
     (subject, known): (&ProofSubject, &BTreeSet<String>),
-    (environments, is_wanted): (&[RequestEnv], &(dyn Fn() -> bool + Sync)),
+    environments: &[RequestEnv],
     solver: &mut SolverSession,
 ) -> Vec<Ineffective> {
     let mut ids = Vec::new();
     for policy in &subject.policies {
-        if solver.is_expired() || !is_wanted() {
+        if solver.is_expired() {
             break;
         }
         let question = policy.question(APPLIES, &subject.recollection.context, &[]);

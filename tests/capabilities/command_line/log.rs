@@ -7,6 +7,8 @@ use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 
+use crate::support::LONG_LIMITS;
+
 /// More requests than a pipe has room for lines.
 const REQUESTS: usize = 1_500;
 /// Far more than it takes.
@@ -34,6 +36,7 @@ impl ServerWithPipe {
             .env("CEDARGATE_DATA_DIR", folder.path().join("data"))
             .env("CEDARGATE_LISTEN", address.to_string())
             .env("CEDARGATE_LOG_FORMAT", "json")
+            .envs(LONG_LIMITS)
             // Health is asked, and logged at this level.
             .env("CEDARGATE_LOG_LEVEL", "debug")
             .env("CEDARGATE_SHUTDOWN_GRACE", "1")
@@ -79,7 +82,7 @@ impl ServerWithPipe {
                 return status.code();
             }
             assert!(begun.elapsed() < DEADLINE, "it did not end");
-            std::thread::yield_now();
+            std::thread::sleep(Duration::from_millis(10));
         }
     }
 }

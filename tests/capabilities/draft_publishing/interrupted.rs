@@ -63,11 +63,7 @@ impl HeldPublish {
         let request = process.post(&path, &session).header("If-Match", tag);
         let lock = ExclusiveLock::acquire(&settings.data_dir.join("cedargate.db")).await;
         let publishing = tokio::spawn(TestResponse::send(request));
-        eventually(async || {
-            tokio::task::yield_now().await;
-            NEW.iter().all(|name| folder.path().join(name).exists())
-        })
-        .await;
+        eventually(async || NEW.iter().all(|name| folder.path().join(name).exists())).await;
         assert_eq!(journals(&settings.data_dir).len(), 1);
         Self {
             folder,

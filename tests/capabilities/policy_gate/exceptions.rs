@@ -3,13 +3,17 @@
 use std::fs;
 use std::path::Path;
 
+use cedargate::app::Stores;
+use cedargate::domain::clock::Clock;
 use serde_json::Value;
 
 use crate::policy_reload::{health, reload, server_on};
 use crate::support::cli::{cedargate, copy_of_shipped_policies, edit};
-use crate::support::eventually_some;
+use crate::support::hanging_solver::{noted_processes, running, write_hanging_solver};
 use crate::support::records::records;
-use crate::support::server::{Server, ServerOptions, TestResponse};
+use crate::support::server::{CATALOG, Server, ServerOptions, TestResponse, apply};
+use crate::support::server_process::ProcessSettings;
+use crate::support::{eventually, eventually_some};
 
 use super::reloads;
 
@@ -254,7 +258,11 @@ async fn a_policy_that_never_applies_is_a_warning_of_what_is_in_force() {
     let response = reload(&server, &session).await;
     assert_eq!(response.status, 200, "{}", response.text());
     // The solver takes its time, and no edit waits for it.
-    let warning = eventually_some(async || idle_warnings(&server, &session).await.pop()).await;
+    let only_one = async || {
+        let warnings = idle_warnings(&server, &session).await;
+        <[Value; 1]>::try_from(warnings).ok()
+    };
+    let [warning] = eventually_some(only_one).await;
     assert_eq!(warning["line"], 1);
     assert_eq!(
         warning["message"],
@@ -266,4 +274,36 @@ async fn a_policy_that_never_applies_is_a_warning_of_what_is_in_force() {
         help.contains("over midnight") && help.contains(" || "),
         "{help}"
     );
+}
+
+#[tokio::test]
+async fn the_search_for_policies_that_never_apply_ends_with_the_policies() {
+    let policies = copy_of_shipped_policies();
+    super::remove_invariants(policies.path());
+    let run = ProcessSettings::new(&[
+        ("CEDARGATE_POLICY_DIR", policies.path().to_str().unwrap()),
+        ("CEDARGATE_GATE_PROOFS", "if-available"),
+    ]);
+    let stores = Stores::open(&run.settings()).await.unwrap();
+    apply(&stores, CATALOG, &Clock::system()).await;
+    drop(stores);
+    let (solver, noted) = (
+        run.folder.path().join("solver"),
+        run.folder.path().join("noted"),
+    );
+    write_hanging_solver(&solver, &noted);
+    let process = run.start(&[("CVC5", solver.to_str().unwrap())]);
+    let session = process.session("ada").await;
+    let reload = async || {
+        let request = process.post("/admin/policies/reload", &session);
+        assert_eq!(TestResponse::send(request).await.status, 200);
+    };
+    let night = policies.path().join("night.cedar");
+    fs::write(&night, GUEST).unwrap();
+    reload().await;
+    // The first question is given up soon, for one that has the time of the whole search.
+    eventually(async || noted_processes(&noted) >= 2).await;
+    fs::remove_file(&night).unwrap();
+    reload().await;
+    eventually(async || running(&noted).is_empty()).await;
 }

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 
 use crate::policy_reload::{health, public_policy_with_ttl};
-use crate::support::PATIENCE;
+use crate::support::WAIT_TIMEOUT;
 use crate::support::cli::copy_of_shipped_policies;
 use crate::support::server::{PUBLIC, Server, ServerOptions, TestResponse};
 
@@ -69,7 +69,7 @@ async fn until(what: &str, server: &Server, holds: impl Fn(u16, &Value) -> bool)
         if holds(status, &ready) {
             return;
         }
-        assert!(begun.elapsed() < PATIENCE, "{what}: {status} {ready}");
+        assert!(begun.elapsed() < WAIT_TIMEOUT, "{what}: {status} {ready}");
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
 }

@@ -12,6 +12,7 @@ use cedargate::token::{SealingKey, SigningKey};
 use sqlx::{Connection, PgConnection};
 use tokio::time::timeout;
 
+use crate::support::LONG_LIMITS;
 use crate::support::postgres::fresh_database;
 
 /// A server that rotates every three seconds.
@@ -23,6 +24,7 @@ fn server_command(folder: &Path, data: &Path) -> Command {
         .env("CEDARGATE_DATA_DIR", data)
         .env("CEDARGATE_LISTEN", "127.0.0.1:0")
         .env("CEDARGATE_LOG_FORMAT", "json")
+        .envs(LONG_LIMITS)
         .env("CEDARGATE_JWKS_MAX_AGE", "1")
         .env("CEDARGATE_KEY_PUBLISH_AHEAD", "3")
         .env("CEDARGATE_KEY_ROTATION_AGE", "3")
@@ -109,6 +111,7 @@ async fn wait_for_blocked_append(connection: &mut PgConnection) {
             if blocked > 0 {
                 break;
             }
+            tokio::time::sleep(Duration::from_millis(10)).await;
         }
     };
     timeout(Duration::from_mins(1), waiting).await.unwrap();

@@ -136,7 +136,11 @@ async fn is_writing(db: &TestDatabase) -> bool {
 }
 
 async fn within_bounds(what: &str, holds: impl AsyncFn() -> bool) {
-    let waiting = async { while !holds().await {} };
+    let waiting = async {
+        while !holds().await {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
     tokio::time::timeout(HANGING, waiting).await.expect(what);
 }
 

@@ -6,7 +6,7 @@ use std::process::{Command, Output, Stdio};
 
 use tempfile::TempDir;
 
-use super::PATIENT;
+use super::LONG_LIMITS;
 
 /// The exit code and the output of a command.
 pub(crate) struct CommandOutput {
@@ -35,7 +35,7 @@ pub(crate) fn cedargate(
         .args(arguments)
         .current_dir(folder)
         .env("CEDARGATE_DATA_DIR", folder.join("data"))
-        .envs(PATIENT)
+        .envs(LONG_LIMITS)
         .envs(environment.iter().copied())
         .output()
         .unwrap()
@@ -62,6 +62,7 @@ pub(crate) fn cedargate_with_input(folder: &Path, arguments: &str, input: &str) 
         .args(arguments.split(' '))
         .current_dir(folder)
         .env("CEDARGATE_DATA_DIR", folder)
+        .envs(LONG_LIMITS)
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())

@@ -17,7 +17,7 @@ use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use super::{PATIENCE, PATIENT};
+use super::{LONG_LIMITS, WAIT_TIMEOUT};
 
 pub(crate) const PUBLIC: &str = "2489e9ad-2ee2-8e00-8ec9-32d5f69181c0";
 pub(crate) const INTERNAL: &str = "c05d7e1b-34f6-4b09-a2c8-7e91d46f0b32";
@@ -215,7 +215,7 @@ impl Server {
                 "0".to_owned(),
             ),
         ];
-        environment.extend(PATIENT.map(|(name, value)| (name.to_owned(), value.to_owned())));
+        environment.extend(LONG_LIMITS.map(|(name, value)| (name.to_owned(), value.to_owned())));
         if let Some(policies) = options.policies {
             let bundle = folder.path().join("policies");
             std::fs::create_dir(&bundle).unwrap();
@@ -255,7 +255,7 @@ impl Server {
         let stop = CancellationToken::new();
         let running = Some(tokio::spawn(app.serve(listener, stop.clone())));
         let http = reqwest::Client::builder()
-            .timeout(PATIENCE)
+            .timeout(WAIT_TIMEOUT)
             .no_proxy()
             .build()
             .unwrap();

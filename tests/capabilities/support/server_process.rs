@@ -6,7 +6,7 @@ use std::process::{Child, Command, Stdio};
 use cedargate::config::{SettingSources, Settings};
 use tempfile::TempDir;
 
-use super::PATIENT;
+use super::LONG_LIMITS;
 use super::postgres::free_port;
 use super::server::{PASSWORD, TestResponse};
 
@@ -29,7 +29,7 @@ impl ProcessSettings {
         let folder = tempfile::tempdir().unwrap();
         let data = folder.path().join("data").display().to_string();
         let own = [("CEDARGATE_DATA_DIR", data.as_str())];
-        let all = PATIENT.iter().chain(&own).chain(environment);
+        let all = LONG_LIMITS.iter().chain(&own).chain(environment);
         Self {
             environment: all
                 .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))

@@ -9,13 +9,14 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
 
 use crate::domain::diagnostic::{SourceDiagnostic, sorted};
 use crate::policy::Bundle;
 use crate::policy::folder::PolicyFolder;
 use crate::policy::mentions::EntityMentions;
 use crate::policy::mentions::names::CatalogNames;
-use crate::policy::prove::find_idle_policies;
+use crate::policy::prove::{ProofOptions, find_idle_policies};
 use crate::policy::uncovered::UncoveredPolicies;
 use crate::service::policies::review::catalog_names::find_catalog_names;
 use crate::storage::{Database, StorageError};
@@ -36,9 +37,17 @@ pub(super) struct FolderWarnings {
     lasting: Vec<SourceDiagnostic>,
     /// The policies that never apply, by values, once the solver has found them.
     idle: Mutex<Vec<SourceDiagnostic>>,
+    /// Gives the search for them up.
+    search: CancellationToken,
     mentions: EntityMentions,
     /// The answer of the catalog, with its version.
     names: Mutex<Option<(i64, Arc<CatalogNames>)>>,
+}
+
+impl Drop for FolderWarnings {
+    fn drop(&mut self) {
+        self.search.cancel();
+    }
 }
 
 impl FolderWarnings {
@@ -56,6 +65,7 @@ impl FolderWarnings {
         Self {
             lasting,
             idle: Mutex::default(),
+            search: CancellationToken::new(),
             mentions: EntityMentions::of_folder(folder, bundle),
             names: Mutex::new(None),
         }
@@ -110,37 +120,39 @@ impl FolderWarnings {
     /// some time, and no edit waits for a warning.
     /// A policy that decides a case is not searched for: most folders need no solver for this.
     pub(super) fn find_idle_policies(
-        self: Arc<Self>,
+        self: &Arc<Self>,
         bundle: Arc<Bundle>,
         folder: PolicyFolder,
         proofs: Arc<ProofFile>,
     ) {
         let saved = Arc::clone(&proofs);
-        let searched = Arc::downgrade(&self);
+        let options = ProofOptions {
+            is_low_priority: true,
+            cancellation: self.search.clone(),
+            ..ProofOptions::within(IDLE_SEARCH_TIMEOUT)
+        };
         let find = move || {
-            // While the policies are in force, somebody else holds their warnings too.
-            let is_wanted = || searched.strong_count() > 1;
             let report = folder.cases().and_then(|cases| cases.run(&bundle));
             let results = report.map(|report| report.results).unwrap_or_default();
             let reasons = results.into_iter().flat_map(|result| result.actual_reasons);
-            find_idle_policies(
-                &bundle,
-                &reasons.collect(),
-                (IDLE_SEARCH_TIMEOUT, &is_wanted),
-                &proofs.memory,
-            )
+            find_idle_policies(&bundle, &reasons.collect(), &options, &proofs.memory)
         };
+        // Held by whoever has the policies in force, and dropped with them.
+        let warnings = Arc::downgrade(self);
         let search = move || {
             // What was proved of these policies, and then what the search finds out.
             saved.save();
             let found = find();
             saved.save();
+            let Some(warnings) = warnings.upgrade() else {
+                return;
+            };
             match found {
                 Ok(idle) => {
                     for warning in idle.iter().take(MAX_LOGGED) {
                         tracing::warn!(%warning, "the policies in force may not do what they say");
                     }
-                    *self.idle.lock() = idle;
+                    *warnings.idle.lock() = idle;
                 }
                 Err(error) => {
                     tracing::debug!(%error, "policies that never apply are not searched for");
