@@ -36,6 +36,7 @@ mod resident_datasets;
 
 /// How often the catalog's version is read: changes made elsewhere are in force within this.
 const POLL_INTERVAL: Duration = Duration::from_millis(250);
+const _: () = assert!(POLL_INTERVAL.as_millis() <= 500, "within a second");
 /// How many users of identity providers, names of users and unknown ids are cached; each entry takes at most about 700
 /// bytes.
 const MAX_CACHED_ENTRIES: u64 = 50_000;

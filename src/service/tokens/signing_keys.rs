@@ -26,6 +26,7 @@ use super::sealing_key_file::{SealingKeyFileError, candidate_sealing_keys};
 /// How often a server looks for changes of the keys and for what is due: a revocation is in force everywhere
 /// within a second.
 const FOLLOW_INTERVAL: Duration = Duration::from_millis(250);
+const _: () = assert!(FOLLOW_INTERVAL.as_millis() <= 500, "within a second");
 
 /// Why signing keys were not changed.
 #[derive(Debug, thiserror::Error)]
