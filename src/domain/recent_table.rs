@@ -5,7 +5,7 @@
 //! other thread maintains it, which is what makes it cheaper than a general cache where every request inserts.
 //! Keys are hashed with random keys, so nobody can choose keys that share a set.
 //!
-//! Sets are made some at a time, once one of them is needed: a table that is hardly used takes hardly any memory.
+//! Sets are made some at a time, once one of them is needed: a table that few keys were put into takes little memory.
 
 use std::fmt;
 use std::hash::{BuildHasher, Hash, RandomState};
@@ -22,7 +22,7 @@ const SETS_PER_CHUNK: usize = 64;
 pub struct RecentTable<K, V> {
     chunks: Box<[OnceLock<Chunk<K, V>>]>,
     /// How many sets there are, at least one. Of the last chunk some may be never used.
-    sets: u64,
+    set_count: u64,
     hasher: RandomState,
 }
 
@@ -46,7 +46,7 @@ impl<K: Eq + Hash, V: Clone> RecentTable<K, V> {
         let chunks = sets.div_ceil(SETS_PER_CHUNK);
         Self {
             chunks: std::iter::repeat_with(OnceLock::new).take(chunks).collect(),
-            sets: u64::try_from(sets).unwrap_or(u64::MAX),
+            set_count: u64::try_from(sets).unwrap_or(u64::MAX),
             hasher: RandomState::new(),
         }
     }
@@ -54,25 +54,25 @@ impl<K: Eq + Hash, V: Clone> RecentTable<K, V> {
     /// The value of a key, if it is there still.
     #[must_use]
     pub fn get(&self, key: &K) -> Option<V> {
-        let place = self.place(key);
-        let mut set = self.made_set(place)?.lock();
-        let at = set.find(place.tag, key)?;
+        let position = self.position(key);
+        let mut set = self.made_set(position)?.lock();
+        let at = set.find(position.tag, key)?;
         set.touch(at);
         set.entries.get(at).map(|(_, value)| value.clone())
     }
 
     /// Sets the value of a key.
     pub fn insert(&self, key: K, value: V) {
-        let place = self.place(&key);
-        let Some(chunk) = self.chunks.get(place.chunk) else {
+        let position = self.position(&key);
+        let Some(chunk) = self.chunks.get(position.chunk) else {
             return;
         };
         let chunk = chunk.get_or_init(|| self.new_chunk());
-        let Some(set) = chunk.get(place.set) else {
+        let Some(set) = chunk.get(position.index) else {
             return;
         };
         let mut set = set.lock();
-        let former = set.insert(place.tag, (key, value));
+        let former = set.insert(position.tag, (key, value));
         drop(set);
         // After the lock: it may be large.
         drop(former);
@@ -80,12 +80,12 @@ impl<K: Eq + Hash, V: Clone> RecentTable<K, V> {
 
     /// Removes a key.
     pub fn remove(&self, key: &K) {
-        let place = self.place(key);
-        let Some(set) = self.made_set(place) else {
+        let position = self.position(key);
+        let Some(set) = self.made_set(position) else {
             return;
         };
         let mut set = set.lock();
-        let former = set.find(place.tag, key).map(|at| set.remove(at));
+        let former = set.find(position.tag, key).map(|at| set.remove(at));
         drop(set);
         drop(former);
     }
@@ -98,37 +98,36 @@ impl<K: Eq + Hash, V: Clone> RecentTable<K, V> {
         }
     }
 
-    /// Where a key belongs, whether or not it is there.
-    fn place(&self, key: &K) -> Place {
+    fn position(&self, key: &K) -> SetPosition {
         let hash = self.hasher.hash_one(key);
-        let [.., high, low] = (hash / self.sets).to_be_bytes();
-        let set = usize::try_from(hash % self.sets).unwrap_or_default();
-        Place {
+        let [.., high, low] = (hash / self.set_count).to_be_bytes();
+        let set = usize::try_from(hash % self.set_count).unwrap_or_default();
+        SetPosition {
             chunk: set / SETS_PER_CHUNK,
-            set: set % SETS_PER_CHUNK,
+            index: set % SETS_PER_CHUNK,
             tag: u16::from_be_bytes([high, low]),
         }
     }
 
-    /// The set of a place, if it was made.
-    fn made_set(&self, place: Place) -> Option<&Mutex<EntrySet<K, V>>> {
-        self.chunks.get(place.chunk)?.get()?.get(place.set)
+    /// The set at a position, if it was made.
+    fn made_set(&self, position: SetPosition) -> Option<&Mutex<EntrySet<K, V>>> {
+        self.chunks.get(position.chunk)?.get()?.get(position.index)
     }
 
     fn new_chunk(&self) -> Chunk<K, V> {
-        let sets = usize::try_from(self.sets).unwrap_or(usize::MAX);
+        let sets = usize::try_from(self.set_count).unwrap_or(usize::MAX);
         std::iter::repeat_with(Mutex::default)
             .take(sets.min(SETS_PER_CHUNK))
             .collect()
     }
 }
 
-/// Where a key belongs.
+/// The set of a key.
 #[derive(Clone, Copy)]
-struct Place {
+struct SetPosition {
     chunk: usize,
-    /// Which set of the chunk.
-    set: usize,
+    /// Which of the chunk it is.
+    index: usize,
     /// The key's tag in the set.
     tag: u16,
 }
@@ -251,6 +250,18 @@ mod tests {
         table.insert(1, 1);
         assert_eq!(made(), 1);
         assert_eq!(table.get(&1), Some(1));
+    }
+
+    #[test]
+    fn every_set_is_used() {
+        let table = RecentTable::new(WAYS * (SETS_PER_CHUNK + 1));
+        for key in 0..10_000 {
+            table.insert(key, key);
+            assert_eq!(table.get(&key), Some(key));
+        }
+        let sets = table.chunks.iter().filter_map(OnceLock::get).flatten();
+        let used = sets.filter(|set| !set.lock().entries.is_empty()).count();
+        assert_eq!(used, SETS_PER_CHUNK + 1);
     }
 
     #[test]

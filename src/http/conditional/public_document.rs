@@ -1,4 +1,4 @@
-//! Public documents: what is the same for everybody and is made before anybody asks, with an `ETag` and a 304.
+//! Public documents: what is the same for everybody and is made once, with an `ETag` and a 304.
 
 use std::marker::PhantomData;
 
