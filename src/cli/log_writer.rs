@@ -82,7 +82,11 @@ impl LogWriter {
 
     /// Waits until the queued lines are written, but only for a moment.
     pub(super) fn flush(&self) {
-        let deadline = Instant::now() + FLUSH_TIMEOUT;
+        self.flush_within(FLUSH_TIMEOUT);
+    }
+
+    fn flush_within(&self, limit: Duration) {
+        let deadline = Instant::now() + limit;
         let Shared {
             queue,
             filled,
@@ -337,7 +341,7 @@ mod tests {
             let line = format!("line {number}\n");
             writer.make_writer().write_all(line.as_bytes()).unwrap();
         }
-        writer.flush();
+        writer.flush_within(Duration::from_mins(1));
         for number in 0..1_000 {
             assert_eq!(read.try_recv().unwrap(), format!("line {number}\n"));
         }

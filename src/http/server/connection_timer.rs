@@ -95,7 +95,7 @@ mod tests {
     use super::*;
 
     const MOMENT: Duration = Duration::from_millis(2);
-    const SHORT: Duration = Duration::from_millis(20);
+    const SHORT: Duration = Duration::from_millis(100);
     const LONG: Duration = Duration::from_hours(1);
 
     #[tokio::test]
