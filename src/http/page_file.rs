@@ -112,7 +112,24 @@ fn is_relative(reference: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
     use super::*;
+
+    #[test]
+    fn a_file_is_made_once_and_only_if_it_is_asked_for() {
+        static MADE: AtomicUsize = AtomicUsize::new(0);
+        let make = || {
+            MADE.fetch_add(1, Ordering::Relaxed);
+            "text"
+        };
+        let file = PageFile::new("text/plain", make, "default-src 'none'");
+        assert_eq!(MADE.load(Ordering::Relaxed), 0);
+        for _ in 0..2 {
+            assert_eq!(file.reply(&Request::default()).status(), 200);
+        }
+        assert_eq!(MADE.load(Ordering::Relaxed), 1);
+    }
 
     #[test]
     fn only_relative_references_of_a_page_are_moved_one_level_up() {
