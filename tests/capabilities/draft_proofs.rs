@@ -1,7 +1,5 @@
 //! Proofs of drafts: their progress and result are streamed, and to go away gives them up.
 
-use cedargate::app::Stores;
-use cedargate::domain::clock::Clock;
 use futures_util::StreamExt;
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -10,9 +8,8 @@ use crate::support::admin_client::AdminClient;
 use crate::support::cli::copy_of_shipped_policies;
 use crate::support::events::{events, last_event};
 use crate::support::eventually;
-use crate::support::hanging_solver::{running, write_hanging_solver};
 use crate::support::records::records;
-use crate::support::server::{CATALOG, Server, ServerOptions, TestResponse, apply};
+use crate::support::server::{Server, ServerOptions, TestResponse};
 use crate::support::server_process::{ProcessSettings, ServerProcess};
 
 const DRAFTS: &str = "/admin/policies/drafts";
@@ -107,23 +104,15 @@ async fn a_client_that_goes_away_ends_the_solver_soon_and_lets_the_next_proof_be
         ("CEDARGATE_POLICY_DIR", &policies),
         ("CEDARGATE_GATE_PROOFS", "off"),
     ]);
-    let stores = Stores::open(&run.settings()).await.unwrap();
-    apply(&stores, CATALOG, &Clock::system()).await;
-    drop(stores);
-    let (solver, noted) = (
-        run.folder.path().join("solver"),
-        run.folder.path().join("noted"),
-    );
-    write_hanging_solver(&solver, &noted);
-    let process = run.start(&[("CVC5", &solver.display().to_string())]);
+    let (process, solver) = run.start_with_hanging_solver().await;
     let session = process.session("ada").await;
     let first = begin_proof(&process, &session).await;
     let mut body = first.bytes_stream();
     let event = body.next().await.unwrap().unwrap();
     assert!(event.starts_with(b"event: progress\n"));
-    eventually(async || !running(&noted).is_empty()).await;
+    eventually(async || solver.is_running()).await;
     drop(body);
-    eventually(async || running(&noted).is_empty()).await;
+    eventually(async || !solver.is_running()).await;
     // A second proof of the same user begins only when the first one is over.
     drop(begin_proof(&process, &session).await);
 }

@@ -4,7 +4,6 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use cedargate::app::Stores;
 use cedargate::config::Settings;
 use cedargate::domain::clock::Clock;
 use serde_json::{Value, json};
@@ -15,7 +14,7 @@ use crate::policy_reload::{health, public_policy_with_ttl};
 use crate::support::cli::copy_of_shipped_policies;
 use crate::support::eventually;
 use crate::support::records::records;
-use crate::support::server::{CATALOG, PUBLIC, Server, TestResponse, apply};
+use crate::support::server::{CATALOG, PUBLIC, Server, TestResponse};
 use crate::support::server_process::{ProcessSettings, ServerProcess};
 use crate::support::sqlite::ExclusiveLock;
 
@@ -46,9 +45,7 @@ impl HeldPublish {
         ];
         let run = ProcessSettings::new(&environment);
         let settings = run.settings();
-        let stores = Stores::open(&settings).await.unwrap();
-        apply(&stores, CATALOG, &Clock::system()).await;
-        drop(stores);
+        run.apply(CATALOG).await;
         let process = run.start(&[]);
         let mut edit = json!({"public.cedar": public_policy_with_ttl(50)});
         for name in NEW {

@@ -4,8 +4,6 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
-use cedargate::app::Stores;
-use cedargate::domain::clock::Clock;
 use futures_util::StreamExt;
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -13,7 +11,7 @@ use tempfile::TempDir;
 use crate::support::admin_client::USERS;
 use crate::support::cli::copy_of_shipped_policies;
 use crate::support::eventually;
-use crate::support::server::{CATALOG, PASSWORD, TestResponse, apply};
+use crate::support::server::{CATALOG, PASSWORD, TestResponse};
 use crate::support::server_process::{ProcessSettings, ServerProcess};
 
 use super::{DRAFTS, files};
@@ -41,12 +39,10 @@ impl SlowJudge {
             ("CEDARGATE_POLICY_DIR", &policies),
             ("CEDARGATE_POLICY_WRITES", "allow"),
         ]);
-        let stores = Stores::open(&run.settings()).await.unwrap();
         let eve = format!(
             "[[users]]\nusername = \"eve\"\npassword = \"{PASSWORD}\"\nroles = [\"admin\"]\n"
         );
-        apply(&stores, &[CATALOG, &eve].concat(), &Clock::system()).await;
-        drop(stores);
+        run.apply(&[CATALOG, &eve].concat()).await;
         let path_of = |name| run.folder.path().join(name);
         let (go, asked, solver) = (path_of("go"), path_of("asked"), path_of("solver"));
         write_waiting_solver(&solver, &go, &asked);

@@ -3,15 +3,12 @@
 use std::fs;
 use std::path::Path;
 
-use cedargate::app::Stores;
-use cedargate::domain::clock::Clock;
 use serde_json::Value;
 
 use crate::policy_reload::{health, reload, server_on};
 use crate::support::cli::{cedargate, copy_of_shipped_policies, edit};
-use crate::support::hanging_solver::{noted_processes, running, write_hanging_solver};
 use crate::support::records::records;
-use crate::support::server::{CATALOG, Server, ServerOptions, TestResponse, apply};
+use crate::support::server::{Server, ServerOptions, TestResponse};
 use crate::support::server_process::ProcessSettings;
 use crate::support::{eventually, eventually_some};
 
@@ -284,15 +281,7 @@ async fn the_search_for_policies_that_never_apply_ends_with_the_policies() {
         ("CEDARGATE_POLICY_DIR", policies.path().to_str().unwrap()),
         ("CEDARGATE_GATE_PROOFS", "if-available"),
     ]);
-    let stores = Stores::open(&run.settings()).await.unwrap();
-    apply(&stores, CATALOG, &Clock::system()).await;
-    drop(stores);
-    let (solver, noted) = (
-        run.folder.path().join("solver"),
-        run.folder.path().join("noted"),
-    );
-    write_hanging_solver(&solver, &noted);
-    let process = run.start(&[("CVC5", solver.to_str().unwrap())]);
+    let (process, solver) = run.start_with_hanging_solver().await;
     let session = process.session("ada").await;
     let reload = async || {
         let request = process.post("/admin/policies/reload", &session);
@@ -302,8 +291,8 @@ async fn the_search_for_policies_that_never_apply_ends_with_the_policies() {
     fs::write(&night, GUEST).unwrap();
     reload().await;
     // The first question is given up soon, for one that has the time of the whole search.
-    eventually(async || noted_processes(&noted) >= 2).await;
+    eventually(async || solver.starts() >= 2).await;
     fs::remove_file(&night).unwrap();
     reload().await;
-    eventually(async || running(&noted).is_empty()).await;
+    eventually(async || !solver.is_running()).await;
 }

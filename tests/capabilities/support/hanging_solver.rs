@@ -2,31 +2,43 @@
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-/// A solver that never answers, and notes its process id.
-pub(crate) fn write_hanging_solver(path: &Path, noted: &Path) {
-    let script = format!(
-        "#!/bin/sh\ncase \"$1\" in --version) echo 'This is cvc5 version 1.0.3';; \
-         *) echo $$ >> '{}'; exec sleep 1000;; esac\n",
-        noted.display()
-    );
-    fs::write(path, script).unwrap();
-    fs::set_permissions(path, fs::Permissions::from_mode(0o755)).unwrap();
+/// A program that stands in for the solver.
+pub(crate) struct HangingSolver {
+    pub path: PathBuf,
+    noted: PathBuf,
 }
 
-/// How many processes a file names.
-pub(crate) fn noted_processes(noted: &Path) -> usize {
-    let ids = fs::read_to_string(noted).unwrap_or_default();
-    ids.lines().count()
-}
+impl HangingSolver {
+    /// Writes it into a folder.
+    pub(crate) fn write(folder: &Path) -> Self {
+        let (path, noted) = (folder.join("solver"), folder.join("noted"));
+        let script = format!(
+            "#!/bin/sh\ncase \"$1\" in --version) echo 'This is cvc5 version 1.0.3';; \
+             *) echo $$ >> '{}'; exec sleep 1000;; esac\n",
+            noted.display()
+        );
+        fs::write(&path, script).unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+        Self { path, noted }
+    }
 
-/// The processes that a file names and that are still there.
-pub(crate) fn running(noted: &Path) -> Vec<String> {
-    let ids = fs::read_to_string(noted).unwrap_or_default();
-    let is_running = |id: &&str| {
-        let status = fs::read_to_string(format!("/proc/{id}/status"));
-        status.is_ok_and(|status| !status.contains("State:\tZ"))
-    };
-    ids.lines().filter(is_running).map(str::to_owned).collect()
+    /// How often it was started.
+    pub(crate) fn starts(&self) -> usize {
+        self.process_ids().len()
+    }
+
+    /// Whether one of its processes is still there.
+    pub(crate) fn is_running(&self) -> bool {
+        self.process_ids().iter().any(|id| {
+            let status = fs::read_to_string(format!("/proc/{id}/status"));
+            status.is_ok_and(|status| !status.contains("State:\tZ"))
+        })
+    }
+
+    fn process_ids(&self) -> Vec<String> {
+        let ids = fs::read_to_string(&self.noted).unwrap_or_default();
+        ids.lines().map(str::to_owned).collect()
+    }
 }

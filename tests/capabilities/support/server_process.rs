@@ -3,12 +3,15 @@
 use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, Stdio};
 
+use cedargate::app::Stores;
 use cedargate::config::{SettingSources, Settings};
+use cedargate::domain::clock::Clock;
 use tempfile::TempDir;
 
 use super::LONG_LIMITS;
+use super::hanging_solver::HangingSolver;
 use super::postgres::free_port;
-use super::server::{PASSWORD, TestResponse};
+use super::server::{CATALOG, PASSWORD, TestResponse, apply};
 
 /// A running program with its data in a folder.
 pub(crate) struct ServerProcess {
@@ -44,6 +47,20 @@ impl ProcessSettings {
             environment: self.environment.clone(),
         };
         Settings::load(&sources).unwrap()
+    }
+
+    /// Applies a catalog, before the program starts.
+    pub(crate) async fn apply(&self, catalog: &str) {
+        let stores = Stores::open(&self.settings()).await.unwrap();
+        apply(&stores, catalog, &Clock::system()).await;
+    }
+
+    /// Starts the program on the usual catalog, with a solver that never answers.
+    pub(crate) async fn start_with_hanging_solver(&self) -> (ServerProcess, HangingSolver) {
+        self.apply(CATALOG).await;
+        let solver = HangingSolver::write(self.folder.path());
+        let process = self.start(&[("CVC5", solver.path.to_str().unwrap())]);
+        (process, solver)
     }
 
     /// Starts the program, with further variables, and waits until it listens.
